@@ -1,0 +1,5 @@
+#include "../cmocka_all.h"
+int main(void)
+{
+    return 0;
+}
