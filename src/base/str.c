@@ -117,16 +117,30 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return need;
 }
 
-bool str_is_utf8(struct str s)
+size_t str_utf8_prefix(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
-    for (size_t i = 0; i < s.len;) {
+    size_t i = 0;
+    while (i < s.len) {
+        uint64_t word;
+        if (s.len - i >= sizeof word) {
+            memcpy(&word, p + i, sizeof word);
+            if ((word & 0x8080808080808080u) == 0) {
+                i += sizeof word;
+                continue;
+            }
+        }
         size_t step = utf8_sequence(p + i, s.len - i);
         if (step == 0)
-            return false;
+            return i;
         i += step;
     }
-    return true;
+    return i;
+}
+
+bool str_is_utf8(struct str s)
+{
+    return str_utf8_prefix(s) == s.len;
 }
 
 bool str_glob(struct str pattern, struct str s)

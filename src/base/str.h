@@ -60,6 +60,8 @@ struct str str_copy(struct arena *arena, struct str s);
 bool str_to_int64(struct str s, int64_t *ret) __attribute__((warn_unused_result));
 /* Valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF)? */
 bool str_is_utf8(struct str s);
+/* Length of the longest prefix of whole, well-formed sequences. */
+size_t str_utf8_prefix(struct str s);
 /* `*` any run, `?` one byte; no escapes. Linear in practice, no recursion. */
 bool str_glob(struct str pattern, struct str s);
 /* Edit distance (Damerau-Levenshtein, adjacent swaps), capped: anything above `max` gives max+1.

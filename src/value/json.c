@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The reader: recursive descent over a cursor, depth bounded by LIMIT_JSON_DEPTH. See json.h. */
+/* The reader: recursive descent over what json_scan.h leaves, depth bounded by LIMIT_JSON_DEPTH.
+ * See json.h. */
 #include "value/json.h"
 
 #include "base/limits.h"
+#include "value/json_scan.h"
+#include "value/number.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <math.h>
+
+#define SMALL_TEXT 4096 // texts up to this many bytes are scanned without the arena
 
 struct reader {
+    struct json_scan scan;
     struct arena *arena;
-    struct str text;
-    size_t at;
+    size_t at, quote; // the next byte, the next of scan.quotes
     unsigned depth;
     struct error *err;
 };
@@ -20,210 +24,88 @@ static bool read_value(struct reader *r, struct value *ret);
 static bool fail(struct reader *r, const char *code, const char *what)
 {
     error_set(r->err, code, "%s", what);
-    error_place(r->err, "", r->text, r->at, 1);
+    error_place(r->err, "", r->scan.text, r->at, 1);
     return false;
+}
+
+static bool no_memory(struct reader *r)
+{
+    return fail(r, "V0006", "out of memory");
 }
 
 static void skip_space(struct reader *r)
 {
-    while (r->at < r->text.len) {
-        char c = r->text.ptr[r->at];
-        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
-            return;
-        r->at++;
-    }
+    r->at = json_skip_space(r->scan.text, r->at);
 }
 
 static char peek(const struct reader *r)
 {
-    return r->at < r->text.len ? r->text.ptr[r->at] : '\0';
+    return r->at < r->scan.text.len ? r->scan.text.ptr[r->at] : '\0';
 }
 
-static bool read_word(struct reader *r, const char *word, struct value v, struct value *ret)
+static bool read_literal(struct reader *r, struct value *ret)
 {
-    size_t len = strlen(word);
-    if (!str_eq(str_sub(r->text, r->at, len), (struct str){word, len}))
+    size_t end = json_literal_end(r->scan.text, r->at);
+    if (!end)
         return fail(r, "V0001", "malformed JSON: expected a value");
-    r->at += len;
-    *ret = v;
+    char c = peek(r);
+    r->at = end;
+    *ret = c == 'n' ? value_null() : value_bool(c == 't');
     return true;
 }
 
-static bool is_digit(char c)
+/* An integer of `text`, if it is one and fits. */
+static bool whole_number(struct str text, struct value *ret)
 {
-    return c >= '0' && c <= '9';
-}
-
-static void skip_digits(struct reader *r)
-{
-    while (is_digit(peek(r)))
-        r->at++;
-}
-
-static bool read_double(struct reader *r, size_t start, struct value *ret)
-{
-    char small[64], *text = small;
-    size_t len = r->at - start;
-    if (len >= sizeof small) {
-        text = arena_copy(r->arena, r->text.ptr + start, len);
-        if (!text)
-            return fail(r, "V0006", "out of memory");
-    } else {
-        memcpy(small, r->text.ptr + start, len);
-        small[len] = '\0';
-    }
-    errno = 0;
-    double d = strtod(text, NULL);
-    if (errno == ERANGE && (d > 1 || d < -1)) {
-        r->at = start;
-        return fail(r, "V0005", "number out of range");
-    }
-    *ret = value_double(d);
-    return true;
-}
-
-static bool read_number(struct reader *r, struct value *ret)
-{
-    size_t start = r->at;
-    bool negative = peek(r) == '-', whole = true;
-    r->at += negative;
-    size_t first = r->at;
-    skip_digits(r);
-    if (r->at == first || (r->text.ptr[first] == '0' && r->at > first + 1))
-        return fail(r, "V0001", "malformed JSON: bad number");
-    size_t digits = r->at - first;
-    if (peek(r) == '.') {
-        size_t fraction = ++r->at;
-        skip_digits(r);
-        whole = false;
-        if (r->at == fraction)
-            return fail(r, "V0001", "malformed JSON: digits must follow the point");
-    }
-    if (peek(r) == 'e' || peek(r) == 'E') {
-        r->at++;
-        if (peek(r) == '+' || peek(r) == '-')
-            r->at++;
-        size_t exponent = r->at;
-        skip_digits(r);
-        whole = false;
-        if (r->at == exponent)
-            return fail(r, "V0001", "malformed JSON: digits must follow the exponent");
-    }
-    if (!whole || digits > 20)
-        return read_double(r, start, ret);
+    bool negative = text.ptr[0] == '-';
     uint64_t n = 0;
-    for (size_t i = first; i < first + digits; i++)
-        if (__builtin_mul_overflow(n, 10, &n) ||
-            __builtin_add_overflow(n, (uint64_t)(r->text.ptr[i] - '0'), &n))
-            return read_double(r, start, ret);
-    if (negative && n > (uint64_t)INT64_MAX + 1)
-        return read_double(r, start, ret);
-    if (negative && n == 0)
-        *ret = value_double(-0.0);
-    else if (negative)
+    for (size_t i = negative; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(text.ptr[i] - '0'), &n))
+            return false;
+    if (negative && (n == 0 || n > (uint64_t)INT64_MAX + 1))
+        return false;
+    if (negative)
         *ret = value_int((int64_t)(0 - n));
     else
         *ret = n <= INT64_MAX ? value_int((int64_t)n) : value_uint(n);
     return true;
 }
 
-static bool read_hex4(struct reader *r, unsigned *ret)
+static bool read_number(struct reader *r, struct value *ret)
 {
-    unsigned n = 0;
-    if (r->text.len - r->at < 4)
-        return fail(r, "V0001", "malformed JSON: four hex digits must follow \\u");
-    for (size_t i = 0; i < 4; i++) {
-        char c = r->text.ptr[r->at];
-        unsigned digit = is_digit(c)            ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                : 16;
-        if (digit == 16)
-            return fail(r, "V0001", "malformed JSON: four hex digits must follow \\u");
-        n = n << 4 | digit;
-        r->at++;
+    size_t end = json_number_end(r->scan.text, r->at);
+    if (!end)
+        return fail(r, "V0001", "malformed JSON: bad number");
+    struct str text = str_sub(r->scan.text, r->at, end - r->at);
+    if (!whole_number(text, ret)) {
+        double d = number_parse(text);
+        if (isnan(d))
+            return no_memory(r);
+        if (isinf(d))
+            return fail(r, "V0005", "number out of range");
+        *ret = value_double(d);
     }
-    *ret = n;
+    r->at = end;
     return true;
 }
 
-static void put_code_point(struct buf *out, unsigned c)
-{
-    char bytes[4];
-    size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char leads[5] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (size_t i = len - 1; i > 0; i--, c >>= 6)
-        bytes[i] = (char)(0x80 | (c & 0x3F));
-    bytes[0] = (char)(leads[len] | c);
-    buf_add(out, bytes, len);
-}
-
-static bool read_unicode_escape(struct reader *r, struct buf *out)
-{
-    unsigned c, low;
-    if (!read_hex4(r, &c))
-        return false;
-    if (c >= 0xD800 && c <= 0xDFFF) {
-        if (c >= 0xDC00 || !str_starts(str_sub(r->text, r->at, 2), STR("\\u")))
-            return fail(r, "V0004", "lone surrogate in a string");
-        r->at += 2;
-        if (!read_hex4(r, &low))
-            return false;
-        if (low < 0xDC00 || low > 0xDFFF)
-            return fail(r, "V0004", "lone surrogate in a string");
-        c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-    }
-    put_code_point(out, c);
-    return true;
-}
-
-static bool read_escape(struct reader *r, struct buf *out)
-{
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    char c = peek(r);
-    const char *at = c ? strchr(from, c) : NULL;
-    if (c == 'u') {
-        r->at++;
-        return read_unicode_escape(r, out);
-    }
-    if (!at)
-        return fail(r, "V0001", "malformed JSON: unknown escape");
-    r->at++;
-    buf_add_byte(out, to[at - from]);
-    return true;
-}
-
-/* The cursor is behind the opening quote. */
+/* The cursor is on the opening quote, which is the next of the scan's. */
 static bool read_string(struct reader *r, struct str *ret)
 {
-    size_t start = r->at;
-    struct buf out = {.arena = r->arena};
-    bool copied = false;
-    for (;;) {
-        while (r->at < r->text.len && (unsigned char)r->text.ptr[r->at] >= 0x20 &&
-               r->text.ptr[r->at] != '"' && r->text.ptr[r->at] != '\\')
-            r->at++;
-        struct str run = str_sub(r->text, start, r->at - start);
-        char c = peek(r);
-        if (c == '"' && !copied) {
-            r->at++;
-            *ret = run;
-            return true;
-        }
-        buf_add_str(&out, run);
-        copied = true;
-        if (c != '"' && c != '\\')
-            return fail(r, "V0001", r->at < r->text.len ? "malformed JSON: control character in a string"
-                                                        : "malformed JSON: string without an end");
-        r->at++;
-        if (c == '"')
-            break;
-        if (!read_escape(r, &out))
-            return false;
-        start = r->at;
+    size_t start = r->at + 1, end = r->scan.quotes[r->quote + 1];
+    struct str raw = str_sub(r->scan.text, start, end - start);
+    r->quote += 2;
+    r->at = end + 1;
+    if (!json_has_escape(&r->scan, start, end)) {
+        *ret = raw;
+        return true;
     }
-    *ret = buf_str(&out);
-    return ret->ptr ? true : fail(r, "V0006", "out of memory");
+    char *text = arena_alloc_raw(r->arena, raw.len, 1);
+    if (!text)
+        return no_memory(r);
+    *ret = (struct str){text, json_unescape(raw, text)};
+    return true;
 }
 
 static bool read_list(struct reader *r, struct value *ret)
@@ -242,7 +124,7 @@ static bool read_list(struct reader *r, struct value *ret)
     }
     r->at++;
     *ret = value_finish_list(&list);
-    return list.failed ? fail(r, "V0006", "out of memory") : true;
+    return list.failed ? no_memory(r) : true;
 }
 
 static bool read_pair(struct reader *r, struct value_pair *pair)
@@ -251,7 +133,6 @@ static bool read_pair(struct reader *r, struct value_pair *pair)
     skip_space(r);
     if (peek(r) != '"')
         return fail(r, "V0001", "malformed JSON: expected a key in double quotes");
-    r->at++;
     if (!read_string(r, &key))
         return false;
     pair->key = value_string(key);
@@ -275,7 +156,7 @@ static bool read_map(struct reader *r, struct value *ret)
             size_t grown = cap ? cap * 2 : 8;
             pairs = arena_grow(r->arena, pairs, cap * sizeof *pairs, grown * sizeof *pairs);
             if (!pairs)
-                return fail(r, "V0006", "out of memory");
+                return no_memory(r);
             cap = grown;
         }
         if (!read_pair(r, &pairs[count]))
@@ -287,9 +168,9 @@ static bool read_map(struct reader *r, struct value *ret)
     if (value_map(r->arena, pairs, count, ret, &duplicate))
         return true;
     if (duplicate == SIZE_MAX)
-        return fail(r, "V0006", "out of memory");
+        return no_memory(r);
     error_set(r->err, "V0003", "key \"%.*s\" occurs twice", STR_FMT(value_str(pairs[duplicate].key)));
-    error_place(r->err, "", r->text, r->at - 1, 1);
+    error_place(r->err, "", r->scan.text, r->at - 1, 1);
     return false;
 }
 
@@ -299,7 +180,6 @@ static bool read_value(struct reader *r, struct value *ret)
     skip_space(r);
     char c = peek(r);
     if (c == '"') {
-        r->at++;
         if (!read_string(r, &s))
             return false;
         *ret = value_string(s);
@@ -314,28 +194,55 @@ static bool read_value(struct reader *r, struct value *ret)
         r->depth--;
         return ok;
     }
-    if (c == '-' || is_digit(c))
+    if (c == '-' || (c >= '0' && c <= '9'))
         return read_number(r, ret);
-    if (c == 't')
-        return read_word(r, "true", value_bool(true), ret);
-    if (c == 'f')
-        return read_word(r, "false", value_bool(false), ret);
-    return read_word(r, "null", value_null(), ret);
+    return read_literal(r, ret);
+}
+
+static bool scan_text(struct reader *r)
+{
+    static const char *const codes[] = {
+        [JSON_SCAN_CONTROL] = "V0001",   [JSON_SCAN_ESCAPE] = "V0001",
+        [JSON_SCAN_SURROGATE] = "V0004", [JSON_SCAN_UTF8] = "V0004",
+        [JSON_SCAN_OPEN] = "V0001",      [JSON_SCAN_LONG] = "V0001",
+    };
+    enum json_scan_error error = json_scan(&r->scan, &r->at);
+    if (error)
+        return fail(r, codes[error], json_scan_message(error));
+    r->at = 0;
+    return true;
+}
+
+static bool read_text(struct reader *r, struct value *ret)
+{
+    struct value v;
+    if (!scan_text(r) || !read_value(r, &v))
+        return false;
+    skip_space(r);
+    if (r->at < r->scan.text.len)
+        return fail(r, "V0001", "malformed JSON: text after the value");
+    *ret = v;
+    return true;
 }
 
 bool json_parse(struct arena *arena, struct str text, struct value *ret, struct error *err)
 {
-    struct reader r = {.arena = arena, .text = text, .err = err};
-    struct value v;
-    if (text.len > UINT32_MAX)
-        return fail(&r, "V0001", "longer than 4 GiB");
-    if (!str_is_utf8(text))
-        return fail(&r, "V0004", "not UTF-8");
-    if (!read_value(&r, &v))
-        return false;
-    skip_space(&r);
-    if (r.at < text.len)
-        return fail(&r, "V0001", "malformed JSON: text after the value");
-    *ret = v;
-    return true;
+    struct reader r = {.scan.text = text, .arena = arena, .err = err};
+    if (text.len <= SMALL_TEXT) {
+        uint32_t quotes[JSON_SCAN_QUOTES(SMALL_TEXT)] __attribute__((uninitialized));
+        uint64_t escapes[JSON_SCAN_ESCAPES(SMALL_TEXT)] __attribute__((uninitialized));
+        r.scan.quotes = quotes;
+        r.scan.escapes = escapes;
+        return read_text(&r, ret);
+    }
+    if (text.len > JSON_SCAN_MAX)
+        return fail(&r, "V0001", json_scan_message(JSON_SCAN_LONG));
+    size_t quotes = 0;
+    for (size_t i = 0; i < text.len; i++)
+        quotes += text.ptr[i] == '"';
+    r.scan.quotes =
+        arena_alloc_raw(arena, JSON_SCAN_QUOTES(quotes) * sizeof *r.scan.quotes, sizeof(uint32_t));
+    r.scan.escapes = arena_alloc_raw(arena, JSON_SCAN_ESCAPES(text.len) * sizeof *r.scan.escapes,
+                                     sizeof(uint64_t));
+    return r.scan.quotes && r.scan.escapes ? read_text(&r, ret) : no_memory(&r);
 }

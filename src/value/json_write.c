@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "value/number.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -36,22 +37,14 @@ void json_write_string(struct buf *out, struct str s)
     buf_add_byte(out, '"');
 }
 
-/* The shortest decimal that reads back as the same double. */
 static void write_double(struct buf *out, double d)
 {
-    char text[32];
+    char text[NUMBER_TEXT_SIZE];
     if (isnan(d) || isinf(d)) {
         buf_add_cstr(out, isnan(d) ? "\"NaN\"" : d > 0 ? "\"Infinity\"" : "\"-Infinity\"");
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
-    buf_add_cstr(out, text);
-    if (!strpbrk(text, ".e"))
-        buf_add_cstr(out, ".0");
+    buf_add(out, text, number_write(d, text));
 }
 
 static void write_timestamp(struct buf *out, struct value v)
