@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/* equals-ignore-case. A character of the pattern matches itself, its lower case or its upper case,
+ * by Unicode's full mappings without a language: a pattern's "ß" matches "SS" but not "ss", U+212A
+ * (kelvin) matches "k", "k" does not match U+212A. So the relation is not an equivalence, and no
+ * folding of both sides decides it; fold_text() only finds candidates: whatever a pattern matches
+ * has the pattern's folded text. fold_table.py checks both when it writes the table. */
+#include "pattern/pattern_internal.h"
+
+#include "pattern/fold_table.h"
+
+#define ROWS (sizeof fold_rows / sizeof *fold_rows)
+
+static size_t sequence_length(char lead)
+{
+    unsigned char c = (unsigned char)lead;
+    return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+}
+
+static uint32_t decode(const char *p, size_t len)
+{
+    static const unsigned char masks[5] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    uint32_t c = (unsigned char)p[0] & masks[len];
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((unsigned char)p[i] & 0x3Fu);
+    return c;
+}
+
+/* Position of the code point's row, or ROWS. */
+static size_t find_row(uint32_t code_point)
+{
+    size_t low = 0, high = ROWS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (fold_rows[middle].code_point < code_point)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < ROWS && fold_rows[low].code_point == code_point ? low : ROWS;
+}
+
+static char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool fold_is_ascii(struct str s)
+{
+    unsigned char any = 0;
+    for (size_t i = 0; i < s.len; i++)
+        any |= (unsigned char)s.ptr[i];
+    return any < 0x80;
+}
+
+size_t fold_text(struct str s, char *out)
+{
+    if (fold_is_ascii(s)) {
+        for (size_t i = 0; i < s.len; i++)
+            out[i] = ascii_lower(s.ptr[i]);
+        return s.len;
+    }
+    size_t used = 0;
+    for (size_t i = 0, step; i < s.len; i += step) {
+        step = sequence_length(s.ptr[i]);
+        size_t row = step == 1 ? ROWS : find_row(decode(s.ptr + i, step));
+        if (row < ROWS) {
+            size_t len = strlen(fold_rows[row].fold);
+            memcpy(out + used, fold_rows[row].fold, len);
+            used += len;
+        } else if (step == 1) {
+            out[used++] = ascii_lower(s.ptr[i]);
+        } else {
+            memcpy(out + used, s.ptr + i, step);
+            used += step;
+        }
+    }
+    return used;
+}
+
+/* The ways to spell the character of `step` bytes at `p`. */
+static unsigned spellings(const char *p, size_t step, char ascii[2], struct str ret[3])
+{
+    ret[0] = (struct str){p, step};
+    if (step == 1) {
+        ascii[0] = ascii_lower(p[0]);
+        ascii[1] = p[0] >= 'a' && p[0] <= 'z' ? (char)(p[0] & ~0x20) : p[0];
+        ret[1] = (struct str){&ascii[0], 1};
+        ret[2] = (struct str){&ascii[1], 1};
+        return 3;
+    }
+    size_t row = find_row(decode(p, step));
+    if (row == ROWS)
+        return 1;
+    ret[1] = str_from(fold_rows[row].lower);
+    ret[2] = str_from(fold_rows[row].upper);
+    return 3;
+}
+
+/* Bytes of `s` that `pattern` takes from its front (or its back), or SIZE_MAX. No spelling of a
+ * character begins or ends with another of it, so the first that fits is the only one. */
+static size_t take(struct str pattern, struct str s, bool back)
+{
+    size_t taken = 0;
+    for (size_t done = 0, step; done < pattern.len; done += step) {
+        const char *p = pattern.ptr + done;
+        step = back ? 1 : sequence_length(*p);
+        if (back) {
+            while ((pattern.ptr[pattern.len - done - step] & 0xC0) == 0x80)
+                step++;
+            p = pattern.ptr + pattern.len - done - step;
+        }
+        char ascii[2];
+        struct str ways[3], rest = back ? str_sub(s, 0, s.len - taken) : str_sub(s, taken, SIZE_MAX);
+        size_t found = SIZE_MAX;
+        for (unsigned i = spellings(p, step, ascii, ways); i > 0 && found == SIZE_MAX; i--)
+            if (back ? str_ends(rest, ways[i - 1]) : str_starts(rest, ways[i - 1]))
+                found = ways[i - 1].len;
+        if (found == SIZE_MAX)
+            return SIZE_MAX;
+        taken += found;
+    }
+    return taken;
+}
+
+bool fold_equal(struct str pattern, struct str s)
+{
+    return take(pattern, s, false) == s.len;
+}
+
+bool fold_prefix(struct str pattern, struct str s)
+{
+    return take(pattern, s, false) != SIZE_MAX;
+}
+
+bool fold_suffix(struct str pattern, struct str s)
+{
+    return take(pattern, s, true) != SIZE_MAX;
+}

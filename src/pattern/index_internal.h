@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What compile.c and index.c share while a set is being made. */
+#ifndef RECTIFY_PATTERN_INDEX_INTERNAL_H
+#define RECTIFY_PATTERN_INDEX_INTERNAL_H
+
+#include "pattern/builder_internal.h"
+
+struct compiler {
+    const struct pattern_builder *builder;
+    struct pattern_set *set;
+    struct arena temp;
+    /* the set's, still writable */
+    struct field *fields;
+    struct atom *atoms;
+    struct condition *conditions;
+    uint64_t *costs; // of waiting for each condition
+};
+
+/* Zeroed arrays that stay with the set, and such as go when it is made. NULL = out of memory. */
+void *compiler_array(struct compiler *c, size_t count, size_t size);
+void *compiler_temp(struct compiler *c, size_t count, size_t size);
+/* Spans whose `end` holds a count become [first, first) in a row, to be filled by end++. Returns the
+ * total. */
+uint32_t compiler_lay_out(struct span *spans, uint32_t count);
+
+/* The tree of paths; then what each field needs to evaluate a leaf. */
+bool index_paths(struct compiler *c) __attribute__((warn_unused_result));
+bool index_fields(struct compiler *c) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One leaf against the atoms of its field. Each distinct atom is decided once a leaf, whatever number
+ * of rules share it, and only those that are true cost more than the look-up that finds them. */
+#include "pattern/pattern_internal.h"
+
+#include "value/number.h"
+
+/* ---- what follows from a true atom ---- */
+
+static void exclude(struct pattern_scratch *s, uint32_t but)
+{
+    struct but_state *state = &s->buts[but];
+    if (state->epoch != s->epoch) {
+        *state = (struct but_state){.epoch = s->epoch, .leaf = NONE};
+        s->failed[s->failed_count++] = but;
+    }
+    if (state->leaf == s->leaf_count)
+        return;
+    state->leaf = s->leaf_count;
+    state->fails++;
+    s->fields[s->set->atoms[but].field].failed = true;
+}
+
+static void fire(struct pattern_scratch *s, uint32_t id)
+{
+    const struct pattern_set *set = s->set;
+    const struct atom *atom = &set->atoms[id];
+    for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++) {
+        uint32_t condition = set->postings[i];
+        if (s->stamps[condition] == s->epoch)
+            continue;
+        s->stamps[condition] = s->epoch;
+        const struct span *rules = &set->conditions[condition].rules;
+        if (rules->first < rules->end)
+            s->fired[s->fired_count++] = condition;
+    }
+    for (uint32_t i = atom->excludes.first; i < atom->excludes.end; i++)
+        exclude(s, set->postings[i]);
+}
+
+/* ---- strings ---- */
+
+static inline char byte_at(struct str s, size_t i, bool back)
+{
+    return back ? s.ptr[s.len - 1 - i] : s.ptr[i];
+}
+
+/* First eight bytes (or last, backwards) as a number in the order of the texts. */
+static uint64_t head_of(struct str s, bool back)
+{
+    if (s.len < 8) {
+        uint64_t head = 0;
+        for (size_t i = 0; i < s.len; i++)
+            head |= (uint64_t)(unsigned char)byte_at(s, i, back) << (56 - 8 * i);
+        return head;
+    }
+    return back ? load8(s.ptr + s.len - 8) : __builtin_bswap64(load8(s.ptr));
+}
+
+static size_t common_length(struct str key, struct str s, bool back)
+{
+    size_t limit = key.len < s.len ? key.len : s.len, n = 0;
+    while (n < limit && key.ptr[n] == byte_at(s, n, back))
+        n++;
+    return n;
+}
+
+/* Is key (forward) at most s (in its direction)? */
+static bool at_most(struct str key, struct str s, bool back)
+{
+    size_t n = common_length(key, s, back);
+    if (n == key.len)
+        return true;
+    return n < s.len && (unsigned char)key.ptr[n] < (unsigned char)byte_at(s, n, back);
+}
+
+/* Calls `found` with each atom whose key `s` begins with. */
+static inline void each_affix(const struct affixes *affixes, struct str s, bool back,
+                              void (*found)(struct pattern_scratch *, uint32_t, struct str),
+                              struct pattern_scratch *scratch, struct str original)
+{
+    uint32_t low = 0, high = affixes->count;
+    uint64_t head = head_of(s, back);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        bool below = affixes->heads[middle] != head ? affixes->heads[middle] < head
+                                                    : at_most(affixes->keys[middle], s, back);
+        if (below)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return;
+    size_t common = common_length(affixes->keys[low - 1], s, back);
+    for (uint32_t at = low - 1; at != NONE; at = affixes->parents[at])
+        if (affixes->keys[at].len <= common)
+            found(scratch, affixes->atoms[at], original);
+}
+
+static void found_affix(struct pattern_scratch *s, uint32_t atom, struct str value)
+{
+    (void)value;
+    fire(s, atom);
+}
+
+static void found_fold_prefix(struct pattern_scratch *s, uint32_t atom, struct str value)
+{
+    if (fold_prefix(s->set->atoms[atom].operand, value))
+        fire(s, atom);
+}
+
+static void found_fold_suffix(struct pattern_scratch *s, uint32_t atom, struct str value)
+{
+    if (fold_suffix(s->set->atoms[atom].operand, value))
+        fire(s, atom);
+}
+
+static void evaluate_folds(struct pattern_scratch *s, const struct field *field, struct str value)
+{
+    struct str folded = {s->folded, fold_text(value, s->folded)};
+    if (field->folds.count) {
+        struct table_key key = table_key(folded.ptr, folded.len);
+        const struct table_slot *slot;
+        for (uint32_t at = (uint32_t)key.hash;
+             (slot = &field->folds.slots[at & field->folds.mask])->value != NONE; at++)
+            if (slot->head == key.head && slot->len == folded.len &&
+                memcmp(slot->key, folded.ptr, folded.len) == 0 &&
+                fold_equal(s->set->atoms[slot->value].operand, value))
+                fire(s, slot->value);
+    }
+    if (field->fold_prefixes.count)
+        each_affix(&field->fold_prefixes, folded, false, found_fold_prefix, s, value);
+    if (field->fold_suffixes.count)
+        each_affix(&field->fold_suffixes, folded, true, found_fold_suffix, s, value);
+}
+
+bool wildcard_matches(struct str operand, struct str s)
+{
+    struct str rest = operand, piece = str_cut(&rest, WILDCARD_STAR);
+    if (!rest.ptr)
+        return str_eq(operand, s);
+    if (!str_starts(s, piece))
+        return false;
+    s = str_sub(s, piece.len, SIZE_MAX);
+    for (;;) {
+        piece = str_cut(&rest, WILDCARD_STAR);
+        if (!rest.ptr)
+            return str_ends(s, piece);
+        size_t at = str_find(s, piece);
+        if (at == SIZE_MAX)
+            return false;
+        s = str_sub(s, at + piece.len, SIZE_MAX);
+    }
+}
+
+static void check_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
+                            const struct grams *grams, uint32_t gram, struct str value)
+{
+    uint32_t at = gram * 0x9E3779B1u & grams->slot_mask;
+    while (grams->slots[at].wildcards.end && grams->slots[at].gram != gram)
+        at = (at + 1) & grams->slot_mask;
+    struct span span = grams->slots[at].wildcards;
+    for (uint32_t i = span.first; i < span.end; i++) {
+        uint32_t number = grams->order[i];
+        uint32_t *stamp = &s->wildcard_stamps[wildcards->stamp_first + number];
+        if (*stamp == s->wildcard_epoch)
+            continue;
+        *stamp = s->wildcard_epoch;
+        if (wildcard_matches(wildcards->items[number].operand, value))
+            fire(s, wildcards->items[number].atom);
+    }
+}
+
+static inline bool gram_may_occur(const struct grams *grams, uint32_t gram)
+{
+    uint32_t bit = gram * 0x9E3779B1u >> grams->bitmap_shift;
+    return grams->bitmap[bit / 64] >> bit % 64 & 1;
+}
+
+static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
+                               struct str value)
+{
+    s->wildcard_epoch++;
+    for (uint32_t i = 0; i < wildcards->gram_count; i++) {
+        const struct grams *grams = &wildcards->grams[i];
+        if (value.len < grams->length)
+            continue;
+        size_t positions = grams->at_start ? 1 : value.len - grams->length + 1, at = 0;
+        uint32_t mask = grams->length < 4 ? (1u << 8 * grams->length) - 1 : UINT32_MAX, gram = 0;
+        for (; at < positions && at + 4 <= value.len; at++) {
+            memcpy(&gram, value.ptr + at, 4);
+            gram &= mask;
+            if (gram_may_occur(grams, gram))
+                check_wildcards(s, wildcards, grams, gram, value);
+        }
+        for (; at < positions; at++) {
+            gram = 0;
+            memcpy(&gram, value.ptr + at, grams->length);
+            if (gram_may_occur(grams, gram))
+                check_wildcards(s, wildcards, grams, gram, value);
+        }
+    }
+}
+
+static void evaluate_blocks(struct pattern_scratch *s, const struct field *field,
+                            struct address address)
+{
+    for (unsigned word = address.version == 4 ? 0 : 1; word < (address.version == 4 ? 1 : 3); word++) {
+        for (uint64_t bits = field->block_bits[word]; bits; bits &= bits - 1) {
+            unsigned length = (unsigned)__builtin_ctzll(bits) + (word == 2 ? 64 : 0);
+            struct address block = address_mask(address, length);
+            uint32_t atom = table_get(&field->blocks, (const char *)&block, sizeof block);
+            if (atom != NONE)
+                fire(s, atom);
+        }
+    }
+}
+
+static void evaluate_string(struct pattern_scratch *s, const struct field *field, struct str value)
+{
+    uint32_t atom = table_get(&field->strings, value.ptr, value.len);
+    struct address address;
+    if (atom != NONE)
+        fire(s, atom);
+    if (!field->needs)
+        return;
+    if (field->prefixes.count)
+        each_affix(&field->prefixes, value, false, found_affix, s, value);
+    if (field->suffixes.count)
+        each_affix(&field->suffixes, value, true, found_affix, s, value);
+    if (field->needs & NEEDS_FOLD)
+        evaluate_folds(s, field, value);
+    if (field->needs & NEEDS_WILDCARD)
+        evaluate_wildcards(s, &field->wildcards, value);
+    if (field->needs & NEEDS_ADDRESS && address_parse(value, &address)) {
+        atom = table_get(&field->addresses, (const char *)&address, sizeof address);
+        if (atom != NONE)
+            fire(s, atom);
+        if (field->blocks.count)
+            evaluate_blocks(s, field, address);
+    }
+}
+
+/* ---- numbers ---- */
+
+struct number_leaf {
+    struct str text;
+    double value;
+    uint64_t key;
+    enum { UNKNOWN, EXACT, INEXACT } exact;
+};
+
+/* Comparable only if the text is the double's own: asked for when something would match. */
+static bool is_exact(struct number_leaf *number)
+{
+    if (number->exact == UNKNOWN)
+        number->exact = number_is_shortest(number->text, number->value) ? EXACT : INEXACT;
+    return number->exact == EXACT;
+}
+
+/* Fires the ranges of group `group` of level `level` among the first `limit` (level 0: a range). */
+static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges, uint32_t level,
+                         uint32_t group, uint32_t limit, struct number_leaf *number)
+{
+    if (level == 0) {
+        if (ranges->high[group] >= number->key && is_exact(number))
+            fire(s, ranges->atoms[group]);
+        return;
+    }
+    if (ranges->greatest[level - 1][group] < number->key)
+        return;
+    uint64_t width = 1;
+    for (uint32_t i = 1; i < level; i++)
+        width *= RANGE_FAN;
+    for (uint64_t child = (uint64_t)group * RANGE_FAN;
+         child < ((uint64_t)group + 1) * RANGE_FAN && child * width < limit; child++)
+        visit_ranges(s, ranges, level - 1, (uint32_t)child, limit, number);
+}
+
+static void evaluate_number(struct pattern_scratch *s, const struct field *field, struct str text)
+{
+    if (field->needs & NEEDS_NUMBER_TEXT) {
+        uint32_t atom = table_get(&field->number_texts, text.ptr, text.len);
+        if (atom != NONE)
+            fire(s, atom);
+    }
+    if (!(field->needs & NEEDS_NUMBER))
+        return;
+    struct number_leaf number = {.text = text, .value = number_parse(text)};
+    number.key = ordered_double(number.value);
+    if (field->numbers.count) {
+        uint32_t atom = table_get(&field->numbers, (const char *)&number.key, sizeof number.key);
+        if (atom != NONE && is_exact(&number))
+            fire(s, atom);
+    }
+    const struct ranges *ranges = &field->ranges;
+    if (ranges->count == 0)
+        return;
+    uint32_t low = 0, high = ranges->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (ranges->low[middle] <= number.key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low)
+        visit_ranges(s, ranges, ranges->levels, 0, low, &number);
+}
+
+void leaf_evaluate(struct pattern_scratch *s, const struct leaf *leaf)
+{
+    const struct field *field = &s->set->fields[leaf->field];
+    struct field_state *state = &s->fields[leaf->field];
+    if (state->epoch != s->epoch) {
+        *state = (struct field_state){.epoch = s->epoch};
+        s->field_seen[s->field_seen_count++] = leaf->field;
+        s->unseen--;
+        if (field->kinds[0] != NONE)
+            fire(s, field->kinds[0]);
+    }
+    state->leaves++;
+    if (leaf->element) {
+        state->in_array = true;
+        s->in_array = true;
+    }
+    struct str text = {leaf->ptr, leaf->len};
+    if (leaf->kind == LEAF_STRING)
+        evaluate_string(s, field, text);
+    else if (leaf->kind == LEAF_NUMBER)
+        evaluate_number(s, field, text);
+    else if (field->kinds[leaf->kind] != NONE)
+        fire(s, field->kinds[leaf->kind]);
+}
+
+/* ---- one atom, one leaf: for arrays and explanations ---- */
+
+static bool string_satisfies(const struct atom *atom, struct str value)
+{
+    struct address wanted, address;
+    switch ((enum atom_kind)atom->kind) {
+    case ATOM_STRING:
+        return str_eq(atom->operand, value);
+    case ATOM_PREFIX:
+        return str_starts(value, atom->operand);
+    case ATOM_SUFFIX:
+        return str_ends(value, atom->operand);
+    case ATOM_FOLD:
+        return fold_equal(atom->operand, value);
+    case ATOM_FOLD_PREFIX:
+        return fold_prefix(atom->operand, value);
+    case ATOM_FOLD_SUFFIX:
+        return fold_suffix(atom->operand, value);
+    case ATOM_WILDCARD:
+        return wildcard_matches(atom->operand, value);
+    case ATOM_IP:
+    case ATOM_CIDR:
+        memcpy(&wanted, atom->operand.ptr, sizeof wanted);
+        if (!address_parse(value, &address) || address.version != wanted.version)
+            return false;
+        if (atom->kind == ATOM_CIDR)
+            address = address_mask(address, wanted.bits);
+        return memcmp(&address, &wanted, sizeof wanted) == 0;
+    default:
+        return false;
+    }
+}
+
+static bool number_satisfies(const struct atom *atom, struct str text)
+{
+    struct range range;
+    if (atom->kind == ATOM_NUMBER_TEXT)
+        return str_eq(atom->operand, text);
+    if (atom->kind != ATOM_NUMBER && atom->kind != ATOM_RANGE)
+        return false;
+    double d = number_parse(text);
+    uint64_t key = ordered_double(d);
+    if (atom->kind == ATOM_NUMBER) {
+        memcpy(&range.low, atom->operand.ptr, sizeof range.low);
+        range.high = range.low;
+    } else {
+        memcpy(&range, atom->operand.ptr, sizeof range);
+    }
+    return range.low <= key && key <= range.high && number_is_shortest(text, d);
+}
+
+bool leaf_satisfies(const struct pattern_set *set, uint32_t id, const struct leaf *leaf)
+{
+    const struct atom *atom = &set->atoms[id];
+    struct str text = {leaf->ptr, leaf->len};
+    switch ((enum atom_kind)atom->kind) {
+    case ATOM_EXISTS:
+        return true;
+    case ATOM_TRUE:
+        return leaf->kind == LEAF_TRUE;
+    case ATOM_FALSE:
+        return leaf->kind == LEAF_FALSE;
+    case ATOM_NULL:
+        return leaf->kind == LEAF_NULL;
+    case ATOM_BUT: {
+        const uint32_t *parts = (const uint32_t *)(const void *)atom->operand.ptr;
+        /* Parts are never anything-buts themselves, so this goes one level deep. */
+        for (size_t i = 0; i < atom->operand.len / sizeof *parts; i++)
+            if (leaf_satisfies(set, parts[i], leaf))
+                return false;
+        return true;
+    }
+    default:
+        return leaf->kind == LEAF_STRING   ? string_satisfies(atom, text)
+               : leaf->kind == LEAF_NUMBER ? number_satisfies(atom, text)
+                                           : false;
+    }
+}
