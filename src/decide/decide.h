@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Reading a resource's state, the verdict, the plan, and what may be done about it.
+ *
+ * Unread is not non-compliant: a read that fails in any way that the policy does not name as `absent`
+ * or `gone` gives VERDICT_UNREAD, and so does an expression that fails. Nothing here writes anything. */
+#ifndef RECTIFY_DECIDE_DECIDE_H
+#define RECTIFY_DECIDE_DECIDE_H
+
+#include "policy/policy.h"
+
+/* What a decision is about; everything borrowed. */
+struct decide_subject {
+    const struct policy *policy;
+    const struct policy_assignment *assignment;
+    struct resource resource;
+    struct str region;    // where calls go
+    struct value account; // {id, ...}
+    int64_t now_ms;       // wall clock, fixed for this decision
+    struct aws_caller caller;
+};
+
+struct decide_finding {
+    enum verdict verdict;
+    struct value *slots; // policy->undo_slots of them: the common ones, reads and lets are set
+    struct value reads;  // {name: value}: what the calls returned
+    char fingerprint[65];
+    struct str message; // of a violation
+    struct str id;      // canonical id, when the policy says how to know it; else the subject's
+    struct str code;    // unread: the error's code ("AccessDenied", "C0207")
+    struct str reason;  // unread, gone: one line
+    int64_t retry_after_ms;
+    bool lasting; // unread, and trying again will not help by itself (denied, refused, expression)
+};
+/* Reads and judges. Always sets *ret. Cost: the policy's reads, all pages of each. */
+void decide_read(const struct decide_subject *subject, struct arena *arena,
+                 struct decide_finding *ret);
+
+/* The plan: a list of {call, with, region, step, token, class, item}; `step` is the position in the
+ * policy, `item` the element of `each`. Tokens are empty where the operation takes none. False: an
+ * expression failed or the model refuses the input. */
+bool decide_plan(const struct decide_subject *subject, const struct decide_finding *finding,
+                 const struct clock *clock, struct arena *arena, struct value *ret,
+                 struct error *err) __attribute__((warn_unused_result));
+/* The inverse of `plan` (only steps below `steps_done`, last first), from the reads before, after and
+ * now. Items whose undo has nothing to take back are left out. */
+bool decide_undo(const struct decide_subject *subject, const struct decide_finding *current,
+                 struct value plan, size_t steps_done, struct value before, struct value after,
+                 const struct clock *clock, struct arena *arena, struct value *ret,
+                 struct error *err) __attribute__((warn_unused_result));
+/* What is approved: SHA-256 over calls, parameters, fingerprint and policy. */
+void decide_plan_hash(const struct decide_subject *subject, struct value plan,
+                      const char *fingerprint, struct arena *arena, char ret[65]);
+/* Is this planned call's effect already there? By the step's `done`, else "the policy is obeyed". */
+bool decide_step_done(const struct decide_subject *subject, const struct decide_finding *finding,
+                      struct value planned, struct arena *arena, bool *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* ---- risk and guards ---- */
+
+enum decide_action { DECIDE_ACT, DECIDE_ASK, DECIDE_HOLD, DECIDE_SKIP, DECIDE_OBSERVE, DECIDE_STOP };
+const char *decide_action_name(enum decide_action action);
+
+/* What the guards know; plain figures, so that a decision can be taken again from its record. */
+struct decide_guards {
+    int at_once, per_hour;
+    int breaker_in_a_row, breaker_bad, breaker_total;
+    int64_t breaker_open_until_ms; // 0 = closed
+    bool frozen;
+    int64_t locked_by; // another remediation, 0 = none
+    int reversals;     // healed repairs of this policy and resource within 24 h
+    int changes;       // fingerprint changes so far
+    bool by_hand;      // a person asked for exactly this
+};
+
+#define DECIDE_REASONS_MAX 12
+struct decide_decision {
+    enum decide_action action;
+    const char *reasons[DECIDE_REASONS_MAX]; // static or in the arena, for people
+    size_t reason_count;
+    int64_t hold_ms;   // DECIDE_HOLD: how long
+    bool trip_breaker; // the breaker's bound is reached: open it
+    int score;         // risk: sum of parts
+    struct value risk; // {part: points}
+};
+/* Every guard, in one table; each can only make it stricter. */
+void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,
+                  struct value plan, const struct decide_guards *guards, struct arena *arena,
+                  struct decide_decision *ret);
+
+#endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/* rectify.yaml: where policies run. It can only lower what a policy may do. */
+#include "policy/policy_internal.h"
+
+#define KEYS(...) ((const char *const[]){__VA_ARGS__})
+#define CHECK(node, ...) yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
+
+static bool read_names(const struct yaml *node, struct str **ret, size_t *ret_count)
+{
+    if (!node || node->kind == YAML_MAP) {
+        if (node)
+            yaml_error(node, "P0106", "e.g. policies: [\"s3-*\"]", "expected a list of names");
+        return false;
+    }
+    size_t count = node->kind == YAML_LIST ? node->count : 1;
+    struct str *names = ARENA_ARRAY(node->file->arena, struct str, count + 1);
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = node->kind == YAML_LIST ? node->items[i]->text : node->text;
+    *ret = names;
+    *ret_count = count;
+    return names != NULL;
+}
+
+static bool read_accounts(const struct yaml *node, struct policy_assignment_rule *rule)
+{
+    if (!node || (node->kind == YAML_SCALAR && str_is(node->text, "*"))) {
+        rule->any_account = node != NULL;
+        return node != NULL;
+    }
+    return yaml_value(node, &rule->accounts);
+}
+
+static bool read_rule(const struct yaml *node, struct policy_assignment_rule *rule)
+{
+    if (!CHECK(node, "policies", "accounts", "mode", "params", "roles", "settle"))
+        return false;
+    bool ok = true;
+    const struct yaml *mode = yaml_get(node, "mode"), *roles = yaml_get(node, "roles");
+    const struct yaml *params = yaml_get(node, "params");
+    if (!read_names(yaml_get(node, "policies"), &rule->policies, &rule->policy_count) ||
+        !read_accounts(yaml_get(node, "accounts"), rule)) {
+        yaml_error(node, "P0131", "use \"*\" for all", "an assignment needs `policies` and `accounts`");
+        return false;
+    }
+    rule->mode = MODE_OBSERVE;
+    if (mode && !mode_parse(mode->text, &rule->mode)) {
+        yaml_error(mode, "P0108", "off, observe, approve or enforce", "not a mode");
+        ok = false;
+    }
+    if (params)
+        ok = yaml_value(params, &rule->params) && ok;
+    if (roles)
+        ok = CHECK(roles, "read", "act") && ok;
+    rule->read_role = policy_text(yaml_get(roles, "read"), "", &ok);
+    rule->act_role = policy_text(yaml_get(roles, "act"), "", &ok);
+    rule->settle_ms = policy_duration(yaml_get(node, "settle"), -1, &ok);
+    return ok;
+}
+
+bool policy_config_read(const struct yaml *root, struct policy_config *ret)
+{
+    bool ok = CHECK(root, "accounts", "assignments", "kill_switch");
+    const struct yaml *accounts = yaml_get(root, "accounts"), *list = yaml_get(root, "assignments");
+    if (accounts)
+        ok = yaml_value(accounts, &ret->accounts) && ok;
+    ret->kill_switch = policy_text(yaml_get(root, "kill_switch"), "", &ok);
+    if (!list || list->kind != YAML_LIST) {
+        yaml_error(root, "P0131", NULL, "rectify.yaml needs `assignments`, a list");
+        return false;
+    }
+    ret->rules = ARENA_ARRAY(root->file->arena, struct policy_assignment_rule, list->count + 1);
+    for (size_t i = 0; ret->rules && i < list->count; i++)
+        ok = read_rule(list->items[i], &ret->rules[ret->rule_count++]) && ok;
+    return ok && ret->rules;
+}

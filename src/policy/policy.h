@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Policies: YAML files to one immutable, compiled policy set, shared by all threads.
+ *
+ * policy_set_load() reads every *.yaml below a folder (not *.test.yaml, not rectify.yaml), checks
+ * all of it offline (keys, types, expressions, calls against the service models) and reports every
+ * error it finds, each with file, line, column and, where one is near, "did you mean". A set with any
+ * error is not given out. rectify.yaml beside the policies says where they run and can only lower
+ * what they may do.
+ *
+ * Expressions see slots: one array of values in the order of `struct policy`'s environments. Slots
+ * of POLICY_SLOT_* come first in every environment. Errors P0xxx; CEL's own keep their codes. */
+#ifndef RECTIFY_POLICY_POLICY_H
+#define RECTIFY_POLICY_POLICY_H
+
+#include "aws/aws.h"
+#include "cel/cel.h"
+#include "model/model.h"
+
+enum policy_slot {
+    POLICY_SLOT_RESOURCE, // {partition, account, region, type, id}
+    POLICY_SLOT_ACCOUNT,  // {id, and what rectify.yaml says of it}
+    POLICY_SLOT_REGION,   // string
+    POLICY_SLOT_PARAMS,   // {name: value}
+    POLICY_SLOT_NOW,      // timestamp, fixed per decision
+    POLICY_SLOTS_COMMON,
+    POLICY_SLOT_EVENT = POLICY_SLOTS_COMMON, // in detect's environment only
+};
+
+/* A value with expressions inside: `${...}`. */
+struct policy_template;
+/* False: err is set (a failing expression, with its place). */
+bool policy_template_eval(const struct policy_template *template, const struct value *slots,
+                          struct cel_budget *budget, struct arena *arena, struct value *ret,
+                          struct error *err) __attribute__((warn_unused_result));
+
+struct policy_absent {
+    struct str code;    // the service's error code
+    struct value value; // what the read then is
+};
+
+struct policy_call {
+    const struct aws_operation *operation;
+    struct str name; // "s3:GetBucketTagging"
+    const struct policy_template *with;
+    const struct policy_template *region;  // NULL = the resource's
+    const struct cel_program *each;        // NULL = once; else a list
+    unsigned each_slot;
+    const struct cel_program *when; // undo only: NULL = always
+    const struct cel_program *done; // steps only: NULL = "the violation is gone"
+    unsigned line;
+};
+
+struct policy_read { // one name under `read` or `let`
+    struct str name;
+    unsigned slot;
+    bool is_let;
+    const struct cel_program *let; // is_let
+    struct policy_call call;       // otherwise
+    struct policy_absent *absent;
+    size_t absent_count;
+    struct str *gone; // error codes
+    size_t gone_count;
+};
+
+struct policy_step {
+    struct policy_call call;
+    struct policy_call *undo; // first whose `when` holds is the one; none holds = nothing to take back
+    size_t undo_count;
+    struct str undo_none; // the reason when the step has no undo, else empty
+    bool closes_hole;     // undoing would re-open it: never by itself
+};
+
+struct policy_exemption {
+    const struct cel_program *when;
+    struct str owner, reason;
+    int64_t until_ms; // void afterwards
+};
+
+struct policy_trigger {
+    struct str pattern;                  // EventBridge pattern, JSON
+    const struct cel_program *resources; // string or list of strings, in detect's environment
+};
+
+struct policy {
+    struct str name, title, owner, file;
+    char hash[65]; // SHA-256 of the file, hex
+    enum severity severity;
+    struct value controls; // list of strings
+    struct value params;   // defaults
+    struct str resource_type;
+    bool global; // keyed by region "global"
+
+    struct policy_trigger *triggers;
+    size_t trigger_count;
+    int64_t settle_ms;
+
+    const struct cel_env *decide_env, *undo_env;
+    unsigned decide_slots, undo_slots;
+    unsigned before_slot, after_slot, current_slot; // in undo_env
+    struct policy_read *reads;                      // in the order in which they can be made
+    size_t read_count;
+    const struct cel_program *violation;
+    const struct policy_template *message;
+    const struct policy_template *identity; // NULL, or gives the canonical id from the reads
+
+    struct policy_step *steps;
+    size_t step_count;
+
+    int64_t verify_within_ms;
+    bool verify_else_undo; // else a person
+
+    enum mode mode;            // the ceiling
+    bool always_ask;           // guard.ask: true
+    int at_once, per_hour;     // limits; 0 = none
+    int breaker_in_a_row;      // trips at so many bad results in a row
+    int breaker_percent;       // or at this share ...
+    int breaker_of;            // ... of so many results ...
+    int64_t breaker_window_ms; // ... within this time
+    int64_t breaker_open_ms;
+    int64_t approval_expires_ms;
+    struct policy_exemption *exemptions;
+    size_t exemption_count;
+};
+
+struct policy_set;
+
+struct policy_options {
+    const char *dir;
+    const char *config; // rectify.yaml; NULL = <dir>/rectify.yaml if there, else observe everywhere
+    struct aws_models *models;
+};
+/* NULL when anything is wrong: `errors` has all of it. */
+struct policy_set *policy_set_load(const struct policy_options *options, struct error_list *errors)
+    __attribute__((warn_unused_result));
+void policy_set_destroy(struct policy_set *set);
+
+size_t policy_set_count(const struct policy_set *set);
+const struct policy *policy_set_at(const struct policy_set *set, size_t i);
+const struct policy *policy_set_find(const struct policy_set *set, struct str name);
+
+/* What rectify.yaml says of one policy in one account. First match wins. */
+struct policy_assignment {
+    enum mode mode;      // at most the policy's ceiling; MODE_OFF = not run here
+    struct value params; // the defaults with the assignment's over them; in `arena`
+    struct str read_role, act_role;
+    int64_t settle_ms;
+};
+struct policy_assignment policy_set_assign(const struct policy_set *set,
+                                           const struct policy *policy, struct str account,
+                                           struct arena *arena);
+/* {id: ..., env: ...}; known accounts only say more. */
+struct value policy_set_account(const struct policy_set *set, struct str account,
+                                struct arena *arena);
+/* Path of the kill switch that rectify.yaml names, or empty. */
+struct str policy_set_kill_switch(const struct policy_set *set);
+
+/* ---- reviewed tables ---- */
+
+/* May this operation be used under `read`? Only what AWS's own SecurityAudit policy lets a reviewer
+ * do and returns no credentials. */
+bool policy_read_allowed(struct str service, struct str operation);
+/* The EventBridge pattern for successful calls of an operation ("s3:CreateBucket"). */
+bool policy_event_pattern(struct str operation_name, struct arena *arena, struct str *ret,
+                          struct error *err) __attribute__((warn_unused_result));
+/* Is a resource of this type keyed without a region? */
+bool policy_type_is_global(struct str type);
+
+#endif

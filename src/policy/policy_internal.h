@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the files of policy/ share. */
+#ifndef RECTIFY_POLICY_POLICY_INTERNAL_H
+#define RECTIFY_POLICY_POLICY_INTERNAL_H
+
+#include "policy/policy.h"
+#include "policy/yaml_internal.h"
+
+#define POLICY_TEMPLATE_PARTS_MAX 32
+
+enum template_kind { TEMPLATE_LITERAL, TEMPLATE_WHOLE, TEMPLATE_JOIN, TEMPLATE_LIST, TEMPLATE_MAP };
+
+struct policy_template {
+    enum template_kind kind;
+    struct value literal;
+    const struct cel_program *program;
+    struct str *keys;
+    struct policy_template **items;
+    size_t count;
+};
+
+/* Where expressions are being compiled. */
+struct policy_compiler {
+    struct aws_models *models;
+    const struct cel_env *env;
+};
+
+/* Compiles an expression that stands in `node`; `want` as for cel_compile. NULL: reported. */
+const struct cel_program *policy_compile(const struct policy_compiler *compiler,
+                                         const struct yaml *node, struct str source,
+                                         const struct cel_type *want);
+struct policy_template *policy_template_compile(const struct policy_compiler *compiler,
+                                                const struct yaml *node);
+struct value policy_template_shape(const struct policy_template *template, struct arena *arena);
+
+/* The CEL type of a service's shape; recursive shapes are records that refer to themselves. */
+const struct cel_type *policy_shape_type(struct arena *arena, const struct aws_shape *shape);
+
+/* Typed access to scalars; absent (node NULL) gives `fallback`; a wrong kind is reported. */
+struct str policy_text(const struct yaml *node, const char *fallback, bool *ok);
+int64_t policy_duration(const struct yaml *node, int64_t fallback_ms, bool *ok);
+int policy_count(const struct yaml *node, int fallback, bool *ok);
+bool policy_flag(const struct yaml *node, bool fallback, bool *ok);
+
+/* One policy file. NULL: reported. */
+struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);
+
+/* rectify.yaml. */
+struct policy_assignment_rule {
+    struct str *policies; // globs
+    size_t policy_count;
+    bool any_account;
+    struct value accounts; // a list of ids, or a map of wanted attributes
+    enum mode mode;
+    struct value params;
+    struct str read_role, act_role;
+    int64_t settle_ms; // -1 = the policy's
+};
+struct policy_config {
+    struct value accounts; // {id: {env: ...}}
+    struct policy_assignment_rule *rules;
+    size_t rule_count;
+    struct str kill_switch;
+};
+bool policy_config_read(const struct yaml *root, struct policy_config *ret);
+
+#endif

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The policy set: files in, immutable policies out, and who may do what where. */
+#include "policy/policy_internal.h"
+
+#include "base/limits.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define POLICIES_MAX 10000
+#define POLICY_FOLDER_DEPTH_MAX 8
+
+struct policy_set {
+    struct arena arena;
+    struct policy **policies;
+    size_t count, cap;
+    struct policy_config config;
+    bool has_config;
+};
+
+static bool add_error(struct error_list *errors, const char *code, const char *path, int number)
+{
+    struct error err;
+    error_set(&err, code, "cannot read %s: %s", path, strerror(number));
+    error_list_add(errors, &err);
+    return false;
+}
+
+static bool read_file(struct arena *arena, const char *path, struct str *ret,
+                      struct error_list *errors)
+{
+    FILE *file = fopen(path, "rbe");
+    if (!file)
+        return add_error(errors, "P0132", path, errno);
+    char *bytes = arena_alloc_raw(arena, LIMIT_POLICY_FILE_BYTES + 1, 1);
+    size_t len = bytes ? fread(bytes, 1, LIMIT_POLICY_FILE_BYTES + 1, file) : 0;
+    bool bad = !bytes || ferror(file);
+    fclose(file);
+    if (bad || len > LIMIT_POLICY_FILE_BYTES)
+        return add_error(errors, "P0133", path, bad ? EIO : EFBIG);
+    *ret = str_copy(arena, (struct str){bytes, len});
+    return ret->ptr != NULL;
+}
+
+static struct yaml *read_yaml(struct policy_set *set, const char *path, struct error_list *errors)
+{
+    struct yaml_file *file = ARENA_NEW(&set->arena, struct yaml_file);
+    struct str text;
+    if (!file || !read_file(&set->arena, path, &text, errors))
+        return NULL;
+    *file = (struct yaml_file){str_copy(&set->arena, str_from(path)), text, errors, &set->arena};
+    return yaml_read(file);
+}
+
+static bool load_policy(struct policy_set *set, const char *path, struct aws_models *models,
+                        struct error_list *errors)
+{
+    struct yaml *root = read_yaml(set, path, errors);
+    struct policy *policy = root ? policy_compile_file(root, models) : NULL;
+    if (!policy)
+        return false;
+    for (size_t i = 0; i < set->count; i++) {
+        if (str_eq(set->policies[i]->name, policy->name)) {
+            yaml_error(root, "P0134", NULL, "policy `%.*s` is also in %.*s", STR_FMT(policy->name),
+                       STR_FMT(set->policies[i]->file));
+            return false;
+        }
+    }
+    if (set->count == set->cap) {
+        size_t cap = set->cap ? set->cap * 2 : 16;
+        set->policies = arena_grow(&set->arena, set->policies, set->cap * sizeof *set->policies,
+                                   cap * sizeof *set->policies);
+        if (!set->policies || cap > POLICIES_MAX)
+            return false;
+        set->cap = cap;
+    }
+    set->policies[set->count++] = policy;
+    return true;
+}
+
+static bool is_policy_file(const char *name)
+{
+    struct str s = str_from(name);
+    return name[0] != '.' && str_ends(s, STR(".yaml")) && !str_ends(s, STR(".test.yaml")) &&
+           !str_is(s, "rectify.yaml");
+}
+
+static bool load_dir(struct policy_set *set, const char *dir, unsigned depth,
+                     struct aws_models *models, struct error_list *errors)
+{
+    struct dirent **entries;
+    bool ok = true;
+    int count = scandir(dir, &entries, NULL, alphasort);
+    if (count < 0)
+        return add_error(errors, "P0132", dir, errno);
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        struct stat info;
+        snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && stat(path, &info) == 0) {
+            if (S_ISDIR(info.st_mode) && depth < POLICY_FOLDER_DEPTH_MAX)
+                ok = load_dir(set, path, depth + 1, models, errors) && ok;
+            else if (S_ISREG(info.st_mode) && is_policy_file(entries[i]->d_name))
+                ok = load_policy(set, path, models, errors) && ok;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return ok;
+}
+
+static bool load_config(struct policy_set *set, const struct policy_options *options,
+                        struct error_list *errors)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/rectify.yaml", options->dir);
+    const char *config = options->config ? options->config : path;
+    struct stat info;
+    if (!options->config && stat(config, &info) != 0 && errno == ENOENT)
+        return true;
+    struct yaml *root = read_yaml(set, config, errors);
+    set->has_config = true;
+    return root && policy_config_read(root, &set->config);
+}
+
+struct policy_set *policy_set_load(const struct policy_options *options, struct error_list *errors)
+{
+    struct policy_set *set = calloc(1, sizeof *set);
+    if (!set)
+        return NULL;
+    bool ok = load_dir(set, options->dir, 0, options->models, errors);
+    ok = load_config(set, options, errors) && ok;
+    if (ok && set->count == 0) {
+        struct error err;
+        error_set(&err, "P0135", "no policies below %s", options->dir);
+        error_hint(&err, "policies are files that end in .yaml");
+        error_list_add(errors, &err);
+        ok = false;
+    }
+    if (!ok) {
+        policy_set_destroy(set);
+        return NULL;
+    }
+    return set;
+}
+
+void policy_set_destroy(struct policy_set *set)
+{
+    if (!set)
+        return;
+    arena_finish(&set->arena);
+    free(set);
+}
+
+size_t policy_set_count(const struct policy_set *set)
+{
+    return set->count;
+}
+
+const struct policy *policy_set_at(const struct policy_set *set, size_t i)
+{
+    return set->policies[i];
+}
+
+const struct policy *policy_set_find(const struct policy_set *set, struct str name)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (str_eq(set->policies[i]->name, name))
+            return set->policies[i];
+    return NULL;
+}
+
+struct value policy_set_account(const struct policy_set *set, struct str account,
+                                struct arena *arena)
+{
+    struct value_builder out = {.arena = arena};
+    const struct value *known = value_get(set->config.accounts, account);
+    value_set(&out, "id", value_string(account));
+    for (uint32_t i = 0; known && known->kind == VALUE_MAP && i < known->len; i++)
+        value_set_str(&out, value_str(known->pairs[i].key), known->pairs[i].value);
+    return value_finish_map(&out);
+}
+
+static bool rule_names_policy(const struct policy_assignment_rule *rule, struct str policy)
+{
+    for (size_t i = 0; i < rule->policy_count; i++)
+        if (str_glob(rule->policies[i], policy))
+            return true;
+    return false;
+}
+
+static bool rule_names_account(const struct policy_set *set,
+                               const struct policy_assignment_rule *rule, struct str account)
+{
+    if (rule->any_account)
+        return true;
+    struct value wanted = rule->accounts;
+    if (wanted.kind == VALUE_STRING)
+        return str_glob(value_str(wanted), account);
+    if (wanted.kind == VALUE_LIST) {
+        for (uint32_t i = 0; i < wanted.len; i++)
+            if (str_eq(value_str(wanted.items[i]), account))
+                return true;
+        return false;
+    }
+    const struct value *known = value_get(set->config.accounts, account);
+    for (uint32_t i = 0; known && wanted.kind == VALUE_MAP && i < wanted.len; i++) {
+        const struct value *has = value_get_key(*known, wanted.pairs[i].key);
+        if (!has || !value_equal(*has, wanted.pairs[i].value))
+            return false;
+    }
+    return known && wanted.kind == VALUE_MAP;
+}
+
+/* The policy's parameters with the assignment's over them; those it does not have are ignored. */
+static struct value merge_params(struct value defaults, struct value over, struct arena *arena)
+{
+    struct value_builder out = {.arena = arena};
+    for (uint32_t i = 0; i < defaults.len; i++) {
+        const struct value *other = value_get_key(over, defaults.pairs[i].key);
+        value_set_str(&out, value_str(defaults.pairs[i].key),
+                      other ? *other : defaults.pairs[i].value);
+    }
+    return value_finish_map(&out);
+}
+
+struct policy_assignment policy_set_assign(const struct policy_set *set,
+                                           const struct policy *policy, struct str account,
+                                           struct arena *arena)
+{
+    struct policy_assignment result = {.mode = MODE_OBSERVE, .params = policy->params,
+                                       .settle_ms = policy->settle_ms};
+    if (!set->has_config)
+        return result; // nothing said: watch only
+    for (size_t i = 0; i < set->config.rule_count; i++) {
+        const struct policy_assignment_rule *rule = &set->config.rules[i];
+        if (!rule_names_policy(rule, policy->name) || !rule_names_account(set, rule, account))
+            continue;
+        result.mode = rule->mode < policy->mode ? rule->mode : policy->mode;
+        result.read_role = rule->read_role;
+        result.act_role = rule->act_role;
+        if (rule->params.kind == VALUE_MAP)
+            result.params = merge_params(policy->params, rule->params, arena);
+        if (rule->settle_ms >= 0)
+            result.settle_ms = rule->settle_ms;
+        return result;
+    }
+    result.mode = MODE_OFF;
+    return result;
+}
+
+struct str policy_set_kill_switch(const struct policy_set *set)
+{
+    return set->config.kill_switch;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/* libfyaml's document to our tree. Plain scalars get the core schema's types, so `on` and `yes` are
+ * strings. See yaml_internal.h. */
+#include "policy/yaml_internal.h"
+
+#include "base/limits.h"
+
+#include <libfyaml.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void file_error(const struct yaml_file *file, const char *code, size_t offset,
+                       const char *hint, const char *message)
+{
+    struct error err;
+    error_set(&err, code, "%s", message);
+    if (hint && hint[0])
+        error_hint(&err, "%s", hint);
+    error_place(&err, file->path.ptr, file->text, offset, 1);
+    error_list_add(file->errors, &err);
+}
+
+void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format, ...)
+{
+    char message[ERROR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    file_error(node->file, code, node->offset, hint, message);
+}
+
+static size_t offset_of(const struct yaml_file *file, int line, int column)
+{
+    size_t at = 0;
+    for (int i = 1; i < line && at < file->text.len; i++) {
+        size_t end = str_find_byte(str_sub(file->text, at, SIZE_MAX), '\n');
+        if (end == SIZE_MAX)
+            return file->text.len;
+        at += end + 1;
+    }
+    return column > 1 ? at + (size_t)(column - 1) : at;
+}
+
+static struct yaml *convert(const struct yaml_file *file, struct fy_node *node, unsigned depth);
+
+/* `!tags.exists(...)` without quotes is a YAML tag, not an expression. */
+static bool check_tag(const struct yaml *node)
+{
+    if (node->tag.len == 0 || str_starts(node->tag, STR("tag:yaml.org,2002:")))
+        return true;
+    yaml_error(node, "P0103", "put quotes around the expression: \"!...\"",
+               "an unquoted ! starts a YAML tag (%.*s), not an expression", STR_FMT(node->tag));
+    return false;
+}
+
+static bool convert_scalar(struct yaml *result, struct fy_node *node)
+{
+    struct fy_token *token = fy_node_get_scalar_token(node);
+    size_t len = 0;
+    const char *text = fy_node_get_scalar(node, &len);
+    const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
+    result->text = str_copy(result->file->arena, (struct str){text, text ? len : 0});
+    result->offset = mark ? mark->input_pos : 0;
+    result->quoted = token && fy_scalar_token_get_style(token) != FYSS_PLAIN;
+    return check_tag(result);
+}
+
+static bool convert_children(struct yaml *result, struct fy_node *node, unsigned depth)
+{
+    bool map = result->kind == YAML_MAP, ok = true;
+    int count = map ? fy_node_mapping_item_count(node) : fy_node_sequence_item_count(node);
+    struct arena *arena = result->file->arena;
+    result->items = ARENA_ARRAY(arena, struct yaml *, (size_t)count + 1);
+    result->keys = ARENA_ARRAY(arena, struct yaml *, (size_t)count + 1);
+    if (!result->items || !result->keys)
+        return false;
+    void *at = NULL;
+    for (int i = 0; i < count; i++) {
+        struct fy_node_pair *pair = map ? fy_node_mapping_iterate(node, &at) : NULL;
+        struct fy_node *item =
+            map ? fy_node_pair_value(pair) : fy_node_sequence_iterate(node, &at);
+        if (map) {
+            result->keys[i] = convert(result->file, fy_node_pair_key(pair), depth + 1);
+            if (result->keys[i] && result->keys[i]->kind != YAML_SCALAR) {
+                yaml_error(result->keys[i], "P0104", NULL, "a key must be a plain word");
+                result->keys[i] = NULL;
+            }
+            ok = ok && result->keys[i];
+        }
+        result->items[i] = convert(result->file, item, depth + 1);
+        ok = ok && result->items[i];
+        if (result->items[i] && result->items[i]->kind != YAML_SCALAR && map && result->keys[i])
+            result->items[i]->offset = result->keys[i]->offset;
+    }
+    result->count = (size_t)count;
+    return ok;
+}
+
+static struct yaml *convert(const struct yaml_file *file, struct fy_node *node, unsigned depth)
+{
+    struct yaml *result = ARENA_NEW(file->arena, struct yaml);
+    if (!result)
+        return NULL;
+    result->file = file;
+    size_t tag_len = 0;
+    const char *tag = node ? fy_node_get_tag(node, &tag_len) : NULL;
+    result->tag = str_copy(file->arena, (struct str){tag, tag ? tag_len : 0});
+    if (depth > LIMIT_JSON_DEPTH) {
+        yaml_error(result, "P0102", NULL, "nested deeper than %u", LIMIT_JSON_DEPTH);
+        return NULL;
+    }
+    if (!node) // an empty value
+        return result;
+    if (fy_node_is_alias(node)) {
+        yaml_error(result, "P0105", "write the value out", "aliases (*name) are not supported");
+        return NULL;
+    }
+    if (fy_node_is_scalar(node))
+        return convert_scalar(result, node) ? result : NULL;
+    result->kind = fy_node_is_mapping(node) ? YAML_MAP : YAML_LIST;
+    return check_tag(result) && convert_children(result, node, depth) ? result : NULL;
+}
+
+static void report_syntax(const struct yaml_file *file, struct fy_diag *diag)
+{
+    void *at = NULL;
+    struct fy_diag_error *error;
+    bool any = false;
+    while ((error = fy_diag_errors_iterate(diag, &at))) {
+        file_error(file, "P0101", offset_of(file, error->line, error->column), NULL, error->msg);
+        any = true;
+    }
+    if (!any)
+        file_error(file, "P0101", 0, NULL, "not a YAML document");
+}
+
+static void discard(struct fy_diag *diag, void *user, const char *buf, size_t len)
+{
+    (void)diag;
+    (void)user;
+    (void)buf;
+    (void)len;
+}
+
+struct yaml *yaml_read(const struct yaml_file *file)
+{
+    if (!str_is_utf8(file->text)) {
+        file_error(file, "P0101", 0, NULL, "not UTF-8");
+        return NULL;
+    }
+    struct fy_diag_cfg diag_config = {.output_fn = discard, .level = FYET_ERROR,
+                                      .module_mask = (1u << FYEM_MAX) - 1};
+    struct fy_diag *diag = fy_diag_create(&diag_config);
+    if (!diag)
+        return NULL;
+    fy_diag_set_collect_errors(diag, true);
+    struct fy_parse_cfg config = {.flags = FYPCF_DEFAULT_VERSION_1_2 | FYPCF_SLOPPY_FLOW_INDENTATION,
+                                  .diag = diag};
+    struct fy_document *doc =
+        fy_document_build_from_string(&config, file->text.ptr, file->text.len);
+    struct yaml *root = NULL;
+    if (doc && fy_document_root(doc))
+        root = convert(file, fy_document_root(doc), 0);
+    else
+        report_syntax(file, diag);
+    fy_document_destroy(doc);
+    fy_diag_destroy(diag);
+    return root;
+}
+
+const struct yaml *yaml_get(const struct yaml *map, const char *key)
+{
+    for (size_t i = 0; map && map->kind == YAML_MAP && i < map->count; i++)
+        if (str_is(map->keys[i]->text, key))
+            return map->items[i];
+    return NULL;
+}
+
+bool yaml_check_keys(const struct yaml *map, const char *const *names, size_t count)
+{
+    bool ok = true;
+    if (map->kind != YAML_MAP) {
+        yaml_error(map, "P0106", NULL, "expected a mapping of keys to values");
+        return false;
+    }
+    for (size_t i = 0; i < map->count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < count; j++)
+            known = known || str_is(map->keys[i]->text, names[j]);
+        if (known)
+            continue;
+        char hint[128] = "";
+        const char *near = str_nearest(map->keys[i]->text, names, count);
+        if (near)
+            snprintf(hint, sizeof hint, "did you mean `%s`?", near);
+        yaml_error(map->keys[i], "P0107", hint, "unknown key `%.*s`", STR_FMT(map->keys[i]->text));
+        ok = false;
+    }
+    return ok;
+}
+
+static struct value scalar_value(const struct yaml *node)
+{
+    struct str s = node->text;
+    int64_t i;
+    if (node->quoted)
+        return value_string(s);
+    if (s.len == 0 || str_is(s, "null") || str_is(s, "~") || str_is(s, "Null") || str_is(s, "NULL"))
+        return value_null();
+    if (str_is(s, "true") || str_is(s, "True") || str_is(s, "TRUE"))
+        return value_bool(true);
+    if (str_is(s, "false") || str_is(s, "False") || str_is(s, "FALSE"))
+        return value_bool(false);
+    if (str_to_int64(s, &i) && !(s.len > 1 && s.ptr[0] == '0'))
+        return value_int(i);
+    bool number = s.len < 64 && s.ptr[0] != 'n' && s.ptr[0] != 'i' && s.ptr[0] != 'N' &&
+                  s.ptr[0] != 'I' && str_find_byte(s, '.') != SIZE_MAX;
+    for (size_t k = 0; number && k < s.len; k++)
+        number = strchr("0123456789.eE+-", s.ptr[k]) != NULL;
+    if (number) {
+        char *end;
+        double d = strtod(s.ptr, &end); // the arena's copy ends with a NUL
+        if (end == s.ptr + s.len)
+            return value_double(d);
+    }
+    return value_string(s);
+}
+
+bool yaml_value(const struct yaml *node, struct value *ret)
+{
+    struct value_builder out = {.arena = node->file->arena};
+    if (node->kind == YAML_SCALAR) {
+        *ret = scalar_value(node);
+        return true;
+    }
+    for (size_t i = 0; i < node->count; i++) {
+        struct value item;
+        if (!yaml_value(node->items[i], &item))
+            return false;
+        if (node->kind == YAML_MAP)
+            value_set_str(&out, node->keys[i]->text, item);
+        else
+            value_push(&out, item);
+    }
+    *ret = node->kind == YAML_MAP ? value_finish_map(&out) : value_finish_list(&out);
+    return !out.failed;
+}
+
+/* Walks file and expression side by side: what YAML took away (indentation, folding, escapes) are
+ * bytes of the file without a partner. */
+struct origin_walk {
+    struct str file, expression;
+    size_t start;
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t';
+}
+
+static size_t origin_offset(const void *ctx, size_t source_offset)
+{
+    const struct origin_walk *walk = ctx;
+    size_t at = walk->start;
+    for (size_t i = 0; i < walk->expression.len && i <= source_offset; i++) {
+        char want = walk->expression.ptr[i];
+        size_t probe = at;
+        while (probe < walk->file.len && probe < at + 400 && walk->file.ptr[probe] != want &&
+               !(is_blank(want) && is_blank(walk->file.ptr[probe])))
+            probe++;
+        if (probe >= walk->file.len || probe >= at + 400)
+            return at;
+        if (i == source_offset)
+            return probe;
+        at = probe + 1;
+    }
+    return at;
+}
+
+struct cel_origin yaml_origin(const struct yaml *scalar, struct str expression)
+{
+    const struct yaml_file *file = scalar->file;
+    struct cel_origin origin = {.file = file->path.ptr, .file_text = file->text,
+                                .offset = origin_offset};
+    struct origin_walk *walk = ARENA_NEW(file->arena, struct origin_walk);
+    if (!walk)
+        return (struct cel_origin){0};
+    size_t start = scalar->offset;
+    size_t within = str_find(scalar->text, expression);
+    if (within != SIZE_MAX && within > 0) {
+        struct origin_walk whole = {file->text, scalar->text, start};
+        start = origin_offset(&whole, within);
+    }
+    *walk = (struct origin_walk){file->text, expression, start};
+    origin.ctx = walk;
+    return origin;
+}
