@@ -49,8 +49,7 @@ static bool needs_arrays(const struct pattern_scratch *s, const struct rule *rul
     return in_arrays > 1;
 }
 
-/* False: too many steps. */
-static bool try_rule(struct pattern_scratch *s, const struct rule *rule)
+enum array_answer rule_holds(struct pattern_scratch *s, const struct rule *rule)
 {
     const struct pattern_set *set = s->set;
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
@@ -59,24 +58,22 @@ static bool try_rule(struct pattern_scratch *s, const struct rule *rule)
             continue;
         const struct condition *condition = &set->conditions[id];
         if (!condition->flags || !special_holds(s, condition))
-            return true;
+            return ARRAYS_NO;
     }
-    if (s->in_array && needs_arrays(s, rule)) {
-        if (s->result[rule->tag / 64] >> rule->tag % 64 & 1)
-            return true;
-        enum array_answer answer = arrays_solve(s, rule);
-        if (answer != ARRAYS_YES)
-            return answer == ARRAYS_NO;
-    }
-    set_tag(s, rule->tag);
-    return true;
+    return s->in_array && needs_arrays(s, rule) ? arrays_solve(s, rule) : ARRAYS_YES;
 }
 
+/* False: too many steps. */
 static bool try_rules(struct pattern_scratch *s, struct span span)
 {
-    for (uint32_t i = span.first; i < span.end; i++)
-        if (!try_rule(s, &s->set->rules[s->set->tries[i]]))
+    for (uint32_t i = span.first; i < span.end; i++) {
+        const struct rule *rule = &s->set->rules[s->set->tries[i]];
+        enum array_answer answer = rule_holds(s, rule);
+        if (answer == ARRAYS_YES)
+            set_tag(s, rule->tag);
+        else if (answer == ARRAYS_ENTANGLED)
             return false;
+    }
     return true;
 }
 

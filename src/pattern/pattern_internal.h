@@ -379,11 +379,15 @@ void leaf_evaluate(struct pattern_scratch *scratch, const struct leaf *leaf);
 bool leaf_satisfies(const struct pattern_set *set, uint32_t atom, const struct leaf *leaf);
 bool wildcard_matches(struct str operand, struct str s);
 
+/* May leaves be chosen so that no array stands at two elements? ENTANGLED: too many steps. */
+enum array_answer { ARRAYS_NO, ARRAYS_YES, ARRAYS_ENTANGLED };
+
 /* decide.c: from what is marked to the result bits. False: G0207. */
 bool decide_rules(struct pattern_scratch *scratch, struct error *err);
+/* One rule of the event that was matched last. */
+enum array_answer rule_holds(struct pattern_scratch *scratch, const struct rule *rule);
 
-/* arrays.c: can one leaf be chosen for each condition, with no array at two elements? */
-enum array_answer { ARRAYS_NO, ARRAYS_YES, ARRAYS_ENTANGLED };
+/* arrays.c: for a rule all of whose conditions hold by themselves. */
 enum array_answer arrays_solve(struct pattern_scratch *scratch, const struct rule *rule);
 /* Steps of one event's searches before it is refused (G0207). */
 #define ARRAY_STEPS_MAX 4000000u
