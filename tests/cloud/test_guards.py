@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What holds a repair back, and how a person lets it go, stops it or takes it back."""
+import os
+
+import harness
+from harness import CloudCase, EXIT_WAITING
+
+ONLY = '{{policies: ["*"], accounts: "*", mode: {}, settle: 0s}}'
+
+
+class TestMode(CloudCase):
+    def run_mode(self, mode, status=0):
+        bucket = self.bucket()
+        rectify = self.rectify("s3", assignments=[ONLY.format(mode)])
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)), status)
+        return rectify, bucket
+
+    def test_observe_sees_and_changes_nothing(self):
+        rectify, bucket = self.run_mode("observe")
+        self.assertEqual([r["state"] for r in rectify.of(bucket)], ["observed"])
+        self.assertEqual(self.proxy.changes(bucket), [])
+
+    def test_approve_asks_and_exits_3(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        self.assertEqual([r["state"] for r in rectify.of(bucket)], ["asking"])
+        self.assertEqual(self.proxy.changes(bucket), [])
+
+    def test_approved_it_is_done(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        self.assertEnded(rectify.command("approve", rectify.of(bucket)[0]["id"]))
+        self.assertEnded(rectify.run())
+        self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
+        self.assertEqual(rectify.of(bucket)[0]["state"], "healed")
+
+    def test_denied_it_is_never_done(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        self.assertEnded(rectify.command("deny", rectify.of(bucket)[0]["id"]))
+        self.assertEnded(rectify.run())
+        self.assertEqual(self.tags(bucket), {})
+        self.assertEqual(rectify.of(bucket)[0]["state"], "denied")
+
+    def test_a_change_while_asking_is_decided_again(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        self.tag(bucket, {"cost-center": "by-hand"})
+        self.assertEnded(rectify.command("approve", rectify.of(bucket)[0]["id"]))
+        self.assertEnded(rectify.run())
+        self.assertEqual(self.tags(bucket), {"cost-center": "by-hand"})
+        self.assertEqual(rectify.of(bucket)[0]["state"], "compliant")
+
+    def test_without_an_assignment_nothing_runs(self):
+        bucket = self.bucket()
+        rectify = self.rectify("s3", assignments=['{policies: ["other-*"], accounts: "*", '
+                                                  'mode: enforce}'])
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        self.assertEqual(self.tags(bucket), {})
+
+    def test_an_unknown_id_is_an_error(self):
+        rectify = self.rectify("s3")
+        done = rectify.command("approve", "r999")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("r999", done.stderr)
+
+
+class TestKillSwitch(CloudCase):
+    def blocked(self, switch):
+        bucket = self.bucket()
+        rectify = self.rectify("s3")
+        rectify.run(harness.create_bucket(bucket), options=["--kill-switch", switch])
+        self.assertEqual(self.tags(bucket), {})
+        self.assertEqual(self.proxy.changes(bucket), [])
+        self.assertNotIn(rectify.of(bucket)[0]["state"], ("healed", "compliant"))
+        return rectify, bucket
+
+    def test_a_thrown_switch_stops_every_change(self):
+        switch = self.home / "stop"
+        switch.write_text("stop\n")
+        self.blocked(switch)
+
+    def test_a_switch_that_cannot_be_read_stops_every_change(self):
+        switch = self.home / "stop"
+        switch.mkdir()  # reading a folder fails for root too
+        self.blocked(switch)
+
+    def test_released_the_work_goes_on(self):
+        switch = self.home / "stop"
+        switch.write_text("stop\n")
+        rectify, bucket = self.blocked(switch)
+        os.unlink(switch)
+        rectify.wait_for(lambda: rectify.run(options=["--kill-switch", switch]) and
+                         self.tags(bucket))
+        self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
+
+
+class TestAccount(CloudCase):
+    def test_credentials_of_another_account_change_nothing(self):
+        bucket = self.bucket()
+        rectify = self.rectify("s3")
+        rectify.run(harness.create_bucket(bucket, account="999999999999"))
+        self.assertEqual(self.tags(bucket), {})
+        self.assertEqual([s.path for s in self.proxy.seen if bucket in s.path], [])
+
+    def test_without_credentials_nothing_is_lost(self):
+        bucket = self.bucket()
+        rectify = self.rectify("s3")
+        record = harness.create_bucket(bucket)
+        done = rectify.run(record, env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+        self.assertIn("credentials", (done.stderr + done.stdout +
+                                      str(rectify.of(bucket))).lower())
+        self.assertEqual(self.tags(bucket), {})
+        self.assertEqual(len(rectify.of(bucket)), 1)
+
+
+class TestRollback(CloudCase):
+    def healed(self, tags=None):
+        bucket = self.bucket(tags)
+        rectify = self.rectify("s3")
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        return rectify, bucket, rectify.of(bucket)[0]["id"]
+
+    def test_a_tag_added_by_hand_survives(self):
+        rectify, bucket, ident = self.healed({"owner": "alice"})
+        self.tag(bucket, {**self.tags(bucket), "by-hand": "yes"})
+        self.assertEnded(rectify.command("rollback", ident))
+        rectify.wait_for(lambda: rectify.run() and "cost-center" not in self.tags(bucket))
+        self.assertEqual(self.tags(bucket), {"owner": "alice", "by-hand": "yes"})
+
+    def test_the_last_tag_goes_with_the_whole_set(self):
+        rectify, bucket, ident = self.healed()
+        self.assertEnded(rectify.command("rollback", ident))
+        rectify.wait_for(lambda: rectify.run() and not self.tags(bucket))
+        self.assertEqual(self.tags(bucket), {})
+
+    def test_it_is_a_remediation_of_its_own(self):
+        rectify, bucket, ident = self.healed({"owner": "alice"})
+        self.assertEnded(rectify.command("rollback", ident))
+        self.assertEnded(rectify.run())
+        states = [r["state"] for r in rectify.of(bucket)]
+        self.assertEqual(len(states), 2)
+        self.assertIn("rolled back", states)
+
+    def test_what_never_changed_anything_cannot_be_rolled_back(self):
+        bucket = self.bucket({"cost-center": "cc-1"})
+        rectify = self.rectify("s3")
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        done = rectify.command("rollback", rectify.of(bucket)[0]["id"])
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.proxy.changes(bucket), [])
+
+
+if __name__ == "__main__":
+    harness.main()
