@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Events in, matches out. An event is a hint, never a proof: it says which resource to look at.
+ *
+ * detect_reader cuts a stream (bare CloudTrail records, {"Records": [...]}, EventBridge envelopes, one
+ * or many, JSON lines or not, gzip or not) into single events; detect_event() puts a bare record into
+ * its envelope, matches it against all policies in one pass and names the resources. Errors T0xxx. */
+#ifndef RECTIFY_DETECT_DETECT_H
+#define RECTIFY_DETECT_DETECT_H
+
+#include "policy/policy.h"
+
+/* ---- cutting a stream into events ---- */
+
+struct detect_reader;
+/* Reads from a descriptor (borrowed). */
+struct detect_reader *detect_reader_create(int fd, struct error *err)
+    __attribute__((warn_unused_result));
+void detect_reader_destroy(struct detect_reader *reader);
+enum detect_read { DETECT_READ_EVENT, DETECT_READ_END, DETECT_READ_BAD };
+/* The next event's text, borrowed until the next call. BAD: this piece is no event (err says why, by
+ * position in the stream); reading goes on behind it. */
+enum detect_read detect_reader_next(struct detect_reader *reader, struct str *ret_text,
+                                    struct error *err) __attribute__((warn_unused_result));
+
+/* ---- matching ---- */
+
+struct detector; // immutable, shared by threads
+struct detector *detector_create(const struct policy_set *policies, struct error *err)
+    __attribute__((warn_unused_result));
+void detector_destroy(struct detector *detector);
+
+struct detect_scope { // which accounts a source may speak for
+    const struct str *accounts;
+    size_t account_count; // 0 = any
+};
+
+struct detect_match {
+    const struct policy *policy;
+    struct policy_assignment assignment;
+    struct str resource; // canonical key
+    struct str region;
+};
+
+struct detect_result {
+    struct str key;  // exact-redelivery key
+    struct str name; // "s3:CreateBucket"
+    struct value event; // {id, name, time, source, actor, ip}: what is kept of it
+    struct detect_match *matches;
+    size_t match_count;
+    struct str *notes; // one a match that named no usable resource: why
+    size_t note_count;
+};
+
+struct detect_scratch; // one a thread
+struct detect_scratch *detect_scratch_create(const struct detector *detector);
+void detect_scratch_destroy(struct detect_scratch *scratch);
+
+/* False: not an acceptable event (malformed, too large, unknown envelope, foreign account); to be
+ * quarantined with `err`. Policies that are off in the event's account do not match. */
+bool detect_event(const struct detector *detector, struct detect_scratch *scratch, struct str text,
+                  const struct detect_scope *scope, int64_t now_ms, struct arena *arena,
+                  struct detect_result *ret, struct error *err) __attribute__((warn_unused_result));
+
+#endif

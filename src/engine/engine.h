@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The only folder that joins the stages: one function a state, one table.
+ *
+ * engine_step() is a plain function: it takes one claimed remediation and walks it on until it has to
+ * wait or has ended. Workers call it from threads, a simulator with its own clock, store and cloud.
+ *
+ * received ─► reading ─► deciding ─► intent ─► calling ─► verifying ─► healed
+ *               │ ▲          │                    │           │
+ *               ▼ │          ▼                    ▼           ▼
+ *             unread,     held, asking,        unknown     undoing ─► rolled back
+ *             settling    observed, skipped
+ *
+ * Each arrow is one store_advance(): state, due time and audit record in one transaction. */
+#ifndef RECTIFY_ENGINE_ENGINE_H
+#define RECTIFY_ENGINE_ENGINE_H
+
+#include "policy/policy.h"
+#include "store/store.h"
+
+struct engine {
+    struct store *store;
+    const struct policy_set *policies;
+    struct aws_models *models;
+    struct aws_caller caller;
+    const struct clock *clock;
+    const char *kill_switch; // path or NULL
+};
+
+#define ENGINE_LEASE_MS 120000     // longer than any one call may take
+#define ENGINE_GRACE_MS 900000     // how long a signature of ours may still be good (S3: 15 min)
+#define ENGINE_CALL_DEADLINE_MS 30000
+
+/* False: the store failed (err); the remediation stays as it is and becomes due again when its lease
+ * is over. Losing the lease, or a conflict, is not a failure. */
+bool engine_step(struct engine *engine, const struct store_claim *claim, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0101 when
+ * there is nothing to roll back. */
+bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
+                     struct error *err) __attribute__((warn_unused_result));
+
+/* Worker threads over the store's due rows. */
+struct engine_workers;
+struct engine_workers *engine_workers_start(struct engine *engine, int count, struct error *err)
+    __attribute__((warn_unused_result));
+/* Something may have become due. */
+void engine_workers_wake(struct engine_workers *workers);
+/* Waits until nothing that only waits for us is left (asking, held and long unread rows may be), or
+ * `stop` returns true. */
+bool engine_workers_drain(struct engine_workers *workers, bool (*stop)(void *ctx), void *ctx,
+                          struct error *err) __attribute__((warn_unused_result));
+/* Steps that run are finished first. */
+void engine_workers_stop(struct engine_workers *workers);
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+/* received, reading (settling, unread and held become it when due), deciding, asking. */
+#include "engine/step_internal.h"
+
+#include "base/limits.h"
+#include "value/json.h"
+
+#include <stdio.h>
+
+#define UNREAD_PAUSE_MIN_MS 1000
+#define UNREAD_PAUSE_MAX_MS 900000
+#define UNREAD_LASTING_MAX 5 // times that a lasting failure is tried before a person is told
+
+bool state_received(struct step *s)
+{
+    return step_to(s, &(struct step_change){.to = STATE_READING});
+}
+
+static int64_t unread_pause(int count, int64_t wanted_ms)
+{
+    int64_t pause = UNREAD_PAUSE_MIN_MS;
+    while (count-- > 1 && pause < UNREAD_PAUSE_MAX_MS)
+        pause *= 2;
+    if (pause < wanted_ms)
+        pause = wanted_ms;
+    return pause < UNREAD_PAUSE_MAX_MS ? pause : UNREAD_PAUSE_MAX_MS;
+}
+
+static struct value error_value(struct step *s, struct str code, struct str message)
+{
+    struct value_builder out = {.arena = s->arena};
+    value_set(&out, "code", value_string(code));
+    value_set(&out, "message", value_string(str_sub(message, 0, 400)));
+    return value_finish_map(&out);
+}
+
+static bool enter_unread(struct step *s)
+{
+    int count = step_count(s, "unread") + 1;
+    struct value error = error_value(s, s->finding.code, s->finding.reason);
+    const char *reason = arena_printf(s->arena, "%.*s", STR_FMT(s->finding.reason));
+    step_set_count(s, "unread", count);
+    step_set_detail(s, DETAIL_ERROR, error);
+    if (s->finding.lasting && count >= UNREAD_LASTING_MAX)
+        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = error});
+    return step_to(s, &(struct step_change){.to = STATE_UNREAD,
+                                            .wait_ms = unread_pause(count, s->finding.retry_after_ms),
+                                            .reason = reason,
+                                            .record = error});
+}
+
+static bool enter_compliant(struct step *s)
+{
+    int64_t age = s->subject.now_ms - s->r.created_ms;
+    if (age < s->assignment.settle_ms)
+        return step_to(s, &(struct step_change){.to = STATE_SETTLING,
+                                                .wait_ms = s->assignment.settle_ms - age,
+                                                .reason = "compliant, but younger than `settle`"});
+    return step_to(s, &(struct step_change){.to = STATE_COMPLIANT,
+                                            .reason = "the resource obeys the policy"});
+}
+
+/* What the finding was, into the detail: reads, fingerprint, message. Counts a change of the state. */
+static void keep_finding(struct step *s)
+{
+    const struct value *old = step_detail(s, DETAIL_FINGERPRINT);
+    struct value print = value_string(str_copy(s->arena, str_from(s->finding.fingerprint)));
+    if (old && !value_equal(*old, print))
+        step_set_count(s, "changes", step_count(s, "changes") + 1);
+    step_set_detail(s, DETAIL_FINGERPRINT, print);
+    step_set_detail(s, DETAIL_READS, s->finding.reads);
+    step_set_detail(s, DETAIL_MESSAGE, value_string(s->finding.message));
+    step_set_detail(s, DETAIL_NOW, value_int(s->subject.now_ms));
+}
+
+bool state_reading(struct step *s)
+{
+    if (s->assignment.mode == MODE_OFF)
+        return step_to(s, &(struct step_change){.to = STATE_SKIPPED,
+                                                .reason = "no assignment lets this policy run here"});
+    if (s->r.state != STATE_READING)
+        return step_to(s, &(struct step_change){.to = STATE_READING});
+    step_read(s);
+    if (s->finding.verdict == VERDICT_UNREAD)
+        return enter_unread(s);
+    if (s->finding.verdict == VERDICT_GONE)
+        return step_to(s, &(struct step_change){.to = STATE_GONE,
+                                                .reason = arena_printf(s->arena, "%.*s", STR_FMT(s->finding.reason))});
+    if (s->r.kind == REMEDIATION_REPAIR && s->finding.verdict == VERDICT_COMPLIANT)
+        return enter_compliant(s);
+    keep_finding(s);
+    struct value_builder record = {.arena = s->arena};
+    value_set(&record, "verdict", value_cstr(verdict_name(s->finding.verdict)));
+    value_set(&record, "message", value_string(s->finding.message));
+    value_set(&record, "fingerprint", value_cstr(s->finding.fingerprint));
+    return step_to(s, &(struct step_change){.to = STATE_DECIDING, .record = value_finish_map(&record)});
+}
+
+/* ---- deciding ---- */
+
+static bool gather_guards(struct step *s, struct decide_guards *ret)
+{
+    struct store_guards g;
+    struct store_guard_query query = {s->r.policy, s->r.resource, s->policy->breaker_of,
+                                      s->policy->breaker_window_ms};
+    if (store_guards(s->engine->store, &query, &g, s->err) != STORE_OK)
+        return false;
+    *ret = (struct decide_guards){
+        .at_once = g.at_once,
+        .per_hour = g.per_hour,
+        .breaker_in_a_row = g.breaker.in_a_row,
+        .breaker_bad = g.breaker.bad,
+        .breaker_total = g.breaker.total,
+        .breaker_open_until_ms = g.breaker.opened_ms ? g.breaker.opened_ms + g.breaker.open_for_ms : 0,
+        .frozen = g.frozen,
+        .locked_by = g.locked_by == s->r.id ? 0 : g.locked_by,
+        .reversals = g.reversals,
+        .changes = step_count(s, "changes"),
+        .by_hand = s->r.kind == REMEDIATION_ROLLBACK,
+    };
+    return true;
+}
+
+static struct value decision_value(struct step *s, const struct decide_decision *d)
+{
+    struct value_builder out = {.arena = s->arena}, reasons = {.arena = s->arena};
+    for (size_t i = 0; i < d->reason_count; i++)
+        value_push(&reasons, value_cstr(d->reasons[i]));
+    value_set(&out, "action", value_cstr(decide_action_name(d->action)));
+    value_set(&out, "reasons", value_finish_list(&reasons));
+    value_set(&out, "risk", d->risk);
+    value_set(&out, "score", value_int(d->score));
+    return value_finish_map(&out);
+}
+
+/* The repair's plan, or the inverse of what the parent did. */
+static bool make_plan(struct step *s, struct value *ret, struct error *err)
+{
+    if (s->r.kind == REMEDIATION_REPAIR)
+        return decide_plan(&s->subject, &s->finding, s->engine->clock, s->arena, ret, err);
+    const struct value *parent = step_detail(s, DETAIL_PARENT);
+    struct remediation old;
+    if (!parent || store_get(s->engine->store, parent->i, s->arena, &old, err) != STORE_OK)
+        return error_set(err, "E0001", "the remediation to take back is not there");
+    const struct value *plan = value_get(old.detail, STR(DETAIL_PLAN));
+    const struct value *before = value_get(old.detail, STR(DETAIL_READS));
+    const struct value *after = value_get(old.detail, STR(DETAIL_AFTER));
+    if (!plan || !before)
+        return error_set(err, "E0002", "the remediation changed nothing");
+    return decide_undo(&s->subject, &s->finding, *plan, plan->len, *before,
+                       after ? *after : s->finding.reads, s->engine->clock, s->arena, ret, err);
+}
+
+/* A person's yes to exactly this plan, given and not over? */
+static bool is_approved(struct step *s, const char *hash, bool *ret)
+{
+    struct store_approval approval;
+    enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
+    if (got == STORE_ERROR)
+        return false;
+    *ret = got == STORE_OK && approval.decided && approval.yes && str_is(approval.plan_hash, hash) &&
+           approval.expires_ms > s->subject.now_ms;
+    return true;
+}
+
+static bool enter_intent(struct step *s, const char *hash, bool approved, struct value plan)
+{
+    enum store_result result;
+    struct value_builder record = {.arena = s->arena};
+    value_set(&record, "plan", plan);
+    value_set(&record, "plan_hash", value_cstr(hash));
+    struct step_change change = {.to = STATE_INTENT, .durable = true, .lock = true,
+                                 .sequence_unchanged = true,
+                                 .at_once_max = s->policy->at_once,
+                                 .per_hour_max = s->policy->per_hour,
+                                 .approval_hash = approved ? hash : NULL,
+                                 .record = value_finish_map(&record)};
+    if (!step_go(s, &change, &result))
+        return false;
+    switch (result) {
+    case STORE_LOCKED:
+        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = 500,
+                                                .reason = "another remediation is working on the resource"});
+    case STORE_LIMITED:
+        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = 1000,
+                                                .reason = "the policy's limit is reached"});
+    case STORE_VOID:
+        return step_to(s, &(struct step_change){.to = STATE_READING, .wait_ms = 100,
+                                                .reason = "the approval is void; decided again"});
+    case STORE_CONFLICT: // a newer event, or the lease is lost: the latter ends the walk
+        return step_to(s, &(struct step_change){.to = STATE_READING, .wait_ms = 100,
+                                                .reason = "a newer event came; decided again"});
+    case STORE_OK:
+    case STORE_ABSENT:
+    case STORE_ERROR:
+        break;
+    }
+    return true;
+}
+
+static bool enter_decided(struct step *s, const struct decide_decision *d, struct value plan)
+{
+    char hash[65];
+    bool approved = false;
+    struct value decision = decision_value(s, d);
+    const char *reason = d->reason_count ? d->reasons[d->reason_count - 1] : "";
+    for (size_t i = 0; i < d->reason_count; i++)
+        if (d->action == DECIDE_SKIP && str_starts(str_from(d->reasons[i]), STR("exempt")))
+            reason = d->reasons[i];
+    decide_plan_hash(&s->subject, plan, s->finding.fingerprint, s->arena, hash);
+    step_set_detail(s, DETAIL_DECISION, decision);
+    step_set_detail(s, DETAIL_PLAN, plan);
+    step_set_detail(s, DETAIL_PLAN_HASH, value_string(str_copy(s->arena, str_from(hash))));
+    if (d->trip_breaker && store_breaker_set(s->engine->store, s->r.policy, s->policy->breaker_open_ms,
+                                             str_from(reason), s->err) == STORE_ERROR)
+        return false;
+    switch (d->action) {
+    case DECIDE_OBSERVE:
+        return step_to(s, &(struct step_change){.to = STATE_OBSERVED, .reason = reason, .record = decision});
+    case DECIDE_SKIP:
+        return step_to(s, &(struct step_change){.to = STATE_SKIPPED, .reason = reason, .record = decision});
+    case DECIDE_STOP:
+        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = decision});
+    case DECIDE_HOLD:
+        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = d->hold_ms ? d->hold_ms : 1000,
+                                                .reason = reason, .record = decision});
+    case DECIDE_ASK:
+        if (!is_approved(s, hash, &approved))
+            return false;
+        if (!approved)
+            return step_to(s, &(struct step_change){
+                                  .to = STATE_ASKING, .wait_ms = s->policy->approval_expires_ms,
+                                  .reason = reason, .record = decision, .ask_hash = hash,
+                                  .ask_expires_ms = s->subject.now_ms + s->policy->approval_expires_ms});
+        break;
+    case DECIDE_ACT:
+        break;
+    }
+    return enter_intent(s, hash, approved, plan);
+}
+
+bool state_deciding(struct step *s)
+{
+    struct decide_guards guards;
+    struct decide_decision decision;
+    struct value plan = value_list(NULL, 0);
+    struct error err;
+    if (!s->has_finding) // interrupted: what was read is gone with the process
+        return step_to(s, &(struct step_change){.to = STATE_READING});
+    if (!make_plan(s, &plan, &err)) {
+        struct value error = error_value(s, str_from(err.code), str_from(err.message));
+        step_set_detail(s, DETAIL_ERROR, error);
+        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .record = error,
+                                                .reason = arena_printf(s->arena, "no plan: %s", err.message)});
+    }
+    if (s->r.kind == REMEDIATION_ROLLBACK && plan.len == 0)
+        return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
+                                                .reason = "nothing of ours is left to take back"});
+    if (!gather_guards(s, &guards))
+        return false;
+    decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision);
+    return enter_decided(s, &decision, plan);
+}
+
+bool state_asking(struct step *s)
+{
+    struct store_approval approval;
+    enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
+    if (got == STORE_ERROR)
+        return false;
+    if (got == STORE_OK && approval.decided && !approval.yes)
+        return step_to(s, &(struct step_change){.to = STATE_DENIED,
+                                                .reason = arena_printf(s->arena, "denied by %.*s: %.*s", STR_FMT(approval.by),
+                                                                       STR_FMT(approval.reason))});
+    if (got == STORE_OK && approval.decided)
+        return step_to(s, &(struct step_change){.to = STATE_READING, .reason = "approved; read again"});
+    if (got != STORE_OK || approval.expires_ms <= s->subject.now_ms)
+        return step_to(s, &(struct step_change){.to = STATE_EXPIRED,
+                                                .reason = "nobody answered in time; nothing was done"});
+    return step_to(s, &(struct step_change){.to = STATE_ASKING, .reason = "waits for a person",
+                                            .wait_ms = approval.expires_ms - s->subject.now_ms});
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The table of states and what the state functions share. See engine.h. */
+#include "engine/step_internal.h"
+
+#include "base/limits.h"
+#include "value/json.h"
+
+#include <stdio.h>
+
+/* What runs when a row of this state is due. A row found in deciding was interrupted: its reading is
+ * gone with the process, so it reads again. */
+static const step_function table[STATE_COUNT] = {
+    [STATE_RECEIVED] = state_received, [STATE_READING] = state_reading,
+    [STATE_SETTLING] = state_reading,  [STATE_UNREAD] = state_reading,
+    [STATE_DECIDING] = state_deciding, [STATE_HELD] = state_reading,
+    [STATE_ASKING] = state_asking,     [STATE_INTENT] = state_intent,
+    [STATE_CALLING] = state_calling,   [STATE_UNKNOWN] = state_unknown,
+    [STATE_VERIFYING] = state_verifying, [STATE_UNDOING] = state_undoing,
+};
+
+const struct value *step_detail(const struct step *step, const char *key)
+{
+    return value_get(step->r.detail, str_from(key));
+}
+
+void step_set_detail(struct step *step, const char *key, struct value v)
+{
+    struct value_builder out = {.arena = step->arena};
+    for (uint32_t i = 0; i < step->r.detail.len; i++)
+        value_set_str(&out, value_str(step->r.detail.pairs[i].key), step->r.detail.pairs[i].value);
+    value_set(&out, key, v);
+    step->r.detail = value_finish_map(&out);
+}
+
+int step_count(const struct step *step, const char *what)
+{
+    const struct value *counts = step_detail(step, DETAIL_COUNTS);
+    const struct value *n = counts ? value_get(*counts, str_from(what)) : NULL;
+    return n && n->kind == VALUE_INT ? (int)n->i : 0;
+}
+
+void step_set_count(struct step *step, const char *what, int n)
+{
+    const struct value *counts = step_detail(step, DETAIL_COUNTS);
+    struct value_builder out = {.arena = step->arena};
+    for (uint32_t i = 0; counts && i < counts->len; i++)
+        value_set_str(&out, value_str(counts->pairs[i].key), counts->pairs[i].value);
+    value_set(&out, what, value_int(n));
+    step_set_detail(step, DETAIL_COUNTS, value_finish_map(&out));
+}
+
+bool step_go(struct step *s, const struct step_change *c, enum store_result *ret_result)
+{
+    struct buf detail = {.arena = s->arena}, record = {.arena = s->arena};
+    bool terminal = state_is_terminal(c->to);
+    json_write(&detail, s->r.detail, JSON_COMPACT);
+    if (c->record.kind == VALUE_MAP)
+        json_write(&record, c->record, JSON_CANONICAL);
+    struct store_transition t = {
+        .id = s->r.id, .version = s->r.version, .epoch = s->epoch, .to = c->to, .step = c->step,
+        .due_ms = clock_wall_ms(s->engine->clock) + c->wait_ms,
+        .reason = str_from(c->reason ? c->reason : ""),
+        .detail = buf_str(&detail), .record = buf_str(&record),
+        .sequence_unchanged = c->sequence_unchanged, .lock = c->lock, .freeze = c->freeze,
+        .at_once_max = c->at_once_max, .per_hour_max = c->per_hour_max,
+        .approval_hash = str_from(c->approval_hash), .ask_hash = str_from(c->ask_hash),
+        .ask_expires_ms = c->ask_expires_ms, .keep_lease = !terminal && c->wait_ms == 0,
+        .breaker = (typeof(t.breaker))c->breaker,
+    };
+    *ret_result = store_advance(s->engine->store, &t, c->durable || terminal, s->err);
+    if (*ret_result == STORE_ERROR)
+        return false;
+    s->walking = *ret_result == STORE_OK && !terminal && c->wait_ms == 0;
+    if (*ret_result == STORE_OK) {
+        s->r.state = c->to;
+        s->r.step = c->step;
+        s->r.version++;
+    }
+    return true;
+}
+
+bool step_to(struct step *s, const struct step_change *c)
+{
+    enum store_result result;
+    return step_go(s, c, &result);
+}
+
+void step_read(struct step *s)
+{
+    s->subject.now_ms = clock_wall_ms(s->engine->clock);
+    decide_read(&s->subject, s->arena, &s->finding);
+    s->has_finding = true;
+}
+
+void step_note_attempt(struct step *s, struct value planned, const struct aws_answer *answer)
+{
+    static const char *const outcomes[] = {"ok", "refused", "throttled", "failed", "unknown", "not sent"};
+    const struct value *old = step_detail(s, DETAIL_ATTEMPTS);
+    struct value_builder list = {.arena = s->arena}, one = {.arena = s->arena};
+    const struct value *call = value_get(planned, STR("call"));
+    char when[CLOCK_TEXT_SIZE];
+    clock_format(clock_wall_ms(s->engine->clock), when);
+    value_set(&one, "call", call ? *call : value_null());
+    value_set(&one, "state", value_cstr(state_name(s->r.state)));
+    value_set(&one, "step", value_int(s->r.step));
+    value_set(&one, "outcome", value_cstr(outcomes[answer->outcome]));
+    if (answer->code.len)
+        value_set(&one, "code", value_string(answer->code));
+    if (answer->message.len)
+        value_set(&one, "message", value_string(str_sub(answer->message, 0, 300)));
+    value_set(&one, "request_id", value_string(answer->request_id));
+    value_set(&one, "at", value_string(str_copy(s->arena, str_from(when))));
+    for (uint32_t i = 0; old && i < old->len; i++)
+        value_push(&list, old->items[i]);
+    value_push(&list, value_finish_map(&one));
+    step_set_detail(s, DETAIL_ATTEMPTS, value_finish_list(&list));
+}
+
+struct value step_plan(const struct step *s)
+{
+    const char *key = s->r.state == STATE_UNDOING ? "undo_plan" : DETAIL_PLAN;
+    const struct value *plan = step_detail(s, key);
+    return plan && plan->kind == VALUE_LIST ? *plan : value_list(NULL, 0);
+}
+
+bool step_planned(const struct step *s, int number, struct value *ret)
+{
+    struct value plan = step_plan(s);
+    if (number < 1 || (uint32_t)number > plan.len)
+        return false;
+    *ret = plan.items[number - 1];
+    return true;
+}
+
+static bool prepare(struct step *s)
+{
+    s->policy = policy_set_find(s->engine->policies, s->r.policy);
+    if (!s->policy || !resource_parse(s->r.resource, &s->subject.resource))
+        return false;
+    s->assignment = policy_set_assign(s->engine->policies, s->policy, s->subject.resource.account,
+                                      s->arena);
+    s->subject.policy = s->policy;
+    s->subject.assignment = &s->assignment;
+    s->subject.region = s->r.region;
+    s->subject.account = policy_set_account(s->engine->policies, s->subject.resource.account, s->arena);
+    s->subject.caller = s->engine->caller;
+    s->subject.now_ms = clock_wall_ms(s->engine->clock);
+    return true;
+}
+
+/* A remediation whose policy is gone: with effects in flight a person must look, else it just ends. */
+static bool end_without_policy(struct step *s)
+{
+    bool locked = state_flags(s->r.state) & STATE_LOCKED;
+    return step_to(s, &(struct step_change){.to = locked ? STATE_NEEDS_PERSON : STATE_SKIPPED,
+                                            .reason = "its policy is not loaded any more"});
+}
+
+bool engine_step(struct engine *engine, const struct store_claim *claim, struct error *err)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error ignored;
+    struct step step = {.engine = engine, .arena = &arena, .epoch = claim->epoch, .walking = true,
+                        .err = err ? err : &ignored};
+    enum store_result got = store_get(engine->store, claim->id, &arena, &step.r, step.err);
+    if (got != STORE_OK)
+        return got != STORE_ERROR;
+    if (step.r.epoch != claim->epoch || state_is_terminal(step.r.state))
+        return true;
+    if (!prepare(&step))
+        return end_without_policy(&step);
+    /* Bounded: the longest path has a few transitions a planned call. */
+    for (unsigned i = 0; step.walking && i < 16 + 8 * LIMIT_STEPS; i++)
+        if (!table[step.r.state](&step))
+            return false;
+    return true;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One step of one remediation: what its state functions share. */
+#ifndef RECTIFY_ENGINE_STEP_INTERNAL_H
+#define RECTIFY_ENGINE_STEP_INTERNAL_H
+
+#include "act/act.h"
+#include "decide/decide.h"
+#include "engine/engine.h"
+#include "verify/verify.h"
+
+struct step {
+    struct engine *engine;
+    struct arena *arena;
+    struct remediation r;
+    int64_t epoch;
+    const struct policy *policy; // NULL: not loaded any more
+    struct policy_assignment assignment;
+    struct decide_subject subject;
+    bool has_finding; // `finding` was read in this very step
+    struct decide_finding finding;
+    bool walking; // the lease is ours and the next state is due now
+    struct error *err;
+};
+
+/* One state function: does at most one mutating call and ends in a transition (step_go). False: the
+ * store failed. */
+typedef bool (*step_function)(struct step *step);
+
+/* What a transition changes; zeroed = nothing but the state. */
+struct step_change {
+    enum state to;
+    int step;
+    int64_t wait_ms; // due in so long; 0 = go on at once
+    const char *reason;
+    struct value record; // body of the audit record
+    bool durable;        // wait for the disk
+    bool lock, freeze, sequence_unchanged;
+    int at_once_max, per_hour_max;
+    const char *approval_hash, *ask_hash;
+    int64_t ask_expires_ms;
+    int breaker; // RESULT_*
+};
+/* Performs it. STORE_OK: step->r is in its new state. Others: the row is as it was (CONFLICT ends the
+ * walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
+bool step_go(struct step *step, const struct step_change *change, enum store_result *ret_result);
+/* The same where only OK and lost lease are possible. */
+bool step_to(struct step *step, const struct step_change *change);
+
+/* detail of the remediation */
+const struct value *step_detail(const struct step *step, const char *key);
+void step_set_detail(struct step *step, const char *key, struct value v);
+int step_count(const struct step *step, const char *what); // in DETAIL_COUNTS
+void step_set_count(struct step *step, const char *what, int n);
+/* Reads the resource now. */
+void step_read(struct step *step);
+/* Remembers an attempt of a call. */
+void step_note_attempt(struct step *step, struct value planned, const struct aws_answer *answer);
+/* The plan being executed: the repair's, or while undoing the inverse. */
+struct value step_plan(const struct step *step);
+bool step_planned(const struct step *step, int number, struct value *ret);
+
+/* states_*.c */
+bool state_received(struct step *step);
+bool state_reading(struct step *step);
+bool state_deciding(struct step *step);
+bool state_asking(struct step *step);
+bool state_intent(struct step *step);
+bool state_calling(struct step *step);
+bool state_unknown(struct step *step);
+bool state_verifying(struct step *step);
+bool state_undoing(struct step *step);
+
+#endif
