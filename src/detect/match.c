@@ -272,7 +272,7 @@ bool detect_event(const struct detector *detector, struct detect_scratch *scratc
     struct detect_result result = {0};
     const uint32_t *tags;
     size_t count;
-    struct pattern_options options = {.duplicates = PATTERN_DUPLICATES_REFUSE};
+    struct pattern_options options = {.duplicate_keys = PATTERN_DUPLICATES_REFUSE};
     if (!unwrap(&text, &event, arena, err) || !check_scope(event, scope ? scope : &any, err) ||
         !pattern_match(detector->patterns, text, &options, scratch->patterns, &tags, &count, err))
         return false;

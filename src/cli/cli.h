@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The command line: one file a command, one table of commands. stdout is the result, stderr is for
+ * people. Exit codes: 0 ok, 1 failed, 3 waiting for a person or a guard, 64 wrong usage. */
+#ifndef RECTIFY_CLI_CLI_H
+#define RECTIFY_CLI_CLI_H
+
+#include "base/error.h"
+#include "policy/policy.h"
+#include "store/store.h"
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
+
+/* Everything a command may be given; unset = NULL or 0. */
+struct cli_options {
+    const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
+    const char *policy, *resource;
+    bool json, help, all;
+    int workers;
+    const char *args[8]; // what is not an option
+    int arg_count;
+};
+
+struct cli_command {
+    const char *name;    // "audit verify": may have two words
+    const char *args;    // "ID"
+    const char *summary; // one line
+    const char *options; // names of the options it takes, separated by spaces
+    const char *example;
+    int (*run)(const struct cli_options *options);
+};
+/* The table of commands; ends with a NULL name. */
+extern const struct cli_command cli_commands[];
+
+/* Prints an error to stderr, rustc-like. Returns CLI_FAILED. */
+int cli_fail(const struct error *err);
+int cli_fail_list(const struct error_list *errors);
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The state folder: --state, RECTIFY_STATE, $XDG_STATE_HOME/rectify, ~/.local/state/rectify. Created
+ * when it is not there (0700). */
+bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err);
+struct store *cli_open_store(const struct cli_options *options, struct error *err);
+/* The model pack: --models, RECTIFY_MODELS, <program's folder>/models, ../models, /usr/share/rectify. */
+struct aws_models *cli_open_models(const struct cli_options *options, struct error *err);
+/* Policies: --policies, RECTIFY_POLICIES. Errors are printed. */
+struct policy_set *cli_load_policies(const struct cli_options *options, struct aws_models *models);
+/* The kill switch's path in effect: --kill-switch, rectify.yaml, <state>/STOP. */
+const char *cli_kill_switch(const struct cli_options *options, const struct policy_set *policies,
+                            char *buf, size_t size);
+/* "r12" of the first argument. */
+bool cli_id(const struct cli_options *options, int64_t *ret);
+/* Writes to stdout; a value as JSON with a newline. */
+void cli_print(struct buf *text);
+void cli_print_json(struct arena *arena, struct value v);
+/* Who is at the terminal: --by, else user@host. */
+const char *cli_person(const struct cli_options *options, char *buf, size_t size);
+
+int cli_run(const struct cli_options *options);
+int cli_list(const struct cli_options *options);
+int cli_show(const struct cli_options *options);
+int cli_explain(const struct cli_options *options);
+int cli_approve(const struct cli_options *options);
+int cli_deny(const struct cli_options *options);
+int cli_rollback(const struct cli_options *options);
+int cli_validate(const struct cli_options *options);
+int cli_audit_show(const struct cli_options *options);
+int cli_audit_verify(const struct cli_options *options);
+int cli_help(const struct cli_options *options);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The one table of commands and the one table of options: parsing, help and completion come from
+ * them. */
+#include "cli/cli.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct cli_command cli_commands[] = {
+    {"run", "", "take events through to their ends; without --events: the daemon",
+     "policies events state config kill-switch models workers", "rectify run --policies policies --events events.jsonl", cli_run},
+    {"list", "", "remediations, newest first", "state policy resource all json", "rectify list", cli_list},
+    {"show", "ID", "the story of one remediation", "state json", "rectify show r1", cli_show},
+    {"explain", "ID", "why it was decided so", "state", "rectify explain r1", cli_explain},
+    {"approve", "ID", "say yes to what it asks", "state by reason", "rectify approve r1", cli_approve},
+    {"deny", "ID", "say no, with a reason", "state by reason", "rectify deny r1 --reason 'not now'", cli_deny},
+    {"rollback", "ID", "take back what a repair changed", "policies state config kill-switch models by", "rectify rollback r1 --policies policies", cli_rollback},
+    {"validate", "", "check policies offline, all errors at once", "policies config models", "rectify validate --policies policies", cli_validate},
+    {"audit show", "[ID]", "the records, one JSON object a line", "state", "rectify audit show r1", cli_audit_show},
+    {"audit verify", "", "recompute the whole log", "state json", "rectify audit verify", cli_audit_verify},
+    {"help", "", "this text", "", "rectify help", cli_help},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+enum option_kind { TEXT, FLAG, NUMBER };
+static const struct option {
+    const char *name;
+    enum option_kind kind;
+    size_t offset;
+    const char *value, *help;
+} options_table[] = {
+#define OPTION(name, kind, field, value, help) {name, kind, offsetof(struct cli_options, field), value, help}
+    OPTION("policies", TEXT, policies, "DIR", "where the policies are (RECTIFY_POLICIES)"),
+    OPTION("events", TEXT, events, "FILE", "events to take, - for standard input"),
+    OPTION("state", TEXT, state, "DIR", "where state is kept (RECTIFY_STATE)"),
+    OPTION("config", TEXT, config, "FILE", "rectify.yaml, when not beside the policies"),
+    OPTION("kill-switch", TEXT, kill_switch, "FILE", "nothing is changed while it exists"),
+    OPTION("models", TEXT, models, "DIR", "AWS service models (RECTIFY_MODELS)"),
+    OPTION("workers", NUMBER, workers, "N", "remediations worked on at once, 1 to 500"),
+    OPTION("policy", TEXT, policy, "NAME", "only this policy"),
+    OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
+    OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
+    OPTION("by", TEXT, by, "NAME", "who decides, when not you"),
+    OPTION("all", FLAG, all, "", "more rows"),
+    OPTION("json", FLAG, json, "", "the result as JSON (also -o json)"),
+    OPTION("help", FLAG, help, "", "help"),
+#undef OPTION
+};
+#define OPTION_COUNT (sizeof options_table / sizeof *options_table)
+
+static bool command_takes(const struct cli_command *command, const char *name)
+{
+    struct str rest = str_from(command->options);
+    while (rest.ptr && rest.len)
+        if (str_is(str_cut(&rest, ' '), name))
+            return true;
+    return strcmp(name, "help") == 0;
+}
+
+static void print_command(const struct cli_command *c)
+{
+    printf("rectify %s %s\n  %s\n\n", c->name, c->args, c->summary);
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (command_takes(c, options_table[i].name))
+            printf("  --%s %s\n        %s\n", options_table[i].name, options_table[i].value, options_table[i].help);
+    printf("\nExample: %s\n", c->example);
+}
+
+int cli_help(const struct cli_options *options)
+{
+    (void)options;
+    printf("rectify: self-healing infrastructure\n\n");
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        printf("  %-13s %-6s %s\n", c->name, c->args, c->summary);
+    printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 3 waiting, 64 usage.\n");
+    return CLI_OK;
+}
+
+static int unknown_option(const char *typed)
+{
+    const char *names[OPTION_COUNT];
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        names[i] = options_table[i].name;
+    const char *near = str_nearest(str_from(typed), names, OPTION_COUNT);
+    return near ? cli_usage("there is no option --%s; did you mean --%s?", typed, near)
+                : cli_usage("there is no option --%s", typed);
+}
+
+/* One option; *at moves over its value. 0, or the exit code. */
+static int take_option(const struct cli_command *command, char **argv, int argc, int *at,
+                       struct cli_options *ret)
+{
+    char name[64];
+    const char *typed = argv[*at] + 2, *equals = strchr(typed, '=');
+    snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - typed) : (int)strlen(typed), typed);
+    const struct option *option = NULL;
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (strcmp(options_table[i].name, name) == 0)
+            option = &options_table[i];
+    if (!option)
+        return unknown_option(name);
+    if (!command_takes(command, name))
+        return cli_usage("`rectify %s` does not take --%s", command->name, name);
+    void *field = (char *)ret + option->offset;
+    if (option->kind == FLAG) {
+        *(bool *)field = true;
+        return 0;
+    }
+    const char *value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;
+    if (!value || !value[0])
+        return cli_usage("--%s wants a %s", name, option->value);
+    if (option->kind == TEXT) {
+        *(const char **)field = value;
+        return 0;
+    }
+    int64_t n;
+    if (!str_to_int64(str_from(value), &n) || n < 1 || n > 500)
+        return cli_usage("--%s wants a number from 1 to 500", name);
+    *(int *)field = (int)n;
+    return 0;
+}
+
+static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++) {
+        char two[64];
+        snprintf(two, sizeof two, "%s %s", argv[1], argc > 2 ? argv[2] : "");
+        *ret_words = strchr(c->name, ' ') ? 2 : 1;
+        if (strcmp(c->name, *ret_words == 2 ? two : argv[1]) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *typed)
+{
+    const char *names[32];
+    size_t count = 0;
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        names[count++] = c->name;
+    const char *near = str_nearest(str_from(typed), names, count);
+    return near ? cli_usage("there is no command `%s`; did you mean `%s`?", typed, near)
+                : cli_usage("there is no command `%s`", typed);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_options options = {0};
+    int words;
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return cli_help(&options);
+    const struct cli_command *command = find_command(argc, argv, &words);
+    if (!command)
+        return unknown_command(argv[1]);
+    for (int i = 1 + words; i < argc; i++) {
+        int code = 0;
+        if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0 &&
+            command_takes(command, "json")) {
+            options.json = true;
+            i++;
+        } else if (strcmp(argv[i], "-h") == 0) {
+            options.help = true;
+        } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
+            code = take_option(command, argv, argc, &i, &options);
+        } else if (options.arg_count < 8) {
+            options.args[options.arg_count++] = argv[i];
+        }
+        if (code)
+            return code;
+    }
+    if (options.help) {
+        print_command(command);
+        return CLI_OK;
+    }
+    return command->run(&options);
+}
