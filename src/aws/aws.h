@@ -25,6 +25,17 @@ struct aws_shape;
 struct aws_models *aws_models_open(const char *dir, struct error *err)
     __attribute__((warn_unused_result));
 void aws_models_close(struct aws_models *models);
+/* Where they come from: "botocore 1.43.11", or empty when it cannot be told. Thread-safe. */
+struct str aws_models_source(struct aws_models *models);
+/* Names of all services, sorted, or (with `service`) of its operations in the model's order. The
+ * names live as long as the models; the array is in `arena` or lives as long. Thread-safe. */
+bool aws_models_list(struct aws_models *models, struct str service, struct arena *arena,
+                     struct str **ret, size_t *ret_count, struct error *err)
+    __attribute__((warn_unused_result));
+/* Turns a botocore data folder (plain or gzip files, newest API version of each service) into a pack:
+ * SERVICE.json.zst without documentation, index.json, partitions.json. Makes `out_dir`. */
+bool aws_models_pack(const char *data_dir, const char *out_dir, struct error *err)
+    __attribute__((warn_unused_result));
 /* `name` is "service:Operation" as policies have it: botocore's service name, the operation's own
  * name. NULL with "did you mean" when there is none. Thread-safe. */
 const struct aws_operation *aws_operation_find(struct aws_models *models, struct str name,

@@ -71,7 +71,7 @@ struct aws_service {
     struct map shapes;            // name -> struct aws_shape
     struct map operations;        // name -> struct aws_operation
     struct aws_shape *unresolved; // shells still to be filled
-    struct map errors;            // error code -> struct aws_shape
+    bool broken;                  // an operation's shapes could not be made: the model is damaged
 };
 
 /* One use of a shape. */
@@ -137,8 +137,6 @@ struct aws_operation {
 /* The document partitions.json. */
 bool aws_models_partitions(struct aws_models *models, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
-/* "botocore 1.43.11", or empty when unknown. */
-struct str aws_models_source(const struct aws_models *models);
 /* The service of that name, loaded; NULL with "did you mean". Thread-safe. */
 const struct aws_service *aws_service_find(struct aws_models *models, struct str name,
                                            struct error *err) __attribute__((warn_unused_result));
