@@ -213,7 +213,7 @@ enum array_answer arrays_solve(struct pattern_scratch *s, const struct rule *rul
     if (!s->ordered)
         order_leaves(s);
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        uint32_t condition = set->condition_lists[i], at = solver.count++;
+        uint32_t condition = set->condition_lists[i] & ~CONDITION_SPECIAL, at = solver.count++;
         uint32_t rank = set->fields[set->conditions[condition].field].rank;
         for (; at > 0 && set->fields[set->conditions[solver.levels[at - 1].condition].field].rank >
                              rank;

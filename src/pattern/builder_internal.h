@@ -38,6 +38,7 @@ struct pattern_builder {
     uint32_t *atom_lists, *condition_lists;
     uint32_t field_cap, atom_cap, condition_cap, rule_cap, atom_list_cap, condition_list_cap;
     uint32_t rule_count, atom_list_count, condition_list_count;
+    bool in_order; // rules of the set are those of the builder, none optimized (explain.c)
 };
 
 /* The conditions of the leaves of a parsed pattern, and its rules, added. */

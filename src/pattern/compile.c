@@ -116,61 +116,41 @@ static bool compile_conditions(struct compiler *c)
 
 /* ---- rules, and where each waits ---- */
 
-/* Copies the rule's conditions, cheapest first. */
-static void order_conditions(struct compiler *c, const uint32_t *from, uint32_t count, uint32_t *to)
+/* A rule on its way into its group. */
+struct waiting {
+    uint32_t place, second, rule;
+};
+
+static uint32_t first_condition(const struct compiler *c, const struct built_rule *rule)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t j = i;
-        for (; j > 0 && c->costs[to[j - 1]] > c->costs[from[i]]; j--)
-            to[j] = to[j - 1];
-        to[j] = from[i];
-    }
+    const uint32_t *list = c->builder->condition_lists + rule->first;
+    uint32_t best = list[0];
+    for (uint32_t i = 1; i < rule->count; i++)
+        if (c->costs[list[i]] < c->costs[best])
+            best = list[i];
+    return best;
 }
 
 /* The one anything-but that a rule consists of, or NONE. */
-static uint32_t only_but(const struct compiler *c, const struct rule *rule)
+static uint32_t only_but(const struct compiler *c, const struct built_rule *rule)
 {
-    const struct pattern_set *set = c->set;
-    if (rule->conditions.end - rule->conditions.first != 1)
-        return NONE;
-    const struct condition *condition =
-        &c->conditions[set->condition_lists[rule->conditions.first]];
-    uint32_t atom = set->atom_lists[condition->atoms.first];
-    bool single = condition->atoms.end - condition->atoms.first == 1;
-    return single && c->builder->atoms[atom].kind == ATOM_BUT ? atom : NONE;
+    const struct pattern_builder *b = c->builder;
+    const struct built_condition *condition = &b->conditions[b->condition_lists[rule->first]];
+    uint32_t atom = b->atom_lists[condition->first];
+    bool single = rule->count == 1 && condition->count == 1;
+    return single && b->atoms[atom].kind == ATOM_BUT ? atom : NONE;
 }
 
 /* Places: one a condition, then one a field (present), then the one for always. */
-static uint32_t waiting_place(const struct compiler *c, const struct rule *rule)
+static uint32_t waiting_place(const struct compiler *c, const struct built_rule *rule)
 {
-    uint32_t first = c->set->condition_lists[rule->conditions.first];
+    uint32_t first = first_condition(c, rule);
     const struct condition *condition = &c->conditions[first];
-    if (condition->flags & CONDITION_ABSENT)
+    if (condition->flags & CONDITION_ABSENT || c->builder->in_order)
         return c->set->condition_count + c->set->field_count;
     if (condition->flags & CONDITION_BUT)
         return c->set->condition_count + condition->field;
     return first;
-}
-
-static bool compile_rules(struct compiler *c)
-{
-    const struct pattern_builder *b = c->builder;
-    struct rule *rules = compiler_array(c, b->rule_count, sizeof *rules);
-    uint32_t *lists = compiler_array(c, b->condition_list_count, sizeof *lists);
-    if (!rules || !lists)
-        return false;
-    c->set->rules = rules;
-    c->set->rule_count = b->rule_count;
-    c->set->condition_lists = lists;
-    uint32_t used = 0, guess = 0;
-    for (uint32_t i = 0; i < b->rule_count; i++) {
-        const struct built_rule *from = &b->rules[i];
-        order_conditions(c, b->condition_lists + from->first, from->count, lists + used);
-        guess = tag_position(c->set, from->tag, guess);
-        rules[i] = (struct rule){{used, used + from->count}, guess++};
-        used += from->count;
-    }
-    return true;
 }
 
 struct but_rule {
@@ -191,16 +171,18 @@ static bool compile_defaults(struct compiler *c, uint32_t *places)
 {
     struct pattern_set *set = c->set;
     uint32_t count = 0;
-    struct but_rule *found = compiler_temp(c, set->rule_count, sizeof *found);
-    struct word *words = compiler_array(c, set->rule_count, sizeof *words);
-    if (!found || !words)
+    const struct pattern_builder *b = c->builder;
+    struct but_rule *found = compiler_temp(c, b->rule_count, sizeof *found);
+    if (!found)
         return false;
-    for (uint32_t i = 0; i < set->rule_count; i++) {
-        uint32_t atom = only_but(c, &set->rules[i]);
+    for (uint32_t i = 0; i < b->rule_count; i++) {
+        uint32_t atom = only_but(c, &b->rules[i]);
         if (atom != NONE)
-            found[count++] =
-                (struct but_rule){c->builder->atoms[atom].field, set->rules[i].tag, atom, i};
+            found[count++] = (struct but_rule){b->atoms[atom].field, c->rule_tags[i], atom, i};
     }
+    struct word *words = compiler_array(c, count, sizeof *words);
+    if (!words)
+        return false;
     if (count)
         qsort(found, count, sizeof *found, compare_but_rules);
     uint32_t used = 0;
@@ -224,32 +206,147 @@ static bool compile_defaults(struct compiler *c, uint32_t *places)
     return true;
 }
 
-static bool compile_waiting(struct compiler *c)
+/* Lays the rules out by place: `waiting` is filled in that order, spans say from where to where. */
+static bool sort_by_place(struct compiler *c, struct waiting *waiting, struct span *spans,
+                          uint32_t place_count)
 {
-    struct pattern_set *set = c->set;
-    uint32_t place_count = set->condition_count + set->field_count + 1;
-    uint32_t *places = compiler_temp(c, set->rule_count, sizeof *places);
-    uint32_t *tries = compiler_array(c, set->rule_count, sizeof *tries);
-    struct span *spans = compiler_temp(c, place_count, sizeof *spans);
-    if (!places || !tries || !spans)
+    const struct pattern_builder *b = c->builder;
+    uint32_t *places = compiler_temp(c, b->rule_count, sizeof *places);
+    if (!places)
         return false;
-    for (uint32_t i = 0; i < set->rule_count; i++)
-        places[i] = waiting_place(c, &set->rules[i]);
-    if (!compile_defaults(c, places))
+    for (uint32_t i = 0; i < b->rule_count; i++)
+        places[i] = waiting_place(c, &b->rules[i]);
+    if (!b->in_order && !compile_defaults(c, places))
         return false;
-    for (uint32_t i = 0; i < set->rule_count; i++)
+    for (uint32_t i = 0; i < b->rule_count; i++)
         if (places[i] != NONE)
             spans[places[i]].end++;
     compiler_lay_out(spans, place_count);
-    for (uint32_t i = 0; i < set->rule_count; i++)
+    for (uint32_t i = 0; i < b->rule_count; i++)
         if (places[i] != NONE)
-            tries[spans[places[i]].end++] = i;
+            waiting[spans[places[i]].end++] = (struct waiting){places[i], NONE, i};
+    return true;
+}
+
+static int compare_waiting(const void *a, const void *b)
+{
+    const struct waiting *x = a, *y = b;
+    if (x->second != y->second)
+        return x->second < y->second ? -1 : 1;
+    return (x->rule > y->rule) - (x->rule < y->rule);
+}
+
+/* For each rule that waits at one place the condition that the fewest others there need: what is
+ * true whenever the place's own condition is (source, then eventSource) tells nothing. `counts` is
+ * all zero, before and after. */
+static void choose_seconds(const struct compiler *c, struct waiting *waiting, uint32_t count,
+                           uint32_t *counts)
+{
+    const struct pattern_builder *b = c->builder;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct built_rule *rule = &b->rules[waiting[i].rule];
+        for (uint32_t j = 0; j < rule->count; j++)
+            counts[b->condition_lists[rule->first + j]]++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct built_rule *rule = &b->rules[waiting[i].rule];
+        uint32_t best = NONE;
+        for (uint32_t j = 0; j < rule->count; j++) {
+            uint32_t id = b->condition_lists[rule->first + j];
+            if (id != waiting[i].place &&
+                (best == NONE || counts[id] < counts[best] ||
+                 (counts[id] == counts[best] && c->costs[id] < c->costs[best])))
+                best = id;
+        }
+        waiting[i].second = best;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct built_rule *rule = &b->rules[waiting[i].rule];
+        for (uint32_t j = 0; j < rule->count; j++)
+            counts[b->condition_lists[rule->first + j]] = 0;
+    }
+    if (count > 1)
+        qsort(waiting, count, sizeof *waiting, compare_waiting);
+}
+
+static uint32_t listed(const struct compiler *c, uint32_t id)
+{
+    return id == NONE ? NONE : id | (c->conditions[id].flags ? CONDITION_SPECIAL : 0);
+}
+
+/* The rule's conditions, those last that its place and its group have settled already. */
+static void place_rule(struct compiler *c, const struct waiting *waiting, uint32_t *lists,
+                       uint32_t *used, struct rule *ret)
+{
+    const struct built_rule *from = &c->builder->rules[waiting->rule];
+    const uint32_t *list = c->builder->condition_lists + from->first;
+    uint32_t first = *used, last = first + from->count;
+    for (uint32_t i = 0; i < from->count; i++) {
+        if (list[i] == waiting->place || list[i] == waiting->second)
+            lists[--last] = listed(c, list[i]);
+        else
+            lists[first++] = listed(c, list[i]);
+    }
+    *ret = (struct rule){{*used, *used + from->count}, c->rule_tags[waiting->rule]};
+    *used += from->count;
+}
+
+static bool compile_groups(struct compiler *c, struct waiting *waiting, const struct span *spans,
+                           uint32_t place_count, struct span *ret_groups)
+{
+    struct pattern_set *set = c->set;
+    uint32_t rules_used = 0, lists_used = 0, groups_used = 0;
+    uint32_t total = place_count ? spans[place_count - 1].end : 0;
+    uint32_t *counts = compiler_temp(c, set->condition_count, sizeof *counts);
+    uint32_t *lists = compiler_array(c, c->builder->condition_list_count, sizeof *lists);
+    struct rule *rules = compiler_array(c, total, sizeof *rules);
+    struct group *groups = compiler_array(c, total, sizeof *groups);
+    if (!counts || !lists || !rules || !groups)
+        return false;
+    for (uint32_t place = 0; place < place_count; place++) {
+        struct span span = spans[place];
+        ret_groups[place] = (struct span){groups_used, groups_used};
+        if (!c->builder->in_order)
+            choose_seconds(c, waiting + span.first, span.end - span.first, counts);
+        for (uint32_t i = span.first; i < span.end; i++) {
+            if (i == span.first || waiting[i].second != waiting[i - 1].second)
+                groups[groups_used++] = (struct group){listed(c, waiting[i].second),
+                                                       {rules_used, rules_used}};
+            place_rule(c, &waiting[i], lists, &lists_used, &rules[rules_used++]);
+            groups[groups_used - 1].rules.end = rules_used;
+        }
+        ret_groups[place].end = groups_used;
+    }
+    set->rules = rules;
+    set->rule_count = total;
+    set->groups = groups;
+    set->condition_lists = lists;
+    return true;
+}
+
+static bool compile_rules(struct compiler *c)
+{
+    const struct pattern_builder *b = c->builder;
+    struct pattern_set *set = c->set;
+    uint32_t place_count = set->condition_count + set->field_count + 1, guess = 0;
+    struct waiting *waiting = compiler_temp(c, b->rule_count, sizeof *waiting);
+    struct span *spans = compiler_temp(c, place_count, sizeof *spans);
+    struct span *groups = compiler_temp(c, place_count, sizeof *groups);
+    c->rule_tags = compiler_temp(c, b->rule_count, sizeof *c->rule_tags);
+    if (!waiting || !spans || !groups || !c->rule_tags)
+        return false;
+    for (uint32_t i = 0; i < b->rule_count; i++) {
+        c->rule_tags[i] = tag_position(set, b->rules[i].tag, guess);
+        guess = c->rule_tags[i] + 1;
+    }
+    if (!sort_by_place(c, waiting, spans, place_count) ||
+        !compile_groups(c, waiting, spans, place_count, groups))
+        return false;
     for (uint32_t i = 0; i < set->condition_count; i++)
-        c->conditions[i].rules = spans[i];
+        c->conditions[i].groups = groups[i];
     for (uint32_t i = 0; i < set->field_count; i++)
-        c->fields[i].present = spans[set->condition_count + i];
-    set->always = spans[place_count - 1];
-    set->tries = tries;
+        c->fields[i].present = groups[set->condition_count + i];
+    set->always = groups[place_count - 1];
     return true;
 }
 
@@ -372,7 +469,7 @@ static bool compile_fields(struct compiler *c)
 static bool compile_all(struct compiler *c)
 {
     return compile_fields(c) && compile_atoms(c) && compile_conditions(c) && compile_tags(c) &&
-           compile_costs(c) && compile_rules(c) && compile_waiting(c) && index_paths(c) &&
+           compile_costs(c) && compile_rules(c) && index_paths(c) &&
            index_fields(c);
 }
 

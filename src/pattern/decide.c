@@ -18,9 +18,10 @@ static bool but_holds(const struct pattern_scratch *s, uint32_t atom, const stru
 
 /* Of a condition with anything-but or exists false in it, none of whose other atoms is true. With
  * arrays an absence depends on the elements chosen, which arrays.c decides: here it may hold. */
-static bool special_holds(const struct pattern_scratch *s, const struct condition *condition)
+static bool special_holds(const struct pattern_scratch *s, uint32_t id)
 {
     const struct pattern_set *set = s->set;
+    const struct condition *condition = &set->conditions[id];
     const struct field_state *state = &s->fields[condition->field];
     if (condition->flags & CONDITION_ABSENT && (state->epoch != s->epoch || state->in_array))
         return true;
@@ -33,12 +34,19 @@ static bool special_holds(const struct pattern_scratch *s, const struct conditio
     return false;
 }
 
+/* `listed` as it stands in a list of conditions. */
+static inline bool condition_holds(const struct pattern_scratch *s, uint32_t listed)
+{
+    uint32_t id = listed & ~CONDITION_SPECIAL;
+    return s->stamps[id] == s->epoch || (listed != id && special_holds(s, id));
+}
+
 /* Can the leaves of two of its fields stand in different elements of one array? */
 static bool needs_arrays(const struct pattern_scratch *s, const struct rule *rule)
 {
     unsigned in_arrays = 0;
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        const struct condition *condition = &s->set->conditions[s->set->condition_lists[i]];
+        const struct condition *condition = &s->set->conditions[s->set->condition_lists[i] & ~CONDITION_SPECIAL];
         const struct field_state *state = &s->fields[condition->field];
         if (state->epoch == s->epoch && state->in_array) {
             in_arrays++;
@@ -52,26 +60,33 @@ static bool needs_arrays(const struct pattern_scratch *s, const struct rule *rul
 enum array_answer rule_holds(struct pattern_scratch *s, const struct rule *rule)
 {
     const struct pattern_set *set = s->set;
-    for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        uint32_t id = set->condition_lists[i];
-        if (s->stamps[id] == s->epoch)
-            continue;
-        const struct condition *condition = &set->conditions[id];
-        if (!condition->flags || !special_holds(s, condition))
+    for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++)
+        if (!condition_holds(s, set->condition_lists[i]))
             return ARRAYS_NO;
-    }
     return s->in_array && needs_arrays(s, rule) ? arrays_solve(s, rule) : ARRAYS_YES;
 }
 
 /* False: too many steps. */
-static bool try_rules(struct pattern_scratch *s, struct span span)
+static bool try_group(struct pattern_scratch *s, const struct group *group)
 {
-    for (uint32_t i = span.first; i < span.end; i++) {
-        const struct rule *rule = &s->set->rules[s->set->tries[i]];
+    for (uint32_t i = group->rules.first; i < group->rules.end; i++) {
+        const struct rule *rule = &s->set->rules[i];
         enum array_answer answer = rule_holds(s, rule);
         if (answer == ARRAYS_YES)
             set_tag(s, rule->tag);
         else if (answer == ARRAYS_ENTANGLED)
+            return false;
+    }
+    return true;
+}
+
+static bool try_groups(struct pattern_scratch *s, struct span span)
+{
+    for (uint32_t i = span.first; i < span.end; i++) {
+        const struct group *group = &s->set->groups[i];
+        if (group->condition != NONE && !condition_holds(s, group->condition))
+            continue;
+        if (!try_group(s, group))
             return false;
     }
     return true;
@@ -109,14 +124,14 @@ static void add_defaults(struct pattern_scratch *s, uint32_t id)
 bool decide_rules(struct pattern_scratch *s, struct error *err)
 {
     const struct pattern_set *set = s->set;
-    bool ok = try_rules(s, set->always);
+    bool ok = try_groups(s, set->always);
     for (uint32_t i = 0; ok && i < s->field_seen_count; i++) {
         uint32_t field = s->field_seen[i];
         add_defaults(s, field);
-        ok = try_rules(s, set->fields[field].present);
+        ok = try_groups(s, set->fields[field].present);
     }
     for (uint32_t i = 0; ok && i < s->fired_count; i++)
-        ok = try_rules(s, set->conditions[s->fired[i]].rules);
+        ok = try_groups(s, set->conditions[s->fired[i]].groups);
     if (ok)
         return true;
     error_set(err, "G0207", "the event's arrays are too entangled to be matched");

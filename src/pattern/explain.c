@@ -50,7 +50,8 @@ static const struct condition *condition_of(const struct explainer *x, const str
 {
     const struct pattern_set *set = x->set;
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        const struct condition *condition = &set->conditions[set->condition_lists[i]];
+        const struct condition *condition =
+            &set->conditions[set->condition_lists[i] & ~CONDITION_SPECIAL];
         if (str_eq(set->fields[condition->field].path, x->source.paths[leaf->path]))
             return condition;
     }
@@ -130,6 +131,8 @@ static bool explain_all(struct explainer *x, struct pattern_explanation *ret, st
 static bool compile_source(struct explainer *x, struct error *err)
 {
     struct pattern_builder *builder = pattern_builder_create();
+    if (builder)
+        builder->in_order = true;
     if (builder && builder_add_source(builder, &x->source, 0))
         x->set = pattern_builder_finish(builder, err);
     else

@@ -13,7 +13,8 @@ struct compiler {
     struct field *fields;
     struct atom *atoms;
     struct condition *conditions;
-    uint64_t *costs; // of waiting for each condition
+    uint64_t *costs;     // of waiting for each condition
+    uint32_t *rule_tags; // of the builder's rules, positions in set.tags
 };
 
 /* Zeroed arrays that stay with the set, and such as go when it is made. NULL = out of memory. */

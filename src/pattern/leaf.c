@@ -30,8 +30,8 @@ static void fire(struct pattern_scratch *s, uint32_t id)
         if (s->stamps[condition] == s->epoch)
             continue;
         s->stamps[condition] = s->epoch;
-        const struct span *rules = &set->conditions[condition].rules;
-        if (rules->first < rules->end)
+        const struct span *groups = &set->conditions[condition].groups;
+        if (groups->first < groups->end)
             s->fired[s->fired_count++] = condition;
     }
     for (uint32_t i = atom->excludes.first; i < atom->excludes.end; i++)

@@ -12,7 +12,7 @@
 
 #define LEAVES_MAX (LIMIT_EVENT_BYTES / 2 + 1)   // "[1,1,...": two bytes each
 #define ELEMENTS_MAX (LIMIT_EVENT_BYTES / 2 + 2) // "[[]]": two bytes each; [0] is none
-#define KEYS_TABLE ((size_t)1 << 20)             // slots: above the most quotes of an event
+#define KEYS_TABLE ((size_t)1 << 20)             // slots: twice the most strings of an event
 
 struct frame {
     uint32_t node;    // of the paths; NONE: nothing here is named
@@ -25,7 +25,7 @@ struct frame {
 struct walker {
     struct pattern_scratch *s;
     struct str text; // without white space at the end
-    const uint32_t *quote;
+    const uint32_t *end; // of the next string
     size_t at;
     unsigned depth;
     uint32_t objects;
@@ -58,11 +58,9 @@ INLINE void skip_space(struct walker *w)
 
 /* ---- what nothing names ---- */
 
-/* Behind a string's opening quote's pair. */
 INLINE void skip_string(struct walker *w)
 {
-    w->at = w->quote[1] + 1;
-    w->quote += 2;
+    w->at = *w->end++ + 1;
 }
 
 INLINE bool skip_scalar(struct walker *w)
@@ -149,15 +147,17 @@ static bool skip_container(struct walker *w)
 static bool has_dot(const char *p, size_t len)
 {
     const uint64_t ones = 0x0101010101010101u, dots = ones * '.';
-    for (; len >= 8; p += 8, len -= 8) {
-        uint64_t x = load8(p) ^ dots;
-        if ((x - ones) & ~x & ones << 7)
-            return true;
+    if (len < 8) {
+        uint64_t x = load_short(p, len) ^ dots;
+        return ((x - ones) & ~x & ones << 7 & (((uint64_t)1 << 8 * len) - 1)) != 0;
     }
-    for (; len; p++, len--)
-        if (*p == '.')
-            return true;
-    return false;
+    uint64_t found = 0;
+    for (size_t i = 0; i + 8 < len; i += 8) {
+        uint64_t x = load8(p + i) ^ dots;
+        found |= (x - ones) & ~x;
+    }
+    uint64_t x = load8(p + len - 8) ^ dots;
+    return ((found | ((x - ones) & ~x)) & ones << 7) != 0;
 }
 
 INLINE uint32_t step(const struct node *node, struct str name)
@@ -235,7 +235,7 @@ INLINE bool read_scalar(struct walker *w, const struct frame *frame, uint32_t no
     if (node == NONE)
         return skip_scalar(w);
     if (c == '"') {
-        size_t end = w->quote[1];
+        size_t end = *w->end;
         skip_string(w);
         add_leaf(w, frame, node, LEAF_STRING, content(w, start + 1, end));
         return true;
@@ -289,7 +289,7 @@ INLINE bool read_key(struct walker *w, const struct frame *frame, uint32_t key_m
 {
     if (w->text.ptr[w->at] != '"')
         return malformed(w, "expected a key in double quotes");
-    size_t start = w->at, end = w->quote[1];
+    size_t start = w->at, end = *w->end;
     *ret = NONE;
     if (frame->node != NONE || key_mask) {
         struct str key = content(w, start + 1, end);
@@ -384,7 +384,7 @@ static bool walk_early(struct walker *w)
 static bool walk_keys(struct walker *w, bool early_stop)
 {
     uint32_t mask = 63;
-    while (mask < w->s->scan.quote_count)
+    while (mask < 2 * w->s->scan.end_count)
         mask = mask * 2 + 1;
     return walk(w, mask, early_stop);
 }
@@ -414,7 +414,7 @@ static bool read_event(struct walker *w, const struct pattern_options *options)
     while (text.len && json_skip_space(text, text.len - 1) == text.len)
         text.len--;
     w->text = text;
-    w->quote = s->scan.quotes;
+    w->end = s->scan.ends;
     if (text.ptr[text.len - 1] != '}')
         return fail(w, text.len - 1, "G0201", "malformed JSON: the event does not end with }");
     bool early = options && options->early_stop;
@@ -514,7 +514,7 @@ static bool allocate_all(struct pattern_scratch *s)
 {
     const struct pattern_set *set = s->set;
     size_t words = set->tag_count / 64 + 1;
-    return allocate(&s->scan.quotes, JSON_SCAN_QUOTES(LIMIT_EVENT_BYTES), sizeof *s->scan.quotes) &&
+    return allocate(&s->scan.ends, JSON_SCAN_ENDS(LIMIT_EVENT_BYTES), sizeof *s->scan.ends) &&
            allocate(&s->scan.escapes, JSON_SCAN_ESCAPES(LIMIT_EVENT_BYTES),
                     sizeof *s->scan.escapes) &&
            allocate(&s->leaves, LEAVES_MAX, sizeof *s->leaves) &&
@@ -554,7 +554,7 @@ void pattern_scratch_destroy(struct pattern_scratch *s)
 {
     if (!s)
         return;
-    void *const all[] = {s->scan.quotes, s->scan.escapes, s->leaves,     s->elements, s->arrays,
+    void *const all[] = {s->scan.ends, s->scan.escapes, s->leaves,     s->elements, s->arrays,
                          s->leaf_order,  s->keys,         s->text,       s->folded,   s->fields,
                          s->field_seen,  s->field_first,  s->stamps,     s->fired,    s->buts,
                          s->failed,      s->wildcard_stamps, s->result,  s->summary,  s->exclude,

@@ -19,7 +19,7 @@ struct parser {
     struct error *err;
     struct str path; // of the object being read; in `path_bytes`
     char *path_bytes;
-    size_t at, quote;
+    size_t at, string; // the next byte, the next of scan.ends
     unsigned depth;   // of the path
     unsigned nesting; // of objects, those of $or counted twice as JSON does
     uint32_t branch_cap;
@@ -56,9 +56,8 @@ static char peek(struct parser *p)
 
 static bool read_string(struct parser *p, struct str *ret)
 {
-    size_t start = p->at + 1, end = p->scan.quotes[p->quote + 1];
+    size_t start = p->at + 1, end = p->scan.ends[p->string++];
     struct str raw = str_sub(p->scan.text, start, end - start);
-    p->quote += 2;
     p->at = end + 1;
     if (json_has_escape(&p->scan, start, end)) {
         char *text = arena_alloc_raw(p->arena, raw.len, 1);
@@ -714,7 +713,7 @@ static bool parse_object(struct parser *p, bool in_or)
 static bool parse_text(struct parser *p)
 {
     struct pattern_source *s = p->source;
-    p->at = p->quote = 0;
+    p->at = p->string = 0;
     p->depth = p->nesting = p->branch_cap = 0;
     p->path = (struct str){p->path_bytes, 0};
     *s = (struct pattern_source){.arena = p->arena, .text = p->scan.text};
@@ -732,10 +731,10 @@ bool pattern_parse(struct arena *arena, struct str text, struct pattern_source *
     struct parser p = {.scan.text = text, .arena = arena, .source = ret, .err = err};
     if (text.len > LIMIT_EVENT_BYTES)
         return fail(&p, 0, "G0111", "a pattern is at most 1 MiB long");
-    p.scan.quotes = arena_alloc_raw(arena, JSON_SCAN_QUOTES(text.len) * sizeof(uint32_t), 8);
+    p.scan.ends = arena_alloc_raw(arena, JSON_SCAN_ENDS(text.len) * sizeof(uint32_t), 8);
     p.scan.escapes = arena_alloc_raw(arena, JSON_SCAN_ESCAPES(text.len) * sizeof(uint64_t), 8);
     p.path_bytes = arena_alloc_raw(arena, text.len + 1, 1);
-    if (!p.scan.quotes || !p.scan.escapes || !p.path_bytes)
+    if (!p.scan.ends || !p.scan.escapes || !p.path_bytes)
         return no_memory(&p);
     enum json_scan_error error = json_scan(&p.scan, &p.at);
     if (error)

@@ -192,7 +192,7 @@ struct field {
     struct ranges ranges;
     struct wildcards wildcards;
     uint32_t kinds[5]; // atom of true, false, null by enum leaf_kind; [0]: exists; NONE = none
-    struct span present;  // rules to try when the field has a leaf, in set.tries
+    struct span present;  // groups to try when the field has a leaf, in set.groups
     struct span defaults; // words of tags that match unless one of their atoms fails, set.words
 };
 
@@ -209,12 +209,22 @@ enum condition_flags { CONDITION_BUT = 1, CONDITION_ABSENT = 2 };
 
 struct condition {
     uint32_t field, flags;
-    struct span atoms; // in set.atom_lists
-    struct span rules; // that are tried when it becomes true, in set.tries
+    struct span atoms;  // in set.atom_lists
+    struct span groups; // to try when it becomes true, in set.groups
+};
+
+/* A condition in a list of them: this bit says that it has flags, so that whether it holds must be
+ * worked out unless it is marked true already. */
+#define CONDITION_SPECIAL ((uint32_t)1 << 31)
+
+/* Rules that wait for the same condition and then need the same second one. */
+struct group {
+    uint32_t condition; // the second, or NONE
+    struct span rules;  // in set.rules
 };
 
 struct rule {
-    struct span conditions; // in set.condition_lists, rarest first
+    struct span conditions; // in set.condition_lists, in the order in which they fail soonest
     uint32_t tag;           // position in set.tags
 };
 
@@ -238,9 +248,10 @@ struct pattern_set {
     const struct atom *atoms;
     const struct condition *conditions;
     const struct rule *rules;
-    const uint32_t *postings, *atom_lists, *condition_lists, *tries;
+    const struct group *groups;
+    const uint32_t *postings, *atom_lists, *condition_lists;
     const struct word *words;
-    struct span always; // rules to try with every event, in tries
+    struct span always; // groups to try with every event
     uint32_t tag_count, node_count, field_count, atom_count, condition_count, rule_count;
     uint32_t wildcard_count;
     uint64_t seed; // of the table of keys, which an event's author must not know

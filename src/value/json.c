@@ -14,7 +14,7 @@
 struct reader {
     struct json_scan scan;
     struct arena *arena;
-    size_t at, quote; // the next byte, the next of scan.quotes
+    size_t at, string; // the next byte, the next of scan.ends
     unsigned depth;
     struct error *err;
 };
@@ -90,12 +90,11 @@ static bool read_number(struct reader *r, struct value *ret)
     return true;
 }
 
-/* The cursor is on the opening quote, which is the next of the scan's. */
+/* The cursor is on the opening quote. */
 static bool read_string(struct reader *r, struct str *ret)
 {
-    size_t start = r->at + 1, end = r->scan.quotes[r->quote + 1];
+    size_t start = r->at + 1, end = r->scan.ends[r->string++];
     struct str raw = str_sub(r->scan.text, start, end - start);
-    r->quote += 2;
     r->at = end + 1;
     if (!json_has_escape(&r->scan, start, end)) {
         *ret = raw;
@@ -229,9 +228,9 @@ bool json_parse(struct arena *arena, struct str text, struct value *ret, struct 
 {
     struct reader r = {.scan.text = text, .arena = arena, .err = err};
     if (text.len <= SMALL_TEXT) {
-        uint32_t quotes[JSON_SCAN_QUOTES(SMALL_TEXT)] __attribute__((uninitialized));
+        uint32_t ends[JSON_SCAN_ENDS(SMALL_TEXT)] __attribute__((uninitialized));
         uint64_t escapes[JSON_SCAN_ESCAPES(SMALL_TEXT)] __attribute__((uninitialized));
-        r.scan.quotes = quotes;
+        r.scan.ends = ends;
         r.scan.escapes = escapes;
         return read_text(&r, ret);
     }
@@ -240,9 +239,9 @@ bool json_parse(struct arena *arena, struct str text, struct value *ret, struct 
     size_t quotes = 0;
     for (size_t i = 0; i < text.len; i++)
         quotes += text.ptr[i] == '"';
-    r.scan.quotes =
-        arena_alloc_raw(arena, JSON_SCAN_QUOTES(quotes) * sizeof *r.scan.quotes, sizeof(uint32_t));
+    r.scan.ends =
+        arena_alloc_raw(arena, JSON_SCAN_ENDS(quotes) * sizeof *r.scan.ends, sizeof(uint32_t));
     r.scan.escapes = arena_alloc_raw(arena, JSON_SCAN_ESCAPES(text.len) * sizeof *r.scan.escapes,
                                      sizeof(uint64_t));
-    return r.scan.quotes && r.scan.escapes ? read_text(&r, ret) : no_memory(&r);
+    return r.scan.ends && r.scan.escapes ? read_text(&r, ret) : no_memory(&r);
 }

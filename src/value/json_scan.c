@@ -10,6 +10,9 @@
 
 #define BLOCK 64
 
+/* Loops of a few rounds that -O2 would leave rolled. */
+#define UNROLL _Pragma("GCC unroll 8")
+
 /* One bit a byte of a block. */
 struct masks {
     uint64_t quotes, backslashes, controls, high; // high: not ASCII
@@ -17,9 +20,8 @@ struct masks {
 
 struct state {
     uint64_t escape_carry; // 1: the first byte of the next block is escaped
-    uint64_t in_string;    // all ones inside of a string
     size_t low_half;       // position of the \u that completes a pair
-    bool high;
+    uint64_t high; // not zero: some byte is not ASCII
     size_t error_at;
     enum json_scan_error error;
 };
@@ -90,47 +92,53 @@ static __attribute__((noinline)) void check_escapes(struct str text, size_t base
     }
 }
 
-/* Writes positions in groups, whether or not there are as many: the room behind them allows it. */
-static inline __attribute__((always_inline)) void add_quotes(struct json_scan *scan, uint64_t bits,
-                                                             uint32_t base)
+#define INLINE static inline __attribute__((always_inline))
+
+#define ENDS_AT_ONCE 6
+
+/* Writes positions in groups, whether or not there are as many: the room behind them allows it
+ * and counting them beforehand would mispredict. */
+INLINE uint32_t *add_ends(uint32_t *out, uint64_t bits, uint32_t base)
 {
-    uint32_t *out = scan->quotes + scan->quote_count;
-    scan->quote_count += (size_t)__builtin_popcountll(bits);
-    while (bits) {
-        for (int i = 0; i < 4; i++) {
-            *out++ = base + (bits ? (uint32_t)__builtin_ctzll(bits) : 0);
+    uint32_t *end = out + __builtin_popcountll(bits);
+    do {
+        UNROLL for (int i = 0; i < ENDS_AT_ONCE; i++)
+        {
+            /* The bit keeps the count of zeros defined; such positions are not used. */
+            out[i] = base + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
             bits &= bits - 1;
         }
-    }
+        out += ENDS_AT_ONCE;
+    } while (__builtin_expect(out < end, 0));
+    return end;
 }
 
-static inline __attribute__((always_inline)) void use_masks(struct json_scan *scan, struct masks m,
-                                                            size_t base, struct state *state)
+/* What is rare in a block: escapes, control characters (white space, mostly), bytes above ASCII.
+ * Returns the quotes that are not escaped. */
+static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, struct masks m,
+                                                     size_t base, uint64_t in_string,
+                                                     struct state *state)
 {
-    state->high |= m.high != 0;
-    if (m.backslashes | state->escape_carry) {
-        uint64_t escaped = escaped_bytes(m.backslashes, &state->escape_carry);
+    state->high |= m.high;
+    uint64_t escaped = escaped_bytes(m.backslashes, &state->escape_carry);
+    if (m.backslashes) {
         if (!scan->has_escapes)
-            memset(scan->escapes, 0, base / BLOCK * sizeof *scan->escapes);
+            memset(scan->escapes, 0, JSON_SCAN_ESCAPES(scan->text.len) * sizeof *scan->escapes);
         scan->has_escapes = true;
-        m.quotes &= ~escaped;
+        scan->escapes[base / BLOCK] = m.backslashes;
         check_escapes(scan->text, base, m.backslashes & ~escaped, state);
     }
-    if (scan->has_escapes)
-        scan->escapes[base / BLOCK] = m.backslashes;
-    if (m.controls) {
-        uint64_t bad = m.controls & (prefix_xor(m.quotes) ^ state->in_string);
-        if (bad && !state->error) {
-            state->error = JSON_SCAN_CONTROL;
-            state->error_at = base + (size_t)__builtin_ctzll(bad);
-        }
+    m.quotes &= ~escaped;
+    uint64_t bad = m.controls ? m.controls & (prefix_xor(m.quotes) ^ in_string) : 0;
+    if (bad && !state->error) {
+        state->error = JSON_SCAN_CONTROL;
+        state->error_at = base + (size_t)__builtin_ctzll(bad);
     }
-    if (__builtin_parityll(m.quotes))
-        state->in_string = ~state->in_string;
-    add_quotes(scan, m.quotes, (uint32_t)base);
+    return m.quotes;
 }
 
-static enum json_scan_error finish(struct json_scan *scan, const struct state *state, size_t *ret_at)
+static enum json_scan_error finish(struct json_scan *scan, const struct state *state,
+                                   uint64_t in_string, size_t *ret_at)
 {
     enum json_scan_error error = state->error;
     *ret_at = state->error_at;
@@ -138,32 +146,36 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
         *ret_at = str_utf8_prefix(scan->text);
         error = *ret_at < scan->text.len ? JSON_SCAN_UTF8 : JSON_SCAN_OK;
     }
-    if (scan->quote_count % 2 && !error) {
-        *ret_at = scan->quotes[scan->quote_count - 1];
+    if (in_string && !error) {
+        size_t last = scan->end_count ? scan->ends[scan->end_count - 1] + 1 : 0;
+        *ret_at = last + str_find_byte(str_sub(scan->text, last, SIZE_MAX), '"');
         error = JSON_SCAN_OPEN;
     }
     return error;
 }
 
 /* Blocks of the text, the last one padded with spaces. */
-#define SCAN_BLOCKS(masks_of)                                                                      \
+#define SCAN_BLOCKS(scan_block)                                                                      \
     struct state state = {.low_half = SIZE_MAX};                                                   \
-    scan->quote_count = 0;                                                                         \
     scan->has_escapes = false;                                                                     \
     if (scan->text.len > JSON_SCAN_MAX) {                                                          \
         *ret_at = 0;                                                                               \
         return JSON_SCAN_LONG;                                                                     \
     }                                                                                              \
     size_t at = 0;                                                                                 \
+    uint64_t in_string = 0; /* all ones inside of a string */                                      \
+    uint32_t *out = scan->ends;                                                                    \
+    const unsigned char *bytes = (const unsigned char *)scan->text.ptr;                            \
     for (; at + BLOCK <= scan->text.len && !state.error; at += BLOCK)                              \
-        use_masks(scan, masks_of((const unsigned char *)scan->text.ptr + at), at, &state);         \
+        out = scan_block(scan, bytes + at, at, &state, &in_string, out);                           \
     if (at < scan->text.len && !state.error) {                                                     \
         unsigned char last[BLOCK];                                                                 \
         memset(last, ' ', sizeof last);                                                            \
-        memcpy(last, scan->text.ptr + at, scan->text.len - at);                                    \
-        use_masks(scan, masks_of(last), at, &state);                                               \
+        memcpy(last, bytes + at, scan->text.len - at);                                             \
+        out = scan_block(scan, last, at, &state, &in_string, out);                                 \
     }                                                                                              \
-    return finish(scan, &state, ret_at)
+    scan->end_count = (size_t)(out - scan->ends);                                                  \
+    return finish(scan, &state, in_string, ret_at)
 
 static inline struct masks masks_plain(const unsigned char *p)
 {
@@ -177,13 +189,25 @@ static inline struct masks masks_plain(const unsigned char *p)
     return m;
 }
 
+/* The block's quotes, whatever is rare in it checked. */
+INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, size_t base,
+                             struct state *state, uint64_t *in_string, uint32_t *out)
+{
+    struct masks m = masks_plain(p);
+    if ((m.backslashes | m.controls | m.high | state->escape_carry) != 0)
+        m.quotes = check_rare(scan, m, base, *in_string, state);
+    uint64_t inside = prefix_xor(m.quotes) ^ *in_string;
+    *in_string = 0 - (inside >> 63);
+    return add_ends(out, m.quotes & ~inside, (uint32_t)base);
+}
+
 enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
 {
-    SCAN_BLOCKS(masks_plain);
+    SCAN_BLOCKS(block_plain);
 }
 
 #if defined(__x86_64__)
-#define FAST __attribute__((target("avx2,bmi,lzcnt,popcnt")))
+#define FAST __attribute__((target("avx2,bmi,pclmul,popcnt")))
 
 static inline FAST __attribute__((always_inline)) uint64_t join(__m256i low, __m256i high)
 {
@@ -191,29 +215,55 @@ static inline FAST __attribute__((always_inline)) uint64_t join(__m256i low, __m
            (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
 }
 
-static inline FAST __attribute__((always_inline)) struct masks masks_fast(const unsigned char *p)
+static FAST __attribute__((noinline)) uint64_t check_rare_avx2(struct json_scan *scan,
+                                                                const unsigned char *p,
+                                                                uint64_t quotes, size_t base,
+                                                                uint64_t in_string,
+                                                                struct state *state)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
-    __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
-    __m256i control = _mm256_set1_epi8(0x1F);
-    return (struct masks){
-        .quotes = join(_mm256_cmpeq_epi8(a, quote), _mm256_cmpeq_epi8(b, quote)),
+    __m256i backslash = _mm256_set1_epi8('\\'), control = _mm256_set1_epi8(0x1F);
+    struct masks m = {
+        .quotes = quotes,
         .backslashes = join(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
         .controls = join(_mm256_cmpeq_epi8(_mm256_min_epu8(a, control), a),
                          _mm256_cmpeq_epi8(_mm256_min_epu8(b, control), b)),
         .high = join(a, b),
     };
+    return check_rare(scan, m, base, in_string, state);
+}
+
+static inline FAST __attribute__((always_inline)) uint32_t *
+block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct state *state,
+           uint64_t *in_string, uint32_t *out)
+{
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
+    __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
+    __m256i space = _mm256_set1_epi8(' '); // signed: controls and all that is not ASCII are less
+    uint64_t quotes = join(_mm256_cmpeq_epi8(a, quote), _mm256_cmpeq_epi8(b, quote));
+    __m256i rare = _mm256_or_si256(
+        _mm256_or_si256(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
+        _mm256_or_si256(_mm256_cmpgt_epi8(space, a), _mm256_cmpgt_epi8(space, b)));
+    if (__builtin_expect(!_mm256_testz_si256(rare, rare) || state->escape_carry, 0))
+        quotes = check_rare_avx2(scan, p, quotes, base, *in_string, state);
+    /* The product with all ones is the exclusive or of all bits up to each. */
+    __m128i prefix = _mm_clmulepi64_si128(_mm_set_epi64x(0, (int64_t)quotes), _mm_set1_epi8(-1), 0);
+    uint64_t inside = (uint64_t)_mm_cvtsi128_si64(prefix) ^ *in_string;
+    *in_string = 0 - (inside >> 63);
+    return add_ends(out, quotes & ~inside, (uint32_t)base);
 }
 
 static FAST enum json_scan_error scan_avx2(struct json_scan *scan, size_t *ret_at)
 {
-    SCAN_BLOCKS(masks_fast);
+    SCAN_BLOCKS(block_avx2);
 }
 
 enum json_scan_error json_scan_fast(struct json_scan *scan, size_t *ret_at)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                   __builtin_cpu_supports("pclmul")
                ? scan_avx2(scan, ret_at)
                : json_scan_plain(scan, ret_at);
 }

@@ -6,10 +6,10 @@
  * and come in surrogate pairs, and that the text is UTF-8. What it leaves behind:
  *
  *   text     {"a":"x\"y","b":[1,2]}
- *   quotes    ^ ^ ^    ^ ^ ^            positions, in pairs; escaped ones are not among them
+ *   ends        ^      ^   ^            positions of the quotes that close a string, in order
  *   escapes         ^                   one bit a byte: a backslash
  *
- * A walker then reads the rest byte by byte: behind a string it continues at the next pair's end,
+ * A walker then reads the rest byte by byte: where a string begins it continues behind the next end,
  * without looking at what is inside. The grammar outside of strings is the walker's to check, with
  * the helpers below: white space, numbers, literals.
  *
@@ -31,12 +31,12 @@
 
 struct json_scan {
     struct str text;
-    uint32_t *quotes;  // room for JSON_SCAN_QUOTES(text.len), the caller's
+    uint32_t *ends;    // room for JSON_SCAN_ENDS(text.len), the caller's
     uint64_t *escapes; // room for JSON_SCAN_ESCAPES(text.len), the caller's; valid if has_escapes
-    size_t quote_count;
+    size_t end_count;
     bool has_escapes;
 };
-#define JSON_SCAN_QUOTES(length) ((length) + 64)
+#define JSON_SCAN_ENDS(length) ((length) / 2 + 16)
 #define JSON_SCAN_ESCAPES(length) ((length) / 64 + 2)
 
 enum json_scan_error {
@@ -49,7 +49,7 @@ enum json_scan_error {
     JSON_SCAN_LONG,      // over JSON_SCAN_MAX
 };
 
-/* Fills quotes, escapes and the two fields behind them. On an error *ret_at is its position. */
+/* Fills ends, escapes and the two fields behind them. On an error *ret_at is its position. */
 enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
     __attribute__((warn_unused_result));
 /* A sentence for people. */

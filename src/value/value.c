@@ -42,6 +42,17 @@ static uint64_t key_hash(struct value key)
     }
 }
 
+static const struct value_pair *index_find(struct value map, struct value key, uint64_t hash)
+{
+    const struct value_index *index = map_index(map);
+    for (uint32_t at = (uint32_t)hash & index->mask; index->slots[at]; at = (at + 1) & index->mask) {
+        const struct value_pair *pair = &map.pairs[index->slots[at] - 1];
+        if (value_equal(pair->key, key))
+            return pair;
+    }
+    return NULL;
+}
+
 static const struct value_pair *map_find(struct value map, struct value key)
 {
     if (map.kind != VALUE_MAP)
@@ -52,14 +63,7 @@ static const struct value_pair *map_find(struct value map, struct value key)
                 return &map.pairs[i];
         return NULL;
     }
-    const struct value_index *index = map_index(map);
-    for (uint32_t at = (uint32_t)key_hash(key) & index->mask; index->slots[at];
-         at = (at + 1) & index->mask) {
-        const struct value_pair *pair = &map.pairs[index->slots[at] - 1];
-        if (value_equal(pair->key, key))
-            return pair;
-    }
-    return NULL;
+    return index_find(map, key, key_hash(key));
 }
 
 /* Fills the index; the position of a duplicate, or SIZE_MAX. */
@@ -125,6 +129,19 @@ bool value_map(struct arena *arena, const struct value_pair *pairs, size_t count
 const struct value *value_get_key(struct value map, struct value key)
 {
     const struct value_pair *pair = map_find(map, key);
+    return pair ? &pair->value : NULL;
+}
+
+uint64_t value_hash_key(struct value key)
+{
+    return key_hash(key);
+}
+
+const struct value *value_get_hashed(struct value map, struct value key, uint64_t hash)
+{
+    const struct value_pair *pair = map.kind == VALUE_MAP && (map.flags & VALUE_INDEXED)
+                                        ? index_find(map, key, hash)
+                                        : map_find(map, key);
     return pair ? &pair->value : NULL;
 }
 

@@ -120,6 +120,10 @@ bool value_map(struct arena *arena, const struct value_pair *pairs, size_t count
 const struct value *value_get(struct value map, struct str key);
 /* The same for a key of any kind (CEL equality: 1 == 1u == 1.0). */
 const struct value *value_get_key(struct value map, struct value key);
+/* For a key looked up often: its hash, once, and the lookup with it. The hash counts only for maps
+ * with VALUE_INDEXED. */
+uint64_t value_hash_key(struct value key);
+const struct value *value_get_hashed(struct value map, struct value key, uint64_t hash);
 /* A path of string keys and decimal list positions: "a.b.0.c". NULL when any step is missing. */
 const struct value *value_path(struct value root, const char *path);
 /* value_path() that gives the string there, or empty. */

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The matcher's benchmark, one core: bench_pattern SHARED [ROW...]
+ *
+ * Reads events and rules below SHARED (../shared of the source tree), prints one line a row: median
+ * and 99.9th percentile of nanoseconds an event, events a second, matches of one pass, how long the
+ * rules took to compile and what they occupy. With ROW only rows whose name begins with it. Each row
+ * warms up, then repeats passes for about a second; the median is over passes, the percentile over
+ * single events. --json prints the same as JSON lines, for ./dev bench to compare with the peers'. */
+#include "pattern/pattern.h"
+#include "value/json.h"
+#include "value/json_scan.h"
+
+#include "pattern_simdjson.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <zlib.h>
+
+#define PASSES_MIN 5
+#define PASSES_MAX 400
+#define ROW_SECONDS 1.0
+#define PADDING 64
+
+struct texts {
+    const char **items;
+    size_t *lengths;
+    size_t count, cap, bytes;
+};
+
+struct bench {
+    struct arena arena;
+    const char *shared;
+    char **only;
+    int only_count;
+    bool json;
+    struct texts trail, lots;
+    const struct pattern_options *options;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(const char *what, const char *detail)
+{
+    fprintf(stderr, "bench_pattern: %s: %s\n", what, detail);
+    exit(2);
+}
+
+static void add_text(struct bench *b, struct texts *texts, struct str line)
+{
+    if (texts->count == texts->cap) {
+        texts->cap = texts->cap ? texts->cap * 2 : 1024;
+        texts->items = realloc(texts->items, texts->cap * sizeof *texts->items);
+        texts->lengths = realloc(texts->lengths, texts->cap * sizeof *texts->lengths);
+    }
+    char *copy = arena_alloc(&b->arena, line.len + PADDING);
+    if (!texts->items || !texts->lengths || !copy)
+        die("memory", "out of it");
+    memcpy(copy, line.ptr, line.len);
+    texts->items[texts->count] = copy;
+    texts->lengths[texts->count++] = line.len;
+    texts->bytes += line.len;
+}
+
+static struct str read_gz(struct bench *b, const char *name)
+{
+    char path[4096], block[65536];
+    struct buf out = {.arena = &b->arena};
+    snprintf(path, sizeof path, "%s/%s", b->shared, name);
+    gzFile file = gzopen(path, "rb");
+    int got;
+    if (!file)
+        die("cannot open", path);
+    while ((got = gzread(file, block, sizeof block)) > 0)
+        buf_add(&out, block, (size_t)got);
+    gzclose(file);
+    return buf_str(&out);
+}
+
+static struct texts read_lines(struct bench *b, const char *name)
+{
+    struct texts texts = {0};
+    struct str rest = read_gz(b, name);
+    while (rest.ptr) {
+        struct str line = str_trim(str_cut(&rest, '\n'));
+        if (line.len)
+            add_text(b, &texts, line);
+    }
+    return texts;
+}
+
+/* A CloudTrail record as EventBridge delivers it. */
+static struct str envelope(struct bench *b, struct str record)
+{
+    struct value v;
+    struct buf out = {.arena = &b->arena};
+    if (!json_parse(&b->arena, record, &v, NULL))
+        die("not JSON", record.ptr);
+    struct str source = value_path_str(v, "eventSource"), kind = value_path_str(v, "eventType");
+    source = str_cut(&source, '.');
+    const char *detail_type = str_is(kind, "AwsConsoleSignIn")   ? "AWS Console Sign In via CloudTrail"
+                              : str_is(kind, "AwsServiceEvent")  ? "AWS Service Event via CloudTrail"
+                              : str_is(kind, "AwsConsoleAction") ? "AWS Console Action via CloudTrail"
+                                                                 : "AWS API Call via CloudTrail";
+    buf_printf(&out,
+               "{\"version\":\"0\",\"id\":\"%.*s\",\"detail-type\":\"%s\",\"source\":\"aws.%.*s\","
+               "\"account\":\"%.*s\",\"time\":\"%.*s\",\"region\":\"%.*s\",\"resources\":[],\"detail\":",
+               STR_FMT(value_path_str(v, "eventID")), detail_type, STR_FMT(source),
+               STR_FMT(value_path_str(v, "recipientAccountId")),
+               STR_FMT(value_path_str(v, "eventTime")), STR_FMT(value_path_str(v, "awsRegion")));
+    buf_add_str(&out, record);
+    buf_add_byte(&out, '}');
+    return buf_str(&out);
+}
+
+static bool wanted(const struct bench *b, const char *name)
+{
+    for (int i = 0; i < b->only_count; i++)
+        if (strncmp(name, b->only[i], strlen(b->only[i])) == 0)
+            return true;
+    return b->only_count == 0;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
+struct figures {
+    double median_ns, p999_ns, compile_s;
+    size_t matches, rules, bytes;
+};
+
+static size_t one_pass(const struct bench *b, const struct pattern_set *set,
+                       struct pattern_scratch *scratch, const struct texts *events, double *each)
+{
+    size_t matches = 0;
+    struct error err;
+    double last = each ? now() : 0;
+    for (size_t i = 0; i < events->count; i++) {
+        const uint32_t *tags;
+        size_t count;
+        struct str event = {events->items[i], events->lengths[i]};
+        if (!pattern_match(set, event, b->options, scratch, &tags, &count, &err))
+            die("event refused", err.message);
+        matches += count;
+        if (each) {
+            double t = now();
+            each[i] = t - last;
+            last = t;
+        }
+    }
+    return matches;
+}
+
+static struct figures measure(const struct bench *b, const struct pattern_set *set,
+                              const struct texts *events)
+{
+    struct pattern_scratch *scratch = pattern_scratch_create(set);
+    double passes[PASSES_MAX], begin, *each = malloc(events->count * sizeof *each);
+    struct figures f = {0};
+    int count = 0;
+    if (!scratch || !each)
+        die("memory", "out of it");
+    f.matches = one_pass(b, set, scratch, events, NULL);
+    begin = now();
+    while (count < PASSES_MAX && (count < PASSES_MIN || now() - begin < ROW_SECONDS)) {
+        double start = now();
+        one_pass(b, set, scratch, events, NULL);
+        passes[count++] = (now() - start) / (double)events->count;
+    }
+    qsort(passes, (size_t)count, sizeof *passes, compare_doubles);
+    f.median_ns = passes[count / 2] * 1e9;
+    one_pass(b, set, scratch, events, each);
+    qsort(each, events->count, sizeof *each, compare_doubles);
+    f.p999_ns = each[events->count * 999 / 1000] * 1e9;
+    pattern_scratch_destroy(scratch);
+    free(each);
+    return f;
+}
+
+static struct pattern_set *compile(const struct texts *rules, double *ret_seconds)
+{
+    struct error err = {0};
+    double start = now();
+    struct pattern_builder *builder = pattern_builder_create();
+    for (size_t i = 0; builder && i < rules->count; i++)
+        if (!pattern_builder_add(builder, (struct str){rules->items[i], rules->lengths[i]},
+                                 (uint32_t)i, &err))
+            die("pattern refused", err.message);
+    struct pattern_set *set = builder ? pattern_builder_finish(builder, &err) : NULL;
+    *ret_seconds = now() - start;
+    pattern_builder_destroy(builder);
+    if (!set)
+        die("compile", err.message);
+    return set;
+}
+
+static void print_row(const struct bench *b, const char *name, const struct texts *events,
+                      const struct figures *f)
+{
+    double rate = 1e9 / f->median_ns;
+    if (b->json) {
+        printf("{\"engine\":\"rectify\",\"row\":\"%s\",\"ns\":%.1f,\"p999_ns\":%.0f,\"events\":%zu,"
+               "\"matches\":%zu,\"rules\":%zu,\"compile_s\":%.6f,\"bytes\":%zu}\n",
+               name, f->median_ns, f->p999_ns, events->count, f->matches, f->rules, f->compile_s,
+               f->bytes);
+    } else {
+        printf("%-34s %9.0f ns %8.0f p99.9 %8.0fK/s %5.2f GB/s %9zu hits %7zu rules %7.0fK rules/s "
+               "%5.0f B/rule\n",
+               name, f->median_ns, f->p999_ns, rate / 1e3,
+               rate * (double)events->bytes / (double)events->count / 1e9, f->matches, f->rules,
+               f->compile_s > 0 ? (double)f->rules / f->compile_s / 1e3 : 0,
+               f->rules ? (double)f->bytes / (double)f->rules : 0);
+    }
+    fflush(stdout);
+}
+
+static void row(struct bench *b, const char *name, const struct texts *rules,
+                const struct texts *events)
+{
+    double seconds;
+    if (!wanted(b, name))
+        return;
+    struct pattern_set *set = compile(rules, &seconds);
+    struct figures f = measure(b, set, events);
+    f.rules = rules->count;
+    f.compile_s = seconds;
+    f.bytes = pattern_set_size(set);
+    print_row(b, name, events, &f);
+    pattern_set_destroy(set);
+}
+
+/* ---- rows ---- */
+
+static void trail_rows(struct bench *b)
+{
+    static const char *const names[] = {"exact-1000", "exact-10000", "mixed-10", "mixed-100",
+                                        "mixed-1000", "mixed-10000"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[128], name[128];
+        snprintf(file, sizeof file, "bench/ct-rules-%s.jsonl.gz", names[i]);
+        snprintf(name, sizeof name, "trail %s", names[i]);
+        if (!wanted(b, name))
+            continue;
+        struct texts rules = read_lines(b, file);
+        row(b, name, &rules, &b->trail);
+    }
+}
+
+static void scale_rows(struct bench *b)
+{
+    static const char *const names[] = {"contains", "mid", "num", "ab", "absent"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[128], name[128];
+        snprintf(file, sizeof file, "bench/sc-%s-1000.jsonl.gz", names[i]);
+        snprintf(name, sizeof name, "scale %s-1000", names[i]);
+        if (!wanted(b, name))
+            continue;
+        struct texts rules = read_lines(b, file);
+        row(b, name, &rules, &b->trail);
+    }
+}
+
+/* The mixed rules and copies of them with other names, from 1 to 100,000. */
+static void growth_rows(struct bench *b)
+{
+    struct texts base = read_lines(b, "bench/ct-rules-mixed-10000.jsonl.gz");
+    for (size_t count = 1; count <= 100000; count *= 10) {
+        char name[64];
+        struct texts rules = {0};
+        snprintf(name, sizeof name, "growth %zu", count);
+        if (!wanted(b, name))
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            struct str rule = {base.items[i % base.count], base.lengths[i % base.count]};
+            size_t at = str_find(rule, STR("\"eventName\":["));
+            struct buf copy = {.arena = &b->arena};
+            if (i < base.count || at == SIZE_MAX) {
+                add_text(b, &rules, rule);
+                continue;
+            }
+            buf_add(&copy, rule.ptr, at + 13);
+            buf_printf(&copy, "\"Copy%zu\",", i / base.count);
+            buf_add_str(&copy, str_sub(rule, at + 13, SIZE_MAX));
+            add_text(b, &rules, buf_str(&copy));
+        }
+        row(b, name, &rules, &b->trail);
+    }
+}
+
+static void lots_rows(struct bench *b)
+{
+    char path[4096];
+    struct value families;
+    struct str text = {0};
+    snprintf(path, sizeof path, "%s/bench/pattern-families.json", b->shared);
+    text = read_gz(b, "bench/pattern-families.json"); // gzread passes plain files through
+    if (!json_parse(&b->arena, text, &families, NULL))
+        die("not JSON", path);
+    for (uint32_t i = 0; i < families.len; i++) {
+        char name[128];
+        struct texts rules = {0};
+        struct value list = families.pairs[i].value;
+        snprintf(name, sizeof name, "lots %.*s", STR_FMT(value_str(families.pairs[i].key)));
+        for (uint32_t j = 0; j < list.len; j++)
+            add_text(b, &rules, value_str(list.items[j]));
+        row(b, name, &rules, &b->lots);
+        if (i == 0) {
+            const struct pattern_options early = {.early_stop = true};
+            b->options = &early;
+            row(b, "lots EXACT early stop", &rules, &b->lots);
+            b->options = NULL;
+        }
+    }
+}
+
+static void parse_row(struct bench *b, const char *name, const struct texts *events,
+                      size_t (*pass)(const struct texts *))
+{
+    double passes[PASSES_MAX], begin = now();
+    struct figures f = {0};
+    int count = 0;
+    if (!wanted(b, name))
+        return;
+    f.matches = pass(events);
+    while (count < PASSES_MAX && (count < PASSES_MIN || now() - begin < ROW_SECONDS)) {
+        double start = now();
+        pass(events);
+        passes[count++] = (now() - start) / (double)events->count;
+    }
+    qsort(passes, (size_t)count, sizeof *passes, compare_doubles);
+    f.median_ns = passes[count / 2] * 1e9;
+    print_row(b, name, events, &f);
+}
+
+static size_t pass_simdjson(const struct texts *events)
+{
+    return simdjson_parse_all(events->items, events->lengths, events->count);
+}
+
+static size_t pass_scan(const struct texts *events, enum json_scan_error (*scan)(struct json_scan *, size_t *))
+{
+    static uint32_t ends[JSON_SCAN_ENDS(1 << 20)];
+    static uint64_t escapes[JSON_SCAN_ESCAPES(1 << 20)];
+    size_t total = 0, at;
+    for (size_t i = 0; i < events->count; i++) {
+        struct json_scan s = {.text = {events->items[i], events->lengths[i]}, .ends = ends, .escapes = escapes};
+        total += scan(&s, &at) == JSON_SCAN_OK;
+    }
+    return total;
+}
+
+static size_t pass_scan_fast(const struct texts *events)
+{
+    return pass_scan(events, json_scan_fast);
+}
+
+static size_t pass_scan_plain(const struct texts *events)
+{
+    return pass_scan(events, json_scan_plain);
+}
+
+static size_t pass_document(const struct texts *events)
+{
+    struct arena arena = {0};
+    size_t total = 0;
+    for (size_t i = 0; i < events->count; i++) {
+        struct value v;
+        total += json_parse(&arena, (struct str){events->items[i], events->lengths[i]}, &v, NULL);
+        arena_reset(&arena);
+    }
+    arena_finish(&arena);
+    return total;
+}
+
+static void parse_rows(struct bench *b)
+{
+    static const char *const implementations[] = {"haswell", "icelake"};
+    struct {
+        const char *name;
+        const struct texts *texts;
+    } sets[] = {{"trail", &b->trail}, {"lots", &b->lots}};
+    for (size_t i = 0; i < 2; i++) {
+        char name[128];
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(name, sizeof name, "json simdjson-%s %s", implementations[j], sets[i].name);
+            if (simdjson_choose(implementations[j]))
+                parse_row(b, name, sets[i].texts, pass_simdjson);
+        }
+        snprintf(name, sizeof name, "json document %s", sets[i].name);
+        parse_row(b, name, sets[i].texts, pass_document);
+        snprintf(name, sizeof name, "json scan-fast %s", sets[i].name);
+        parse_row(b, name, sets[i].texts, pass_scan_fast);
+        snprintf(name, sizeof name, "json scan-plain %s", sets[i].name);
+        parse_row(b, name, sets[i].texts, pass_scan_plain);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {0};
+    int at = 1;
+    b.json = argc > at && strcmp(argv[at], "--json") == 0;
+    at += b.json;
+    if (argc <= at) {
+        fprintf(stderr, "usage: bench_pattern [--json] SHARED [ROW...]\n");
+        return 2;
+    }
+    b.shared = argv[at++];
+    b.only = argv + at;
+    b.only_count = argc - at;
+    struct texts records = read_lines(&b, "events/cloudtrail.jsonl.gz");
+    for (size_t i = 0; i < records.count; i++)
+        add_text(&b, &b.trail,
+                 envelope(&b, (struct str){records.items[i], records.lengths[i]}));
+    b.lots = read_lines(&b, "bench/citylots2-like-20k.jsonl.gz");
+    parse_rows(&b);
+    trail_rows(&b);
+    scale_rows(&b);
+    lots_rows(&b);
+    growth_rows(&b);
+    arena_finish(&b.arena);
+    return 0;
+}
