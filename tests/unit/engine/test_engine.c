@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+/* engine_step() against the simulated cloud, on a virtual clock: stories by name, then seeds. */
+#include "../cmocka_all.h"
+
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ACCOUNT "123456789012"
+
+/* ---- a world: policies, models, store, simulated cloud ---- */
+
+struct world {
+    struct sim sim;
+    struct aws_models *models;
+    struct policy_set *policies;
+    struct store *store;
+    struct engine engine;
+    struct arena arena;
+    char dir[64];
+    int events;
+};
+
+static struct aws_models *shared_models;
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static const char policy_text[] =
+    "policy: tag\ntitle: tagged\nseverity: low\n"
+    "resource: {type: 'AWS::S3::Bucket'}\n"
+    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n  settle: 10s\n"
+    "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"
+    "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"
+    "      gone: [NoSuchBucket]\n"
+    "  violation: \"!tagging.TagSet.exists(t, t.Key == 'cost-center')\"\n"
+    "act:\n  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
+    "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'cost-center', 'Value': 'x'}]}\"}\n"
+    "    undo:\n"
+    "      - when: size(current.tagging.TagSet) == 1 && current.tagging.TagSet[0].Key == 'cost-center'\n"
+    "        call: s3:DeleteBucketTagging\n        with: {Bucket: '${resource.id}'}\n"
+    "      - when: current.tagging.TagSet.exists(t, t.Key == 'cost-center' && t.Value == 'x')\n"
+    "        call: s3:PutBucketTagging\n"
+    "        with: {Bucket: '${resource.id}', Tagging: {TagSet: \"${current.tagging.TagSet.filter(t, t.Key != 'cost-center')}\"}}\n"
+    "verify: {within: 5m, else: undo}\n";
+
+static void world_init(struct world *w, uint64_t seed, const char *guard)
+{
+    char text[4096], *dir;
+    struct error_list errors;
+    struct error err;
+    *w = (struct world){.models = shared_models};
+    sim_init(&w->sim, seed);
+    snprintf(w->dir, sizeof w->dir, "/tmp/rectify-engine-XXXXXX");
+    dir = mkdtemp(w->dir);
+    assert_non_null(dir);
+    snprintf(text, sizeof text, "%sguard: %s\n", policy_text, guard);
+    write_file(dir, "tag.yaml", text);
+    write_file(dir, "rectify.yaml", "assignments:\n  - {policies: ['*'], accounts: '*', mode: enforce}\n");
+    errors = (struct error_list){.arena = &w->arena};
+    w->policies = policy_set_load(&(struct policy_options){.dir = dir, .models = w->models}, &errors);
+    if (!w->policies)
+        fail_msg("%s", errors.items[0]->message);
+    w->store = store_open(":memory:", &w->sim.clock, &err);
+    assert_non_null(w->store);
+    w->engine = (struct engine){w->store, w->policies, w->models, sim_caller(&w->sim), &w->sim.clock, NULL};
+}
+
+static void world_finish(struct world *w)
+{
+    char path[128];
+    store_close(w->store);
+    policy_set_destroy(w->policies);
+    arena_finish(&w->arena);
+    sim_finish(&w->sim);
+    snprintf(path, sizeof path, "%s/tag.yaml", w->dir);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/rectify.yaml", w->dir);
+    unlink(path);
+    rmdir(w->dir);
+}
+
+static void send_event(struct world *w, int bucket)
+{
+    char key[64], id[32];
+    const struct policy *p = policy_set_at(w->policies, 0);
+    struct error err;
+    snprintf(key, sizeof key, "aws/" ACCOUNT "/global/AWS::S3::Bucket/bucket-%d", bucket);
+    snprintf(id, sizeof id, "event-%d", ++w->events);
+    struct store_match match = {p->name, str_from(p->hash), str_from(key), STR("us-east-1"),
+                                w->sim.wall_ms + 10000, STR("{\"event\":{\"name\":\"s3:CreateBucket\"}}")};
+    struct store_event event = {str_from(id), STR("s3:CreateBucket"), &match, 1};
+    assert_int_equal(store_accept(w->store, &event, 1, NULL, &err), STORE_OK);
+}
+
+/* One due row, or time passes until the next. False: nothing is due any more. */
+static bool world_step(struct world *w)
+{
+    struct store_claim claim;
+    struct error err;
+    size_t count;
+    int64_t next;
+    assert_int_equal(store_claim(w->store, 1, ENGINE_LEASE_MS, ENGINE_GRACE_MS, &claim, &count, &next, &err), STORE_OK);
+    if (count == 1) {
+        assert_true(engine_step(&w->engine, &claim, &err));
+        return true;
+    }
+    if (next == INT64_MAX)
+        return false;
+    int64_t ahead = next - w->sim.wall_ms;
+    w->sim.wall_ms += ahead > 0 ? ahead : 1;
+    w->sim.steady_ms += ahead > 0 ? ahead : 1;
+    return true;
+}
+
+static void world_run(struct world *w)
+{
+    for (int i = 0; i < 5000; i++)
+        if (!world_step(w))
+            return;
+    fail_msg("the system does not drain");
+}
+
+static struct remediation world_get(struct world *w, int64_t id)
+{
+    struct remediation r;
+    struct error err;
+    assert_int_equal(store_get(w->store, id, &w->arena, &r, &err), STORE_OK);
+    return r;
+}
+
+/* ---- stories ---- */
+
+#define ENFORCE "{mode: enforce}"
+
+static void test_engine__heals_an_untagged_bucket(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 1, ENFORCE);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
+    assert_true(sim_has_tag(&w.sim, 0, "team"));
+    assert_int_equal(w.sim.buckets[0].writes, 1);
+    world_finish(&w);
+}
+
+static void test_engine__leaves_a_compliant_bucket_alone(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 2, ENFORCE);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"cost-center", "7"}, 1);
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_COMPLIANT);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__denied_read_is_unread_and_never_acted_on(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 3, ENFORCE);
+    w.sim.denied = true;
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_NEEDS_PERSON);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__gone_bucket_ends_as_gone(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 4, ENFORCE);
+    w.sim.buckets[0].exists = false;
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_GONE);
+    world_finish(&w);
+}
+
+static void test_engine__observe_calls_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 5, "{mode: observe}");
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_OBSERVED);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__asks_and_goes_on_after_a_yes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    world_init(&w, 6, "{mode: approve, approval: {expires: 1h}}");
+    send_event(&w, 0);
+    while (world_get(&w, 1).state != STATE_ASKING)
+        assert_true(world_step(&w));
+    struct store_approval approval;
+    assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
+    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err), STORE_OK);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    assert_int_equal(w.sim.buckets[0].writes, 1);
+    world_finish(&w);
+}
+
+static void test_engine__unanswered_question_expires_without_a_call(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 7, "{mode: approve, approval: {expires: 1h}}");
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_EXPIRED);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__approval_is_void_when_the_resource_changed(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    world_init(&w, 8, "{mode: approve, approval: {expires: 1h}}");
+    send_event(&w, 0);
+    while (world_get(&w, 1).state != STATE_ASKING)
+        assert_true(world_step(&w));
+    struct store_approval approval;
+    assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
+    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err), STORE_OK);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"new", "tag"}, 1);
+    for (int i = 0; i < 20 && world_get(&w, 1).state != STATE_ASKING; i++)
+        assert_true(world_step(&w));
+    assert_int_equal(world_get(&w, 1).state, STATE_ASKING);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__refused_write_goes_to_a_person(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 9, ENFORCE);
+    w.sim.write_refused = true;
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_NEEDS_PERSON);
+    world_finish(&w);
+}
+
+static void test_engine__lost_reply_is_tested_and_not_repeated(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 10, ENFORCE);
+    w.sim.lost_percent = 100;
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    assert_int_equal(w.sim.buckets[0].writes, 1);
+    world_finish(&w);
+}
+
+static void test_engine__kill_switch_stops_calls(void **state)
+{
+    (void)state;
+    struct world w;
+    char path[128];
+    world_init(&w, 11, ENFORCE);
+    snprintf(path, sizeof path, "%s/STOP", w.dir);
+    write_file(w.dir, "STOP", "");
+    w.engine.kill_switch = path;
+    send_event(&w, 0);
+    for (int i = 0; i < 300; i++)
+        world_step(&w);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    unlink(path);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    world_finish(&w);
+}
+
+static void test_engine__rollback_takes_back_only_ours(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    int64_t id;
+    world_init(&w, 12, ENFORCE);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red", "cost-center", "x", "hand", "made"}, 3);
+    assert_true(engine_rollback(&w.engine, 1, STR("ann"), &id, &err));
+    world_run(&w);
+    assert_int_equal(world_get(&w, id).state, STATE_ROLLED_BACK);
+    assert_true(sim_has_tag(&w.sim, 0, "hand"));
+    assert_true(sim_has_tag(&w.sim, 0, "team"));
+    assert_false(sim_has_tag(&w.sim, 0, "cost-center"));
+    world_finish(&w);
+}
+
+static void test_engine__stale_replicas_never_undo_a_good_repair(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct world w;
+        world_init(&w, seed, ENFORCE);
+        w.sim.lag_max_ms = 60000;
+        send_event(&w, 0);
+        world_run(&w);
+        enum state end = world_get(&w, 1).state;
+        assert_true(end == STATE_HEALED || end == STATE_UNCONFIRMED);
+        assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
+        world_finish(&w);
+    }
+}
+
+/* ---- seeds ---- */
+
+/* Faults of a seeded mix; events and foreign changes at random; then the faults stop and the system
+ * must drain. Nothing that ends without a person's help may be left broken. */
+static void run_seed(uint64_t seed)
+{
+    struct world w;
+    world_init(&w, seed, "{mode: enforce, breaker: {in_a_row: 0, errors: 100, of: 1000}, limit: {at_once: 3, per_hour: 0}}");
+    struct sim *s = &w.sim;
+    s->lost_percent = sim_below(s, 30);
+    s->throttle_percent = sim_below(s, 20);
+    s->fail_percent = sim_below(s, 20);
+    s->not_sent_percent = sim_below(s, 20);
+    s->lag_max_ms = sim_below(s, 3) ? 0 : 20000;
+    for (int i = 0; i < 60; i++) {
+        int bucket = (int)sim_below(s, SIM_BUCKETS);
+        switch (sim_below(s, 6)) {
+        case 0:
+            sim_set_tags(s, bucket, (const char *const[]){"team", "red"}, 1);
+            send_event(&w, bucket);
+            break;
+        case 1:
+            send_event(&w, bucket);
+            break;
+        default:
+            world_step(&w);
+        }
+    }
+    s->lost_percent = s->throttle_percent = s->fail_percent = s->not_sent_percent = 0;
+    s->lag_max_ms = 0;
+    world_run(&w);
+    struct remediation *rows;
+    size_t count;
+    struct error err;
+    struct store_filter filter = {.state = -1, .active_only = true, .limit = 1000};
+    assert_int_equal(store_list(w.store, &filter, &w.arena, &rows, &count, &err), STORE_OK);
+    assert_int_equal(count, 0);
+    world_finish(&w);
+}
+
+static void test_engine__thousand_seeds_drain(void **state)
+{
+    (void)state;
+    const char *env = getenv("RECTIFY_SEEDS");
+    uint64_t seeds = env ? strtoull(env, NULL, 10) : 1000;
+    for (uint64_t seed = 1; seed <= seeds; seed++)
+        run_seed(seed);
+}
+
+int main(void)
+{
+    struct error err;
+    const char *models = getenv("RECTIFY_MODELS");
+    shared_models = aws_models_open(models ? models : RECTIFY_MODELS_DIR, &err);
+    if (!shared_models) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_engine__heals_an_untagged_bucket),
+        cmocka_unit_test(test_engine__leaves_a_compliant_bucket_alone),
+        cmocka_unit_test(test_engine__denied_read_is_unread_and_never_acted_on),
+        cmocka_unit_test(test_engine__gone_bucket_ends_as_gone),
+        cmocka_unit_test(test_engine__observe_calls_nothing),
+        cmocka_unit_test(test_engine__asks_and_goes_on_after_a_yes),
+        cmocka_unit_test(test_engine__unanswered_question_expires_without_a_call),
+        cmocka_unit_test(test_engine__approval_is_void_when_the_resource_changed),
+        cmocka_unit_test(test_engine__refused_write_goes_to_a_person),
+        cmocka_unit_test(test_engine__lost_reply_is_tested_and_not_repeated),
+        cmocka_unit_test(test_engine__kill_switch_stops_calls),
+        cmocka_unit_test(test_engine__rollback_takes_back_only_ours),
+        cmocka_unit_test(test_engine__stale_replicas_never_undo_a_good_repair),
+        cmocka_unit_test(test_engine__thousand_seeds_drain),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    aws_models_close(shared_models);
+    return failed;
+}
