@@ -3,6 +3,8 @@
  * for a switch that is off. */
 #include "act/act.h"
 
+#include "base/fault.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,7 +52,9 @@ bool act_gate_open(const struct act_gate *gate, char *reason, size_t size)
 
 static bool ask_gate(void *ctx, char *reason, size_t size)
 {
-    return act_gate_open(ctx, reason, size);
+    bool open = act_gate_open(ctx, reason, size);
+    fault_point("send", "");
+    return open;
 }
 
 void act_call(const struct act_request *request, struct arena *arena, struct aws_answer *ret)
@@ -74,4 +78,5 @@ void act_call(const struct act_request *request, struct arena *arena, struct aws
         return;
     }
     request->caller.call(request->caller.ctx, &call, arena, ret);
+    fault_point("sent", "");
 }

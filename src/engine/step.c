@@ -2,6 +2,7 @@
 /* The table of states and what the state functions share. See engine.h. */
 #include "engine/step_internal.h"
 
+#include "base/fault.h"
 #include "base/limits.h"
 #include "value/json.h"
 
@@ -67,7 +68,9 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         .ask_expires_ms = c->ask_expires_ms, .keep_lease = !terminal && c->wait_ms == 0,
         .breaker = (typeof(t.breaker))c->breaker,
     };
+    fault_point(state_name(c->to), "write");
     *ret_result = store_advance(s->engine->store, &t, c->durable || terminal, s->err);
+    fault_point(state_name(c->to), "written");
     if (*ret_result == STORE_ERROR)
         return false;
     s->walking = *ret_result == STORE_OK && !terminal && c->wait_ms == 0;
