@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HTTP client: one thread owns one curl_multi, callers block on it. Connections are kept per host,
- * TLS 1.2 or newer is always verified, no redirects, answers bounded by LIMIT_ANSWER_BYTES, one total
- * deadline. Any thread may call. The thread and libcurl start at the first request. */
+/* HTTP client: one thread at a time owns one curl_multi, callers block on it. The owner is one of the
+ * callers (net_internal.h says how it changes hands), so a lone request costs no switch of threads.
+ * Connections are kept per host, TLS 1.2 or newer is always verified, no redirects, answers bounded
+ * by LIMIT_ANSWER_BYTES, one total deadline. Any thread may call. libcurl starts at the first request.
+ * A kept connection that proves dead is replaced and the request sent again for GET and HEAD only.
+ * Errors: N0001 out of memory, N0002 no descriptors. */
 #ifndef RECTIFY_NET_NET_H
 #define RECTIFY_NET_NET_H
 
@@ -20,7 +23,7 @@ struct net_options {
 
 struct net *net_create(const struct net_options *options, struct error *err)
     __attribute__((warn_unused_result));
-void net_destroy(struct net *net); // waits for the thread; running requests end as NET_CANCELLED
+void net_destroy(struct net *net); // waits for running requests, which end as NET_CANCELLED
 
 struct net_header {
     struct str name, value;
@@ -35,7 +38,7 @@ struct net_request {
     int64_t deadline_ms;        // steady clock
     int64_t connect_timeout_ms; // 0 = 3,100
     struct str unix_socket;     // path of a Unix socket to speak to instead, empty = none
-    /* Asked on the net thread when the connection stands and before the first byte is written
+    /* Asked on the owner's thread when the connection stands and before the first byte is written
      * (CURLOPT_PREREQFUNCTION). False = the request ends as NET_GATED with `gate_reason`. */
     bool (*gate)(void *ctx, char *reason, size_t reason_size);
     void *gate_ctx;
