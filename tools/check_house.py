@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The house rules that a look at the text can hold: licence line, length of lines and files, nothing
-left for later, no place of one machine."""
+"""The house rules that a look at the text can hold: licence line, length of lines and files,
+nothing left for later, no place of one machine."""
 import re
 import sys
 

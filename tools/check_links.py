@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Resolves every link of the documents: the file is there, a heading after # is there, and where the
-link's text is a name in backticks (`store_accept`), the file has that name as a word."""
+"""Resolves every link of the documents: the file is there, a heading after # is there, and where
+the link's text is a name in backticks (`store_accept`), the file has that name as a word."""
 import re
 import sys
 

@@ -11,7 +11,7 @@ build=$1 target=${2:-} seconds=${3:-60}
     exit 0
 }
 [ -f "fuzz/$target.c" ] || {
-    echo "fuzz: no target '$target'; there are: $(cd fuzz && ls ./*.c | sed 's|^\./||; s|\.c$||' | tr '\n' ' ')" >&2
+    echo "fuzz: no target '$target'; there are:" "$(cd fuzz && ls ./*.c)" >&2
     exit 64
 }
 sanitize=address,undefined
@@ -24,7 +24,8 @@ mkdir -p "$corpus"
 # shellcheck disable=SC2046 # pkg-config prints words
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -Isrc -fsanitize=fuzzer,$sanitize "fuzz/$target.c" \
     -o "$build/fuzz_$target" -Wl,--start-group "${libraries[@]/#/$build/}" -Wl,--end-group \
-    $(pkg-config --libs libcrypto libcurl sqlite3 expat libfyaml zlib libzstd re2) -lstdc++ -lm -lpthread -ldl
+    $(pkg-config --libs libcrypto libcurl sqlite3 expat libfyaml zlib libzstd re2) \
+    -lstdc++ -lm -lpthread -ldl
 seeds=()
 [ -d "fuzz/$target" ] && seeds=("fuzz/$target")
 echo "fuzz: $target for $seconds s"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the static checks. What clang-tidy found clean is not looked at again until the file, a header
-of src/ or .clang-tidy changes."""
+"""Runs the static checks. What clang-tidy found clean is not looked at again until the file, a
+header of src/ or .clang-tidy changes."""
 import argparse
 import concurrent.futures
 import hashlib

@@ -3,12 +3,12 @@
 """Runs every test program that a build directory holds and adds up what they say.
 
 A test program is: whatever meson knows as a test (cmocka programs, conformance programs), each
-tests/cloud/test_*.py and tests/fault/test_*.py, and the checks of the house in tools/. Understood are
+tests/cloud/test_*.py and tests/fault/test_*.py, and the checks of the house in tools/. Understood:
 
   cmocka's own summary                     counted test by test
-  a line `N passed, N failed, N skipped`   taken as it stands; `skip NAME: REASON` lines before it
-  neither                                  the program is one test; exit status 77 means skipped, and
-                                           its last line says why
+  a line `N passed, N failed, N skipped`   taken as it stands, with the lines `skip NAME: REASON`
+  neither                                  one test; exit status 77 means skipped, and its last line
+                                           says why; but a unit test is then one that tests nothing
 
 The last line printed is `N passed, N failed, N skipped`; the exit status is 0 only if something ran
 and nothing failed.
@@ -65,7 +65,8 @@ def meson_programs(build):
         suites = [s.split(":")[-1] for s in test["suite"]]
         folder = pathlib.Path(test["cmd"][0]).parent.name
         yield Program(name=f"{folder}/{test['name']}", command=test["cmd"],
-                      suite=suites[0] if suites else "unit", timeout_s=float(test["timeout"]),
+                      suite=suites[0] if suites else "unit",
+                      timeout_s=float(test["timeout"]),
                       env=test["env"] if isinstance(test["env"], dict) else {},
                       alone=not test.get("is_parallel", True))
 
@@ -73,7 +74,8 @@ def meson_programs(build):
 def python_programs():
     for folder, timeout_s in (("cloud", 240.0), ("fault", 420.0)):
         for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
-            yield Program(f"{folder}/{path.stem}", [sys.executable, str(path)], folder, timeout_s, {})
+            yield Program(f"{folder}/{path.stem}", [sys.executable, str(path)], folder,
+                          timeout_s, {})
     for script in HOUSE:
         path = ROOT / "tools" / script
         if path.exists():
@@ -141,6 +143,8 @@ def count(program, status, output, seconds):
         lines = output.strip().splitlines()
         reason = re.sub(r"^skip(ped)?:?\s*", "", lines[-1]) if lines else "no reason given"
         return result(0, 0, 1, [(program.name, reason)])
+    if program.suite == "unit" and status == 0:
+        return dataclasses.replace(result(0, 1, 0), output=f"{output}(it holds no test)")
     return result(int(status == 0), int(status != 0), 0)
 
 

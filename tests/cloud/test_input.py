@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What comes in: every shape of event file, bad input that gets a clear error and loses nothing, and
-the real records."""
+"""What comes in: every shape of event file, bad input that gets a clear error and loses nothing,
+and the real records."""
 import gzip
 import json
 import os

@@ -104,13 +104,15 @@ class Result(unittest.TestResult):
         self._failed(test, self.failures[-1][1])
 
 
-def count_of(test):
-    """A whole class skipped in setUpClass counts as the tests that it holds."""
-    name = test.id()
-    if not name.startswith("setUpClass ("):
-        return 1
-    cls = getattr(sys.modules["__main__"], name[len("setUpClass ("):-1].split(".")[-1], None)
-    return len(unittest.defaultTestLoader.getTestCaseNames(cls)) if cls else 1
+def skips(result):
+    """(name, how many, reason); a class skipped in setUpClass counts as the tests that it holds."""
+    for test, reason in result.skipped:
+        name, count = test.id().removeprefix("__main__."), 1
+        if name.startswith("setUpClass ("):
+            name = name[len("setUpClass ("):-1].split(".")[-1]
+            cls = getattr(sys.modules["__main__"], name)
+            count = len(unittest.defaultTestLoader.getTestCaseNames(cls))
+        yield name, count, reason
 
 
 def main():
@@ -123,11 +125,10 @@ def main():
     result = Result()
     suite.run(result)
     skipped = 0
-    for test, reason in result.skipped:
-        skipped += count_of(test)
-        name = test.id().removeprefix("__main__.").replace(" ", "_")
-        print(f"skip {pathlib.Path(sys.argv[0]).stem}/{name}: {reason}")
+    for name, count, reason in skips(result):
+        skipped += count
+        some = f" ({count} tests)" if count > 1 else ""
+        print(f"skip {pathlib.Path(sys.argv[0]).stem}/{name}: {reason}{some}")
     failed = len(result.failures) + len(result.errors)
     print(f"{result.passed} passed, {failed} failed, {skipped} skipped", flush=True)
-    sys.stdout.flush()
     os._exit(1 if failed else 0)  # the proxy's threads may still wait for a cut connection

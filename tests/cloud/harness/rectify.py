@@ -22,9 +22,9 @@ class Rectify:
 
     def __init__(self, home, env, policies=(), assignments=None):
         self.home = pathlib.Path(home)
-        self.env = env
         self.policies = self.home / "policies"
         self.state = self.home / "state"
+        self.env = {**env, "RECTIFY_POLICIES": str(self.policies)}
         self.policies.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(exist_ok=True)
         for path in policies:
