@@ -54,6 +54,7 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
 {
     struct buf detail = {.arena = s->arena}, record = {.arena = s->arena};
     bool terminal = state_is_terminal(c->to);
+    bool had_effects = state_flags(s->r.state) & STATE_LOCKED;
     json_write(&detail, s->r.detail, JSON_COMPACT);
     if (c->record.kind == VALUE_MAP)
         json_write(&record, c->record, JSON_CANONICAL);
@@ -69,7 +70,8 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         .breaker = (typeof(t.breaker))c->breaker,
     };
     fault_point(state_name(c->to), "write");
-    *ret_result = store_advance(s->engine->store, &t, c->durable || terminal, s->err);
+    *ret_result = store_advance(s->engine->store, &t, c->durable || (terminal && had_effects),
+                                s->err);
     fault_point(state_name(c->to), "written");
     if (*ret_result == STORE_ERROR)
         return false;

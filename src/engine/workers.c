@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define WORKERS_MAX 512
+#define SOON_MS 2000
 #define IDLE_MS 200 // how long the dispatcher sleeps when nothing tells it of new work
 
 struct engine_workers {
@@ -160,35 +161,46 @@ void engine_workers_wake(struct engine_workers *w)
     pthread_mutex_unlock(&w->mutex);
 }
 
-/* Does this row only wait for us, within a time that a person at a terminal would wait? */
-static bool waits_for_us(const struct remediation *r, int64_t now_ms)
+/* States in which a row may wait for others, or long: those of a file run that are not waited for. */
+static bool may_wait(enum state state)
 {
-    bool far = r->due_ms - now_ms > 2000;
-    switch (r->state) {
-    case STATE_ASKING:
-        return !far;
-    case STATE_HELD:
-    case STATE_UNREAD:
-    case STATE_UNKNOWN:
-    case STATE_UNDOING:
-        return !far;
-    default:
-        return true;
-    }
+    return (state_flags(state) & STATE_WAITING) || state == STATE_UNREAD || state == STATE_UNKNOWN ||
+           state == STATE_UNDOING;
 }
 
-static bool drained(struct engine_workers *w, bool *ret, struct error *err)
+/* Is what may wait due within a time that a person at a terminal would wait? */
+static bool soon_due(struct engine_workers *w, bool *ret, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct remediation *rows;
     size_t count;
     struct store_filter filter = {.state = -1, .active_only = true, .limit = 1000};
+    int64_t now = clock_wall_ms(w->engine->clock);
     if (store_list(w->engine->store, &filter, &arena, &rows, &count, err) != STORE_OK)
         return false;
-    *ret = true;
-    int64_t now = clock_wall_ms(w->engine->clock);
+    *ret = false;
     for (size_t i = 0; i < count; i++)
-        *ret = *ret && !waits_for_us(&rows[i], now);
+        *ret = *ret || rows[i].due_ms - now <= SOON_MS;
+    return true;
+}
+
+static bool drained(struct engine_workers *w, bool *ret, struct error *err)
+{
+    int64_t counts[STATE_COUNT], waiting = 0;
+    bool soon = false;
+    *ret = false;
+    if (store_counts(w->engine->store, counts, err) != STORE_OK)
+        return false;
+    for (int i = 0; i < STATE_COUNT; i++) {
+        if (state_is_terminal((enum state)i) || counts[i] == 0)
+            continue;
+        if (!may_wait((enum state)i))
+            return true;
+        waiting += counts[i];
+    }
+    if (waiting && !soon_due(w, &soon, err))
+        return false;
+    *ret = !soon;
     return true;
 }
 
