@@ -18,5 +18,10 @@
 #define LIMIT_RESOURCE_ID_BYTES 1024u          // a resource's id
 #define LIMIT_STATE_CHANGES 3u                 // fingerprint changes before a person is asked
 #define LIMIT_DELIVERIES 5u                    // deliveries of a poison event before quarantine
+#define LIMIT_UNPACKED_BYTES (64u << 20)       // events of one HTTP request, once unpacked
+#define LIMIT_HTTP_CONNECTIONS 128u            // to one listening address of ours
+#define LIMIT_HTTP_HEAD_BYTES (32u << 10)      // request line and headers of one request to us
+#define LIMIT_HTTP_PARAMETERS 16u              // of one request to us
+#define LIMIT_HTTP_SECONDS 30u                 // for one request to arrive
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef RECTIFY_ENGINE_ENGINE_H
 #define RECTIFY_ENGINE_ENGINE_H
 
+#include "detect/detect.h"
 #include "policy/policy.h"
 #include "store/store.h"
 
@@ -39,6 +40,33 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
  * there is nothing to roll back. */
 bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
                      struct error *err) __attribute__((warn_unused_result));
+
+/* ---- events in ---- */
+
+/* From bytes to durable remediations, for a file and for HTTP. Any thread. `detector` and `scope` are
+ * borrowed until destroyed; `scope` NULL = any account. */
+struct engine_intake;
+struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
+                                           const struct detect_scope *scope, struct error *err)
+    __attribute__((warn_unused_result));
+void engine_intake_destroy(struct engine_intake *intake);
+
+struct engine_taken {
+    size_t events, matches;
+    size_t duplicates; // of the events: redelivered
+    size_t bad;        // of the events: none, or none that may be taken; recorded as quarantined
+    struct error why;  // of the first bad one
+};
+/* Takes all events of a descriptor (any form detect_reader knows). True: all is durable. False: the
+ * store failed, or memory ran out; what `ret` counts may be durable in part, and giving the same
+ * events again is safe. */
+bool engine_take_events(struct engine_intake *intake, int fd, struct engine_taken *ret,
+                        struct error *err) __attribute__((warn_unused_result));
+/* The same from memory, at most LIMIT_UNPACKED_BYTES once unpacked (E0008). */
+bool engine_take_text(struct engine_intake *intake, struct str text, struct engine_taken *ret,
+                      struct error *err) __attribute__((warn_unused_result));
+
+/* ---- workers ---- */
 
 /* Worker threads over the store's due rows. */
 struct engine_workers;
