@@ -20,8 +20,9 @@ SLOWER = {"asan": 4, "tsan": 10}.get(os.environ.get("RECTIFY_SANITIZER", "none")
 class Rectify:
     """`home` holds what a run needs: policies/ (with rectify.yaml), state/ and event files."""
 
-    def __init__(self, home, env, policies=(), assignments=None):
+    def __init__(self, home, env, policies=(), assignments=None, binary=RECTIFY):
         self.home = pathlib.Path(home)
+        self.binary = binary
         self.policies = self.home / "policies"
         self.state = self.home / "state"
         self.env = {**env, "RECTIFY_POLICIES": str(self.policies)}
@@ -38,9 +39,9 @@ class Rectify:
 
     def command(self, *args, timeout_s=60, env=None, stdin=None):
         """Runs `rectify ARGS --state ...` and returns the finished process; output is text."""
-        return subprocess.run([str(RECTIFY), *map(str, args), "--state", str(self.state)],
-                              env={**self.env, **(env or {})}, capture_output=True, text=True,
-                              input=stdin, timeout=timeout_s * SLOWER, check=False,
+        words = [str(self.binary), *map(str, args), "--state", str(self.state)]
+        return subprocess.run(words, env={**self.env, **(env or {})}, capture_output=True,
+                              text=True, input=stdin, timeout=timeout_s * SLOWER, check=False,
                               preexec_fn=die_with_parent)
 
     def run(self, *records, options=(), **more):
@@ -50,7 +51,7 @@ class Rectify:
 
     def start(self, *options, records=None, env=None):
         """A run in the background (the daemon when there are no records); see `stop`."""
-        args = [str(RECTIFY), "run", "--policies", str(self.policies), "--state", str(self.state)]
+        args = [str(self.binary), "run", "--policies", str(self.policies), "--state", str(self.state)]
         if records is not None:
             args += ["--events", str(write_events(self.home / "events.jsonl", *records))]
         log = open(self.home / "log", "ab")
