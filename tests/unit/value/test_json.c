@@ -14,7 +14,7 @@ static void test_json__writes_back_what_it_read(void **state)
     (void)state;
     static const char *const texts[] = {"null", "true", "[]", "{}", "[1,-1,0,1.5]", "{\"a\":{\"b\":[null]}}",
                                         "\"\xC3\xA9\xF0\x9F\x98\x80\"", "9223372036854775807", "-9223372036854775808",
-                                        "18446744073709551615", "\"a\\\"b\\\\c\\n\"", "1e+300"};
+                                        "18446744073709551615", "\"a\\\"b\\\\c\\n\"", "1e300"};
     struct arena arena ARENA_AUTO = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct value v;
