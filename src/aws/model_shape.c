@@ -217,7 +217,8 @@ static bool index_members(struct aws_shape *shape, struct aws_ref *members, stru
         struct str wire = wire_name(&members[i]);
         if (!map_set(&shape->by_name, members[i].name, &members[i]))
             return out_of_memory(err);
-        if (!map_get(&shape->by_wire, wire) && !map_set(&shape->by_wire, wire, &members[i]))
+        if (members[i].location == AWS_IN_BODY && !map_get(&shape->by_wire, wire) &&
+            !map_set(&shape->by_wire, wire, &members[i]))
             return out_of_memory(err);
     }
     return true;
