@@ -9,6 +9,7 @@
 #include "base/ensure.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define LEAVES_MAX (LIMIT_EVENT_BYTES / 2 + 1)   // "[1,1,...": two bytes each
 #define ELEMENTS_MAX (LIMIT_EVENT_BYTES / 2 + 2) // "[[]]": two bytes each; [0] is none
@@ -25,12 +26,16 @@ struct frame {
 struct walker {
     struct pattern_scratch *s;
     struct str text; // without white space at the end
-    const uint32_t *end; // of the next string
-    size_t at;
     unsigned depth;
     uint32_t objects;
     struct error *err;
     struct frame frames[LIMIT_JSON_DEPTH + 1];
+};
+
+/* Where the walk is. Apart from the walker so that it stays in registers. */
+struct cursor {
+    size_t at;
+    const uint32_t *end; // of the next string
 };
 
 #define INLINE static inline __attribute__((always_inline))
@@ -43,101 +48,105 @@ static __attribute__((noinline, cold)) bool fail(struct walker *w, size_t at, co
     return false;
 }
 
-static __attribute__((noinline, cold)) bool malformed(struct walker *w, const char *what)
+static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t at,
+                                                      const char *what)
 {
     error_set(w->err, "G0201", "malformed JSON: %s", what);
-    error_place(w->err, "", w->s->scan.text, w->at, 1);
+    error_place(w->err, "", w->s->scan.text, at, 1);
     return false;
 }
 
-INLINE void skip_space(struct walker *w)
+INLINE void skip_space(struct walker *w, struct cursor *c)
 {
-    if ((unsigned char)w->text.ptr[w->at] <= ' ')
-        w->at = json_skip_space(w->text, w->at);
+    if ((unsigned char)w->text.ptr[c->at] <= ' ')
+        c->at = json_skip_space(w->text, c->at);
 }
 
 /* ---- what nothing names ---- */
 
-INLINE void skip_string(struct walker *w)
+INLINE void skip_string(struct cursor *c)
 {
-    w->at = *w->end++ + 1;
+    c->at = *c->end++ + 1;
 }
 
-INLINE bool skip_scalar(struct walker *w)
+INLINE bool skip_scalar(struct walker *w, struct cursor *c)
 {
-    char c = w->text.ptr[w->at];
+    char first = w->text.ptr[c->at];
     size_t end;
-    if (c == '"') {
-        skip_string(w);
+    if (first == '"') {
+        skip_string(c);
         return true;
     }
-    if (c == '-' || (c >= '0' && c <= '9')) {
-        end = json_number_end(w->text, w->at);
+    if (first == '-' || (first >= '0' && first <= '9')) {
+        end = json_number_end(w->text, c->at);
         if (!end)
-            return malformed(w, "bad number");
+            return malformed(w, c->at, "bad number");
     } else {
-        end = json_literal_end(w->text, w->at);
+        end = json_literal_end(w->text, c->at);
         if (!end)
-            return malformed(w, "expected a value");
+            return malformed(w, c->at, "expected a value");
     }
-    w->at = end;
+    c->at = end;
     return true;
 }
 
-INLINE bool skip_key(struct walker *w)
+INLINE bool skip_key(struct walker *w, struct cursor *c)
 {
-    if (w->text.ptr[w->at] != '"')
-        return malformed(w, "expected a key in double quotes");
-    skip_string(w);
-    skip_space(w);
-    if (w->text.ptr[w->at] != ':')
-        return malformed(w, "expected :");
-    w->at++;
-    skip_space(w);
+    if (w->text.ptr[c->at] != '"')
+        return malformed(w, c->at, "expected a key in double quotes");
+    skip_string(c);
+    skip_space(w, c);
+    if (w->text.ptr[c->at] != ':')
+        return malformed(w, c->at, "expected :");
+    c->at++;
+    skip_space(w, c);
     return true;
 }
 
 /* Checks the object or array at the cursor and all that is in it. One bit a level: is it an array? */
-static bool skip_container(struct walker *w)
+static bool skip_container(struct walker *w, struct cursor *outside)
 {
+    struct cursor copy = *outside, *c = &copy;
     uint64_t arrays = 0;
     unsigned depth = w->depth;
     const unsigned outer = depth;
     for (;;) {
         /* At a value. */
-        char c = w->text.ptr[w->at];
-        if (c == '{' || c == '[') {
+        char first = w->text.ptr[c->at];
+        if (first == '{' || first == '[') {
             if (depth == LIMIT_JSON_DEPTH)
-                return fail(w, w->at, "G0204", "nested deeper than 64");
-            arrays = arrays << 1 | (c == '[');
+                return fail(w, c->at, "G0204", "nested deeper than 64");
+            arrays = arrays << 1 | (first == '[');
             depth++;
-            w->at++;
-            skip_space(w);
-            if (w->text.ptr[w->at] != c + 2) {
-                if (c == '{' && !skip_key(w))
+            c->at++;
+            skip_space(w, c);
+            if (w->text.ptr[c->at] != first + 2) {
+                if (first == '{' && !skip_key(w, c))
                     return false;
                 continue;
             }
-        } else if (skip_scalar(w)) {
-            skip_space(w);
+        } else if (skip_scalar(w, c)) {
+            skip_space(w, c);
         } else {
             return false;
         }
         /* Behind a value, or at the bracket that closes an empty container. */
-        while (w->text.ptr[w->at] == (arrays & 1 ? ']' : '}')) {
-            w->at++;
+        while (w->text.ptr[c->at] == (arrays & 1 ? ']' : '}')) {
+            c->at++;
             arrays >>= 1;
-            if (--depth == outer)
+            if (--depth == outer) {
+                *outside = copy;
                 return true;
-            if (w->at >= w->text.len)
-                return malformed(w, "the object is not closed");
-            skip_space(w);
+            }
+            if (c->at >= w->text.len)
+                return malformed(w, c->at, "the object is not closed");
+            skip_space(w, c);
         }
-        if (w->text.ptr[w->at] != ',')
-            return malformed(w, arrays & 1 ? "expected , or ]" : "expected , or }");
-        w->at++;
-        skip_space(w);
-        if (!(arrays & 1) && !skip_key(w))
+        if (w->text.ptr[c->at] != ',')
+            return malformed(w, c->at, arrays & 1 ? "expected , or ]" : "expected , or }");
+        c->at++;
+        skip_space(w, c);
+        if (!(arrays & 1) && !skip_key(w, c))
             return false;
     }
 }
@@ -228,33 +237,34 @@ INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node,
 }
 
 /* A scalar at the cursor, below `node` of `frame`. */
-INLINE bool read_scalar(struct walker *w, const struct frame *frame, uint32_t node)
+INLINE bool read_scalar(struct walker *w, struct cursor *c, const struct frame *frame,
+                        uint32_t node)
 {
-    size_t start = w->at;
-    char c = w->text.ptr[start];
+    size_t start = c->at;
+    char first = w->text.ptr[start];
     if (node == NONE)
-        return skip_scalar(w);
-    if (c == '"') {
-        size_t end = *w->end;
-        skip_string(w);
+        return skip_scalar(w, c);
+    if (first == '"') {
+        size_t end = *c->end;
+        skip_string(c);
         add_leaf(w, frame, node, LEAF_STRING, content(w, start + 1, end));
         return true;
     }
-    if (!skip_scalar(w))
+    if (!skip_scalar(w, c))
         return false;
-    uint8_t kind = c == 't' ? LEAF_TRUE : c == 'f' ? LEAF_FALSE : c == 'n' ? LEAF_NULL : LEAF_NUMBER;
-    add_leaf(w, frame, node, kind, (struct str){w->text.ptr + start, w->at - start});
+    uint8_t kind = first == 't' ? LEAF_TRUE : first == 'f' ? LEAF_FALSE : first == 'n' ? LEAF_NULL : LEAF_NUMBER;
+    add_leaf(w, frame, node, kind, (struct str){w->text.ptr + start, c->at - start});
     return true;
 }
 
 /* Enters the container at the cursor. */
-INLINE bool open_container(struct walker *w, uint32_t node)
+INLINE bool open_container(struct walker *w, struct cursor *c, uint32_t node)
 {
     struct pattern_scratch *s = w->s;
     const struct frame *outer = &w->frames[w->depth];
-    bool is_array = w->text.ptr[w->at] == '[';
+    bool is_array = w->text.ptr[c->at] == '[';
     if (w->depth == LIMIT_JSON_DEPTH)
-        return fail(w, w->at, "G0204", "nested deeper than 64");
+        return fail(w, c->at, "G0204", "nested deeper than 64");
     struct frame frame = {.node = node, .element = outer->element, .is_array = is_array};
     if (node != NONE && outer->is_array) {
         frame.own_element = frame.element = ++s->element_count;
@@ -268,12 +278,12 @@ INLINE bool open_container(struct walker *w, uint32_t node)
         frame.array = w->objects++;
     }
     w->frames[++w->depth] = frame;
-    w->at++;
-    skip_space(w);
+    c->at++;
+    skip_space(w, c);
     return true;
 }
 
-INLINE void close_container(struct walker *w)
+INLINE void close_container(struct walker *w, struct cursor *c)
 {
     struct pattern_scratch *s = w->s;
     const struct frame *frame = &w->frames[w->depth--];
@@ -281,15 +291,16 @@ INLINE void close_container(struct walker *w)
         s->arrays[frame->array].end = s->leaf_count;
     if (frame->own_element)
         s->elements[frame->own_element].end = s->leaf_count;
-    w->at++;
+    c->at++;
 }
 
 /* The key at the cursor and its colon; *ret = the node that it leads to. */
-INLINE bool read_key(struct walker *w, const struct frame *frame, uint32_t key_mask, uint32_t *ret)
+INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *frame,
+                     uint32_t key_mask, uint32_t *ret)
 {
-    if (w->text.ptr[w->at] != '"')
-        return malformed(w, "expected a key in double quotes");
-    size_t start = w->at, end = *w->end;
+    if (w->text.ptr[c->at] != '"')
+        return malformed(w, c->at, "expected a key in double quotes");
+    size_t start = c->at, end = *c->end;
     *ret = NONE;
     if (frame->node != NONE || key_mask) {
         struct str key = content(w, start + 1, end);
@@ -298,12 +309,12 @@ INLINE bool read_key(struct walker *w, const struct frame *frame, uint32_t key_m
         if (key_mask && !is_new_key(w, frame->array, key, key_mask))
             return fail(w, start, "G0206", "a key occurs twice in one object");
     }
-    skip_string(w);
-    skip_space(w);
-    if (w->text.ptr[w->at] != ':')
-        return malformed(w, "expected :");
-    w->at++;
-    skip_space(w);
+    skip_string(c);
+    skip_space(w, c);
+    if (w->text.ptr[c->at] != ':')
+        return malformed(w, c->at, "expected :");
+    c->at++;
+    skip_space(w, c);
     return true;
 }
 
@@ -315,78 +326,87 @@ static bool no_array_open(const struct walker *w)
     return true;
 }
 
+INLINE bool walked(size_t *at, const struct cursor *c)
+{
+    *at = c->at;
+    return true;
+}
+
 /* From the root's brace to behind its end. `key_mask`: of the table of keys, 0 = do not look for
  * duplicates. */
-INLINE bool walk(struct walker *w, const uint32_t key_mask, const bool early_stop)
+INLINE bool walk(struct walker *w, size_t *at, const uint32_t key_mask, const bool early_stop)
 {
+    struct cursor here = {*at, w->s->scan.ends}, *c = &here;
     uint32_t node = 0;
     w->frames[0] = (struct frame){.node = 0};
     for (;;) {
         /* At a value, below `node`. */
         const struct frame *frame = &w->frames[w->depth];
-        char c = w->text.ptr[w->at];
-        if (c == '{' || c == '[') {
+        char first = w->text.ptr[c->at];
+        if (first == '{' || first == '[') {
             if (node == NONE && !key_mask) {
-                if (!skip_container(w))
+                struct cursor there = here;
+                if (!skip_container(w, &there))
                     return false;
+                here = there;
             } else {
-                if (!open_container(w, node))
+                if (!open_container(w, c, node))
                     return false;
                 frame = &w->frames[w->depth];
-                if (w->text.ptr[w->at] != c + 2) {
-                    if (c == '{' && !read_key(w, frame, key_mask, &node))
+                if (w->text.ptr[c->at] != first + 2) {
+                    if (first == '{' && !read_key(w, c, frame, key_mask, &node))
                         return false;
                     continue;
                 }
-                close_container(w);
+                close_container(w, c);
                 frame--;
             }
             if (w->depth == 0)
-                return true;
-            if (w->at >= w->text.len)
-                return malformed(w, "the object is not closed");
-        } else if (!read_scalar(w, frame, node)) {
+                return walked(at, c);
+            if (c->at >= w->text.len)
+                return malformed(w, c->at, "the object is not closed");
+        } else if (!read_scalar(w, c, frame, node)) {
             return false;
         } else if (early_stop && w->s->unseen == 0 && no_array_open(w)) {
-            w->at = w->text.len;
+            *at = w->text.len;
             return true;
         }
-        skip_space(w);
-        while (w->text.ptr[w->at] == (frame->is_array ? ']' : '}')) {
-            close_container(w);
+        skip_space(w, c);
+        while (w->text.ptr[c->at] == (frame->is_array ? ']' : '}')) {
+            close_container(w, c);
             frame--;
             if (w->depth == 0)
-                return true;
-            if (w->at >= w->text.len)
-                return malformed(w, "the object is not closed");
-            skip_space(w);
+                return walked(at, c);
+            if (c->at >= w->text.len)
+                return malformed(w, c->at, "the object is not closed");
+            skip_space(w, c);
         }
-        if (w->text.ptr[w->at] != ',')
-            return malformed(w, frame->is_array ? "expected , or ]" : "expected , or }");
-        w->at++;
-        skip_space(w);
+        if (w->text.ptr[c->at] != ',')
+            return malformed(w, c->at, frame->is_array ? "expected , or ]" : "expected , or }");
+        c->at++;
+        skip_space(w, c);
         node = frame->node;
-        if (!frame->is_array && !read_key(w, frame, key_mask, &node))
+        if (!frame->is_array && !read_key(w, c, frame, key_mask, &node))
             return false;
     }
 }
 
-static bool walk_plain(struct walker *w)
+static bool walk_plain(struct walker *w, size_t *at)
 {
-    return walk(w, 0, false);
+    return walk(w, at, 0, false);
 }
 
-static bool walk_early(struct walker *w)
+static bool walk_early(struct walker *w, size_t *at)
 {
-    return walk(w, 0, true);
+    return walk(w, at, 0, true);
 }
 
-static bool walk_keys(struct walker *w, bool early_stop)
+static bool walk_keys(struct walker *w, size_t *at, bool early_stop)
 {
     uint32_t mask = 63;
     while (mask < 2 * w->s->scan.end_count)
         mask = mask * 2 + 1;
-    return walk(w, mask, early_stop);
+    return walk(w, at, mask, early_stop);
 }
 
 static bool scan_event(struct walker *w)
@@ -408,21 +428,20 @@ static bool read_event(struct walker *w, const struct pattern_options *options)
         return fail(w, 0, "G0205", "the event is longer than 1 MiB");
     if (!scan_event(w))
         return false;
-    w->at = json_skip_space(text, 0);
-    if (w->at == text.len || text.ptr[w->at] != '{')
-        return fail(w, w->at, w->at == text.len ? "G0201" : "G0202", "an event is a JSON object");
+    size_t at = json_skip_space(text, 0);
+    if (at == text.len || text.ptr[at] != '{')
+        return fail(w, at, at == text.len ? "G0201" : "G0202", "an event is a JSON object");
     while (text.len && json_skip_space(text, text.len - 1) == text.len)
         text.len--;
     w->text = text;
-    w->end = s->scan.ends;
     if (text.ptr[text.len - 1] != '}')
         return fail(w, text.len - 1, "G0201", "malformed JSON: the event does not end with }");
     bool early = options && options->early_stop;
-    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE ? walk_keys(w, early)
-              : early                                                          ? walk_early(w)
-                                                                               : walk_plain(w);
-    if (ok && w->at < text.len)
-        return malformed(w, "text after the event");
+    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE ? walk_keys(w, &at, early)
+              : early                                                          ? walk_early(w, &at)
+                                                                               : walk_plain(w, &at);
+    if (ok && at < text.len)
+        return malformed(w, json_skip_space(text, at), "text after the event");
     return ok;
 }
 
@@ -486,7 +505,6 @@ bool pattern_match(const struct pattern_set *set, struct str event,
     start(s, event);
     w.s = s;
     w.err = err;
-    w.at = 0;
     w.depth = 0;
     w.objects = 0;
     if (!read_event(&w, options))
@@ -502,40 +520,52 @@ bool pattern_match(const struct pattern_set *set, struct str event,
 
 /* ---- working memory ---- */
 
-static bool allocate(void *ret, size_t count, size_t size)
+#define MAP_FROM ((size_t)64 << 10)
+
+/* Zeroed. What is large is mapped, so that pages nobody touches are never made (calloc would clear
+ * what it got back from an earlier scratch). */
+static bool allocate(struct pattern_scratch *s, void *ret, size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size);
-    memcpy(ret, &memory, sizeof memory);
-    return memory != NULL;
+    struct scratch_block *block = &s->blocks[s->block_count];
+    ENSURE(s->block_count < sizeof s->blocks / sizeof *s->blocks);
+    block->size = (count ? count : 1) * size;
+    block->mapped = block->size >= MAP_FROM;
+    block->memory = block->mapped ? mmap(NULL, block->size, PROT_READ | PROT_WRITE,
+                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                                  : calloc(1, block->size);
+    if (!block->memory || block->memory == MAP_FAILED)
+        return false;
+    s->block_count++;
+    memcpy(ret, &block->memory, sizeof block->memory);
+    return true;
 }
 
-/* calloc of what is large gives pages that are nobody's until they are touched. */
 static bool allocate_all(struct pattern_scratch *s)
 {
     const struct pattern_set *set = s->set;
     size_t words = set->tag_count / 64 + 1;
-    return allocate(&s->scan.ends, JSON_SCAN_ENDS(LIMIT_EVENT_BYTES), sizeof *s->scan.ends) &&
-           allocate(&s->scan.escapes, JSON_SCAN_ESCAPES(LIMIT_EVENT_BYTES),
+    return allocate(s, &s->scan.ends, JSON_SCAN_ENDS(LIMIT_EVENT_BYTES), sizeof *s->scan.ends) &&
+           allocate(s, &s->scan.escapes, JSON_SCAN_ESCAPES(LIMIT_EVENT_BYTES),
                     sizeof *s->scan.escapes) &&
-           allocate(&s->leaves, LEAVES_MAX, sizeof *s->leaves) &&
-           allocate(&s->elements, ELEMENTS_MAX, sizeof *s->elements) &&
-           allocate(&s->arrays, ELEMENTS_MAX, sizeof *s->arrays) &&
-           allocate(&s->leaf_order, LEAVES_MAX, sizeof *s->leaf_order) &&
-           allocate(&s->keys, KEYS_TABLE, sizeof *s->keys) &&
-           allocate(&s->text, LIMIT_EVENT_BYTES, 1) &&
-           allocate(&s->folded, (size_t)3 * LIMIT_EVENT_BYTES, 1) &&
-           allocate(&s->fields, set->field_count, sizeof *s->fields) &&
-           allocate(&s->field_seen, set->field_count, sizeof *s->field_seen) &&
-           allocate(&s->field_first, set->field_count, sizeof *s->field_first) &&
-           allocate(&s->stamps, set->condition_count, sizeof *s->stamps) &&
-           allocate(&s->fired, set->condition_count, sizeof *s->fired) &&
-           allocate(&s->buts, set->atom_count, sizeof *s->buts) &&
-           allocate(&s->failed, set->atom_count, sizeof *s->failed) &&
-           allocate(&s->wildcard_stamps, set->wildcard_count, sizeof *s->wildcard_stamps) &&
-           allocate(&s->result, words, sizeof *s->result) &&
-           allocate(&s->summary, words / 64 + 1, sizeof *s->summary) &&
-           allocate(&s->exclude, words, sizeof *s->exclude) &&
-           allocate(&s->tags, set->tag_count, sizeof *s->tags);
+           allocate(s, &s->leaves, LEAVES_MAX, sizeof *s->leaves) &&
+           allocate(s, &s->elements, ELEMENTS_MAX, sizeof *s->elements) &&
+           allocate(s, &s->arrays, ELEMENTS_MAX, sizeof *s->arrays) &&
+           allocate(s, &s->leaf_order, LEAVES_MAX, sizeof *s->leaf_order) &&
+           allocate(s, &s->keys, KEYS_TABLE, sizeof *s->keys) &&
+           allocate(s, &s->text, LIMIT_EVENT_BYTES, 1) &&
+           allocate(s, &s->folded, (size_t)3 * LIMIT_EVENT_BYTES, 1) &&
+           allocate(s, &s->fields, set->field_count, sizeof *s->fields) &&
+           allocate(s, &s->field_seen, set->field_count, sizeof *s->field_seen) &&
+           allocate(s, &s->field_first, set->field_count, sizeof *s->field_first) &&
+           allocate(s, &s->stamps, set->condition_count, sizeof *s->stamps) &&
+           allocate(s, &s->fired, set->condition_count, sizeof *s->fired) &&
+           allocate(s, &s->buts, set->atom_count, sizeof *s->buts) &&
+           allocate(s, &s->failed, set->atom_count, sizeof *s->failed) &&
+           allocate(s, &s->wildcard_stamps, set->wildcard_count, sizeof *s->wildcard_stamps) &&
+           allocate(s, &s->result, words, sizeof *s->result) &&
+           allocate(s, &s->summary, words / 64 + 1, sizeof *s->summary) &&
+           allocate(s, &s->exclude, words, sizeof *s->exclude) &&
+           allocate(s, &s->tags, set->tag_count, sizeof *s->tags);
 }
 
 struct pattern_scratch *pattern_scratch_create(const struct pattern_set *set)
@@ -554,12 +584,11 @@ void pattern_scratch_destroy(struct pattern_scratch *s)
 {
     if (!s)
         return;
-    void *const all[] = {s->scan.ends, s->scan.escapes, s->leaves,     s->elements, s->arrays,
-                         s->leaf_order,  s->keys,         s->text,       s->folded,   s->fields,
-                         s->field_seen,  s->field_first,  s->stamps,     s->fired,    s->buts,
-                         s->failed,      s->wildcard_stamps, s->result,  s->summary,  s->exclude,
-                         s->tags};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
+    for (uint32_t i = 0; i < s->block_count; i++) {
+        if (s->blocks[i].mapped)
+            munmap(s->blocks[i].memory, s->blocks[i].size);
+        else
+            free(s->blocks[i].memory);
+    }
     free(s);
 }

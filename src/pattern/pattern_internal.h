@@ -284,8 +284,16 @@ struct but_state {
     uint32_t epoch, leaf, fails; // last leaf that failed, how many did
 };
 
+struct scratch_block {
+    void *memory;
+    size_t size;
+    bool mapped;
+};
+
 struct pattern_scratch {
     const struct pattern_set *set;
+    struct scratch_block blocks[24]; // all that the pointers below point into
+    uint32_t block_count;
     uint32_t epoch;
     uint32_t leaf_count, element_count, array_count, fired_count, unseen;
     size_t text_used;
