@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The routes that change something: events in, and what people decide. Any thread. */
+#include "http/routes_internal.h"
+
+#include "value/json.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void wake(const struct http_api *api)
+{
+    struct engine_workers *workers = api->workers;
+    if (workers)
+        engine_workers_wake(workers);
+}
+
+static bool intake_failed(int *ret_status, const struct error *err)
+{
+    *ret_status = str_is(str_from(err->code), "E0008") ? 413 : 503;
+    return false;
+}
+
+ROUTE(http_post_events)
+{
+    struct engine_taken taken;
+    struct value_builder out = {.arena = arena};
+    (void)id;
+    if (!api->intake)
+        return http_refuse(ret_status, 501, err, "H0026", "this process takes no events");
+    if (!engine_take_text(api->intake, request->body, &taken, err))
+        return intake_failed(ret_status, err);
+    if (taken.events == 0)
+        return http_refuse(ret_status, 400, err, "H0027", "there is no event in the body");
+    wake(api);
+    if (taken.bad == taken.events) {
+        *err = taken.why; // set aside in the log with this reason; sending it again does not help
+        *ret_status = 400;
+        return false;
+    }
+    value_set(&out, "accepted", value_int((int64_t)(taken.events - taken.bad)));
+    value_set(&out, "matches", value_int((int64_t)taken.matches));
+    value_set(&out, "duplicates", value_int((int64_t)taken.duplicates));
+    if (taken.bad) {
+        value_set(&out, "set_aside", value_int((int64_t)taken.bad));
+        value_set(&out, "why", value_string(str_copy(arena, str_from(taken.why.message))));
+    }
+    *ret_status = 202;
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+/* ---- people ---- */
+
+struct decision {
+    struct str by, reason;
+};
+
+/* Who asks is what the kernel says; another name is kept beside it, never instead of it. */
+static struct str person(const struct http_request *request, struct str by, struct arena *arena)
+{
+    char names[1024], host[256] = "?", number[32];
+    struct passwd entry, *found = NULL;
+    gethostname(host, sizeof host - 1);
+    snprintf(number, sizeof number, "uid %u", request->uid);
+    if (getpwuid_r(request->uid, &entry, names, sizeof names, &found) != 0)
+        found = NULL;
+    const char *user = found ? found->pw_name : number;
+    return by.len ? str_from(arena_printf(arena, "%.*s (entered by %s@%s)", STR_FMT(by), user, host))
+                  : str_from(arena_printf(arena, "%s@%s", user, host));
+}
+
+static bool read_decision(const struct http_request *request, struct arena *arena,
+                          struct decision *ret, int *ret_status, struct error *err)
+{
+    struct value body = value_null();
+    if (request->body.len && !json_parse(arena, request->body, &body, err)) {
+        *ret_status = 400;
+        return false;
+    }
+    if (body.kind != VALUE_MAP && body.kind != VALUE_NULL)
+        return http_refuse(ret_status, 400, err, "H0028", "the body is not a JSON object");
+    struct str by = value_path_str(body, "by"), reason = value_path_str(body, "reason");
+    if (by.len > 200 || reason.len > 2000)
+        return http_refuse(ret_status, 400, err, "H0029",
+                           "by may have 200 bytes, reason 2,000");
+    *ret = (struct decision){person(request, by, arena), reason};
+    return true;
+}
+
+static bool vote(const struct http_api *api, const struct http_request *request, int64_t id, bool yes,
+                 struct arena *arena, int *ret_status, struct value *ret, struct error *err)
+{
+    struct store *store = api->engine->store;
+    struct store_approval approval;
+    struct decision decision;
+    struct value_builder out = {.arena = arena};
+    if (!read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    enum store_result got = store_approval(store, id, arena, &approval, err);
+    if (got == STORE_OK)
+        got = store_vote(store, id, approval.plan_hash, yes, decision.by, decision.reason, err);
+    if (got == STORE_ABSENT)
+        return http_refuse(ret_status, 404, err, "H0030", "r%lld does not ask for anything",
+                           (long long)id);
+    if (got == STORE_CONFLICT)
+        return http_refuse(ret_status, 409, err, "H0031",
+                           "r%lld was decided before; the first decision stands", (long long)id);
+    if (got == STORE_VOID)
+        return http_refuse(ret_status, 409, err, "H0032",
+                           "what r%lld asked is over: expired, or for another plan", (long long)id);
+    if (got != STORE_OK)
+        return http_store_failed(got, id, ret_status, err);
+    wake(api);
+    value_set(&out, "id", value_cstr(arena_printf(arena, "r%lld", (long long)id)));
+    value_set(&out, "decision", value_cstr(yes ? "approved" : "denied"));
+    value_set(&out, "by", value_string(decision.by));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+ROUTE(http_post_approve)
+{
+    return vote(api, request, id, true, arena, ret_status, ret, err);
+}
+
+ROUTE(http_post_deny)
+{
+    return vote(api, request, id, false, arena, ret_status, ret, err);
+}
+
+ROUTE(http_post_rollback)
+{
+    struct decision decision;
+    struct value_builder out = {.arena = arena};
+    int64_t rollback;
+    if (!read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    if (!engine_rollback(api->engine, id, decision.by, &rollback, err)) {
+        struct str code = str_from(err->code);
+        bool known = str_is(code, "S0101") || str_is(code, "E0006");
+        *ret_status = str_is(code, "E0005") ? 404 : known ? 409 : 503;
+        return false;
+    }
+    wake(api);
+    value_set(&out, "id", value_cstr(arena_printf(arena, "r%lld", (long long)rollback)));
+    value_set(&out, "takes_back", value_cstr(arena_printf(arena, "r%lld", (long long)id)));
+    *ret = value_finish_map(&out);
+    *ret_status = 201;
+    return true;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the routes' files share. */
+#ifndef RECTIFY_HTTP_ROUTES_INTERNAL_H
+#define RECTIFY_HTTP_ROUTES_INTERNAL_H
+
+#include "http/http.h"
+
+#define ROUTE(name)                                                                                \
+    bool name(const struct http_api *api, const struct http_request *request, int64_t id,          \
+              struct arena *arena, int *ret_status, struct value *ret, struct error *err)
+
+ROUTE(http_get_routes);
+ROUTE(http_get_livez);
+ROUTE(http_get_readyz);
+ROUTE(http_get_remediations);
+ROUTE(http_get_remediation);
+ROUTE(http_get_remediation_records);
+ROUTE(http_get_audit_records);
+ROUTE(http_get_audit_verify);
+ROUTE(http_post_events);
+ROUTE(http_post_approve);
+ROUTE(http_post_deny);
+ROUTE(http_post_rollback);
+
+/* A parameter's value, empty when it is not there. */
+struct str http_param(const struct http_request *request, const char *name);
+/* Sets *ret_status and the error. Returns false. */
+bool http_refuse(int *ret_status, int status, struct error *err, const char *code,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The status for a verb that did not answer STORE_OK; err is set where the store did not. */
+bool http_store_failed(enum store_result got, int64_t id, int *ret_status, struct error *err);
+
+#endif
