@@ -34,6 +34,10 @@ CMOCKA_COUNT = {
     "skipped": re.compile(r"^\[  SKIPPED \] (?:[^:\n]*: )?(\d+) test\(s\), listed below", re.M),
 }
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+# What a sanitizer's build runs beside the plain one under --all: every unit test with the addresses'
+# and the undefined behaviour's, those of the folders with threads with the threads'.
+ALSO = {"asan": ("unit",), "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/")}
+LINT = ("format", "cppcheck", "tidy")
 HOUSE = ["may_use.py", "check_house.py", "check_links.py", "check_headers.py"]
 
 
@@ -181,8 +185,23 @@ def report(result, verbose):
         print("    | " + "\n    | ".join(result.output.rstrip().splitlines()[-200:]), flush=True)
 
 
+def also_programs(options):
+    """The unit tests of the sanitizers' builds, and the checks of lint that take long."""
+    for sanitizer, wanted in ALSO.items():
+        build = options.build.with_name(f"{options.build.name}-{sanitizer}")
+        for program in meson_programs(build):
+            if program.suite == "unit" and ("unit" in wanted or program.name.startswith(wanted)):
+                yield dataclasses.replace(program, name=f"{sanitizer}/{program.name}",
+                                          timeout_s=program.timeout_s * 5)
+    for check in LINT:
+        yield Program(f"lint/{check}", [sys.executable, str(ROOT / "tools" / "lint.py"), "--build",
+                                        str(options.build), check], "lint", 900.0, {}, alone=True)
+
+
 def choose(options):
     programs = list(meson_programs(options.build)) + list(python_programs())
+    if options.all:
+        programs += also_programs(options)
     if options.names:
         programs = [p for p in programs
                     if any(n in p.name or n == p.suite for n in options.names)]
@@ -215,6 +234,8 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--sanitizer", default="none", choices=["none", "asan", "tsan"])
     parser.add_argument("--long", action="store_true", help="also the tests that take minutes")
+    parser.add_argument("--all", action="store_true",
+                        help="also the sanitizers' builds (made before) and lint, as CI does")
     parser.add_argument("--list", action="store_true", help="only name the test programs")
     parser.add_argument("--verbose", "-v", action="store_true", help="show all output")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
