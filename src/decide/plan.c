@@ -1,10 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From a violation to exact calls, and from calls done to their inverse. See decide.h. */
-#include "decide/decide.h"
+#include "decide/decide_internal.h"
 
 #include "base/hash.h"
 #include "base/limits.h"
 #include "value/json.h"
+
+static struct value with_member(struct value input, struct str member, struct value v,
+                                struct arena *arena)
+{
+    struct value_builder out = {.arena = arena};
+    for (uint32_t i = 0; i < input.len; i++)
+        value_set_str(&out, value_str(input.pairs[i].key), input.pairs[i].value);
+    value_set_str(&out, member, v);
+    return value_finish_map(&out);
+}
+
+struct value decide_fill_owner(const struct aws_operation *op, struct value input,
+                               struct str account, struct arena *arena)
+{
+    static const struct str member = {"ExpectedBucketOwner", 19};
+    const struct aws_shape *shape = aws_operation_input(op);
+    if (!shape || input.kind != VALUE_MAP || value_get(input, member))
+        return input;
+    for (size_t i = 0; i < aws_shape_member_count(shape); i++)
+        if (str_eq(aws_shape_member_name(shape, i), member))
+            return with_member(input, member, value_string(account), arena);
+    return input;
+}
 
 /* A token for operations that take one: random, kept in the plan, repeated with every repeat. */
 static struct value fill_token(const struct aws_operation *op, struct value input,
@@ -19,11 +42,7 @@ static struct value fill_token(const struct aws_operation *op, struct value inpu
     hash_hex(bytes, sizeof bytes, hex);
     const char *token = arena_printf(arena, "%.8s-%.4s-4%.3s-a%.3s-%.12s", hex, hex + 8, hex + 13,
                                      hex + 17, hex + 20);
-    struct value_builder out = {.arena = arena};
-    for (uint32_t i = 0; i < input.len; i++)
-        value_set_str(&out, value_str(input.pairs[i].key), input.pairs[i].value);
-    value_set_str(&out, member, value_cstr(token));
-    return value_finish_map(&out);
+    return with_member(input, member, value_cstr(token), arena);
 }
 
 struct planning {
@@ -46,6 +65,7 @@ static bool plan_call(struct planning *p, const struct policy_call *call, size_t
     if (call->region &&
         !policy_template_eval(call->region, p->slots, &p->budget, p->arena, &region, err))
         return false;
+    input = decide_fill_owner(call->operation, input, p->subject->resource.account, p->arena);
     input = fill_token(call->operation, input, p->clock, p->arena);
     if (!aws_input_check(call->operation, input, &found)) {
         if (found.count && err)
@@ -138,17 +158,36 @@ bool decide_undo(const struct decide_subject *subject, const struct decide_findi
     return p.plan.failed ? error_set(err, "D0002", "out of memory") : true;
 }
 
-/* Everything but the tokens, which differ each time a plan is made. */
-static struct value without_tokens(struct value planned, struct arena *arena)
+/* The operation of a planned call: its step's, or one of the step's undos. */
+static const struct aws_operation *planned_operation(const struct policy *policy, struct value planned)
+{
+    const struct value *number = value_get(planned, STR("step"));
+    size_t at = number && number->kind == VALUE_INT ? (size_t)number->i : SIZE_MAX;
+    struct str name = value_path_str(planned, "call");
+    if (at >= policy->step_count)
+        return NULL;
+    const struct policy_step *step = &policy->steps[at];
+    for (size_t i = 0; i < step->undo_count; i++)
+        if (str_eq(step->undo[i].name, name))
+            return step->undo[i].operation;
+    return step->call.operation;
+}
+
+/* Everything but the token, which differs each time a plan is made. */
+static struct value without_token(const struct policy *policy, struct value planned,
+                                  struct arena *arena)
 {
     struct value_builder out = {.arena = arena}, with = {.arena = arena};
+    const struct aws_operation *op = planned_operation(policy, planned);
+    struct str token = op ? aws_operation_token(op) : (struct str){0};
     const struct value *input = value_get(planned, STR("with"));
     for (uint32_t i = 0; input && i < input->len; i++) {
         struct str key = value_str(input->pairs[i].key);
-        if (!str_is(key, "ClientToken") && !str_is(key, "ClientRequestToken"))
+        if (token.len == 0 || !str_eq(key, token))
             value_set_str(&with, key, input->pairs[i].value);
     }
-    const struct value *call = value_get(planned, STR("call")), *region = value_get(planned, STR("region"));
+    const struct value *call = value_get(planned, STR("call"));
+    const struct value *region = value_get(planned, STR("region"));
     value_set(&out, "call", call ? *call : value_null());
     value_set(&out, "region", region ? *region : value_null());
     value_set(&out, "with", value_finish_map(&with));
@@ -161,7 +200,7 @@ void decide_plan_hash(const struct decide_subject *subject, struct value plan,
     struct buf text = {.arena = arena};
     struct value_builder calls = {.arena = arena}, all = {.arena = arena};
     for (uint32_t i = 0; i < plan.len; i++)
-        value_push(&calls, without_tokens(plan.items[i], arena));
+        value_push(&calls, without_token(subject->policy, plan.items[i], arena));
     value_set(&all, "calls", value_finish_list(&calls));
     value_set(&all, "params", subject->assignment->params);
     value_set(&all, "fingerprint", value_cstr(fingerprint));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reads in the order of the policy, then lets and the violation. See decide.h. */
-#include "decide/decide.h"
+#include "decide/decide_internal.h"
 
 #include "base/hash.h"
 #include "base/limits.h"
@@ -80,6 +80,7 @@ static bool read_once(const struct decide_subject *s, const struct policy_read *
         (read->call.region &&
          !policy_template_eval(read->call.region, f->slots, budget, arena, &region, &err)))
         return expression_failed(f, arena, &err);
+    input = decide_fill_owner(read->call.operation, input, s->resource.account, arena);
     struct aws_call call = {.operation = read->call.operation,
                             .input = input,
                             .region = value_str(region),
@@ -177,7 +178,7 @@ static void judge(const struct decide_subject *s, struct cel_budget *budget, str
                   struct decide_finding *f)
 {
     const struct policy *p = s->policy;
-    struct error err;
+    struct error err = {.message = "it is not text"};
     struct value violated, text;
     if (!cel_eval(p->violation, f->slots, budget, arena, &violated, &err)) {
         expression_failed(f, arena, &err);

@@ -106,9 +106,7 @@ static struct str wrap_record(struct value record, struct str text, struct arena
     struct buf out = {.arena = arena};
     struct str source = value_path_str(record, "eventSource");
     struct str service = str_cut(&source, '.');
-    struct str account = value_path_str(record, "recipientAccountId");
-    if (account.len == 0)
-        account = value_path_str(record, "userIdentity.accountId");
+    struct str account = value_path_str(record, "recipientAccountId"); // never the caller's
     struct value_builder head = {.arena = arena};
     value_set(&head, "version", value_cstr("0"));
     value_set(&head, "id", value_string(value_path_str(record, "eventID")));
@@ -157,7 +155,16 @@ static bool check_scope(struct value event, const struct detect_scope *scope, st
     return error_set(err, "T0007", "this source may not speak for account \"%.*s\"", STR_FMT(account));
 }
 
-static void keep(struct value event, struct arena *arena, struct detect_result *ret)
+/* An event without any id is known by its content, so that two of them are not taken for one. */
+static struct str content_key(struct str text, struct arena *arena)
+{
+    char hex[65];
+    struct sha256 hash = hash_sha256(text.ptr, text.len);
+    hash_hex(hash.bytes, sizeof hash.bytes, hex);
+    return str_copy(arena, str_from(hex));
+}
+
+static void keep(struct value event, struct str text, struct arena *arena, struct detect_result *ret)
 {
     struct value_builder out = {.arena = arena};
     struct str id = value_path_str(event, "detail.eventID");
@@ -165,6 +172,8 @@ static void keep(struct value event, struct arena *arena, struct detect_result *
     struct str name = value_path_str(event, "detail.eventName");
     if (id.len == 0)
         id = value_path_str(event, "id");
+    if (id.len == 0)
+        id = content_key(text, arena);
     if (source.len == 0)
         source = str_sub(value_path_str(event, "source"), 4, SIZE_MAX);
     if (name.len == 0)
@@ -276,7 +285,7 @@ bool detect_event(const struct detector *detector, struct detect_scratch *scratc
     if (!unwrap(&text, &event, arena, err) || !check_scope(event, scope ? scope : &any, err) ||
         !pattern_match(detector->patterns, text, &options, scratch->patterns, &tags, &count, err))
         return false;
-    keep(event, arena, &result);
+    keep(event, text, arena, &result);
     struct matching m = {detector, event, now_ms, arena, &result, 0};
     for (size_t i = 0; i < count; i++)
         run_trigger(&m, &detector->triggers[tags[i]]);

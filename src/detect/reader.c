@@ -17,6 +17,7 @@ struct detect_reader {
     char *buf;
     size_t len, cap, at;
     bool end, in_records;
+    const char *broken; // why the data ended before its end; static
 };
 
 struct detect_reader *detect_reader_create(int fd, struct error *err)
@@ -59,6 +60,7 @@ static bool fill(struct detect_reader *r)
         char *grown = realloc(r->buf, cap);
         if (!grown) {
             r->end = true;
+            r->broken = "out of memory";
             return false;
         }
         r->buf = grown;
@@ -66,38 +68,68 @@ static bool fill(struct detect_reader *r)
     }
     int got = gzread(r->file, r->buf + r->len, CHUNK_BYTES);
     if (got <= 0) {
+        int state = Z_OK;
+        gzerror(r->file, &state);
         r->end = true;
+        r->broken = got == 0 && state == Z_OK      ? NULL
+                    : state == Z_BUF_ERROR         ? "the gzip data is cut off"
+                    : state == Z_ERRNO             ? "reading failed"
+                                                   : "the gzip data is damaged";
         return false;
     }
     r->len += (size_t)got;
     return true;
 }
 
-/* The length of the object that starts at r->at, or 0 when the stream ends within it. */
-static size_t object_length(struct detect_reader *r, size_t max, bool *ret_too_long)
+/* Where a piece without an end is given up: before the next line that starts an object, so that one
+ * cut JSON line does not swallow those behind it. 0 = there is none. */
+static size_t next_line_object(const struct detect_reader *r, size_t len)
+{
+    for (size_t i = 0; i + 2 < len; i++)
+        if (memcmp(r->buf + r->at + i, "\n{\"", 3) == 0)
+            return i + 1;
+    return 0;
+}
+
+enum piece { PIECE_WHOLE, PIECE_TOO_LONG, PIECE_NO_END, PIECE_BROKEN };
+
+/* Measures the object that starts at r->at. What is longer than an event may be is dropped while it
+ * is read; the cursor then stands behind it. BROKEN: a line ends inside a string. */
+static enum piece measure(struct detect_reader *r, size_t *ret_len)
 {
     size_t depth = 0;
-    bool text = false;
-    *ret_too_long = false;
+    bool text = false, escaped = false, long_one = false;
     for (size_t i = 0;; i++) {
-        if (i > max) {
-            *ret_too_long = true;
-            return i;
+        if (i > LIMIT_EVENT_BYTES) {
+            size_t next = long_one ? 0 : next_line_object(r, i);
+            *ret_len = next;
+            if (next)
+                return PIECE_TOO_LONG;
+            long_one = true;
+            r->at += i;
+            i = 0;
         }
-        if (r->at + i >= r->len && !fill(r))
-            return 0;
+        if (r->at + i >= r->len && !fill(r)) {
+            *ret_len = long_one ? r->len - r->at : next_line_object(r, r->len - r->at);
+            return long_one ? PIECE_TOO_LONG : PIECE_NO_END;
+        }
         char c = r->buf[r->at + i];
-        if (text) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                text = false;
+        if (text && c == '\n') {
+            *ret_len = i + 1;
+            return long_one ? PIECE_TOO_LONG : PIECE_BROKEN;
+        }
+        if (escaped) {
+            escaped = false;
+        } else if (text) {
+            escaped = c == '\\';
+            text = c != '"';
         } else if (c == '"') {
             text = true;
         } else if (c == '{' || c == '[') {
             depth++;
         } else if ((c == '}' || c == ']') && --depth == 0) {
-            return i + 1;
+            *ret_len = i + 1;
+            return long_one ? PIECE_TOO_LONG : PIECE_WHOLE;
         }
     }
 }
@@ -121,14 +153,54 @@ static bool enter_records(struct detect_reader *r)
     return true;
 }
 
-static enum detect_read bad(struct detect_reader *r, const char *code, const char *what,
-                            struct error *err)
+static enum detect_read bad(const char *code, const char *what, struct error *err)
 {
     error_set(err, code, "%s", what);
-    while (r->at < r->len || fill(r)) { // go on behind the line
+    return DETECT_READ_BAD;
+}
+
+/* Not the start of an event: goes on behind the line, within Records at the next object. */
+static enum detect_read skip_garbage(struct detect_reader *r, struct error *err)
+{
+    while (r->at < r->len || fill(r)) {
+        if (r->in_records && r->buf[r->at] == '{')
+            break;
         if (r->buf[r->at++] == '\n')
             break;
     }
+    return bad("T0002", "not an event: expected a JSON object", err);
+}
+
+static enum detect_read next_object(struct detect_reader *r, struct str *ret_text, struct error *err)
+{
+    size_t len;
+    enum piece piece = measure(r, &len);
+    const char *start = r->buf + r->at;
+    r->at += len;
+    switch (piece) {
+    case PIECE_WHOLE:
+        *ret_text = (struct str){start, len};
+        return DETECT_READ_EVENT;
+    case PIECE_TOO_LONG:
+        return bad("T0004", "an event is larger than 1 MiB", err);
+    case PIECE_BROKEN:
+        return bad("T0003", "an event ends within a string", err);
+    case PIECE_NO_END:
+        break;
+    }
+    if (len == 0)
+        r->at = r->len;
+    return bad("T0003", "an event has no end", err);
+}
+
+/* The end of the stream; once a BAD when it is not the end of the data. */
+static enum detect_read end_of_stream(struct detect_reader *r, struct error *err)
+{
+    const char *why = r->broken;
+    r->broken = NULL;
+    if (!why)
+        return DETECT_READ_END;
+    error_set(err, "T0008", "the events end too early: %s", why);
     return DETECT_READ_BAD;
 }
 
@@ -136,31 +208,19 @@ enum detect_read detect_reader_next(struct detect_reader *r, struct str *ret_tex
 {
     for (;;) {
         if (r->at >= r->len && !fill(r))
-            return DETECT_READ_END;
+            return end_of_stream(r, err);
         char c = r->buf[r->at];
         bool filler = c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == ',';
-        if (filler || (c == '[' && !r->in_records) || ((c == ']' || c == '}') && r->in_records) ||
-            c == ']') {
+        if (filler || (c == '[' && !r->in_records) || (c == '}' && r->in_records) || c == ']') {
             r->at++;
             if (c == '}')
                 r->in_records = false;
             continue;
         }
         if (c != '{')
-            return bad(r, "T0002", "not an event: expected a JSON object", err);
+            return skip_garbage(r, err);
         if (!r->in_records && enter_records(r))
             continue;
-        bool too_long;
-        size_t len = object_length(r, LIMIT_EVENT_BYTES, &too_long);
-        if (len == 0) {
-            r->at = r->len;
-            error_set(err, "T0003", "the last event has no end");
-            return DETECT_READ_BAD;
-        }
-        if (too_long)
-            return bad(r, "T0004", "an event is larger than 1 MiB", err);
-        *ret_text = (struct str){r->buf + r->at, len};
-        r->at += len;
-        return DETECT_READ_EVENT;
+        return next_object(r, ret_text, err);
     }
 }

@@ -137,6 +137,11 @@ static void compile_call(struct builder *b, const struct yaml *node, const struc
     const struct yaml *region = yaml_get(node, "region");
     if (region && !(ret->region = policy_template_compile(&compiler, region)))
         b->ok = false;
+    const struct yaml *account = yaml_get(node, "account");
+    if (account) {
+        yaml_error(account, "P0123", "leave it out", "a call runs in the resource's account only");
+        b->ok = false;
+    }
     const struct yaml *when = yaml_get(node, "when"), *done = yaml_get(node, "done");
     if (when)
         ret->when = expression(b, env, when, cel_type_of(VALUE_BOOL));
@@ -547,6 +552,10 @@ static void compile_head(struct builder *b, const struct yaml *root)
     }
     struct str scope = policy_text(yaml_get(resource, "scope"), "", &b->ok);
     p->global = scope.len ? !str_is(scope, "regional") : policy_type_is_global(p->resource_type);
+    if (scope.len && !str_is(scope, "regional") && !str_is(scope, "global") && !str_is(scope, "account")) {
+        yaml_error(yaml_get(resource, "scope"), "P0108", "regional, global or account", "not a scope");
+        b->ok = false;
+    }
     struct str severity = policy_text(yaml_get(root, "severity"), "medium", &b->ok);
     if (!severity_parse(severity, &p->severity)) {
         yaml_error(yaml_get(root, "severity"), "P0108", "info, low, medium, high or critical",
