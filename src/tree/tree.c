@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See tree.h. The verifiers follow the RFC's loops step by step, so that they can be held beside it. */
+/* See tree.h. The verifiers follow the RFC's loops step by step, so that they can be held beside
+ * it. */
 #include "tree/tree.h"
 
 #include "base/ensure.h"

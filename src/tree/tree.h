@@ -2,8 +2,8 @@
 /* The Merkle tree of the audit log: RFC 6962 section 2.1 (the same in RFC 9162), unchanged.
  *
  * leaf hash = SHA-256(0x00 || leaf), node hash = SHA-256(0x01 || left || right); the tree of n > 1
- * leaves splits at the largest power of two below n; the empty tree's root is SHA-256(""). A growing
- * tree is kept as its compact range, the roots of its perfect subtrees from left to right:
+ * leaves splits at the largest power of two below n; the empty tree's root is SHA-256(""). A
+ * growing tree is kept as its compact range, the roots of its perfect subtrees from left to right:
  *
  *   size 7 = 4 + 2 + 1       peaks[0]      peaks[1]  peaks[2]
  *                            /      \       /   \       |

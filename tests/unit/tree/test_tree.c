@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tree against the RFC's own recursion, written down naively here, and against published roots of
- * certificate transparency's eight well-known leaves. */
+/* The tree against the RFC's own recursion, written down naively here, and against published roots
+ * of certificate transparency's eight well-known leaves. */
 #include "../cmocka_all.h"
 #include "tree/tree.h"
 

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Rows come in and are handed out: accept, create, claim. Leader's thread inside the run_
+ * functions. */
+#include "store/sqlite_internal.h"
+
+#include "base/ensure.h"
+#include "value/json.h"
+
+#define PURGE_EVERY_MS 60000
+
+bool sqlite_insert(struct sqlite_store *store, const struct sqlite_new *row, int64_t now,
+                   int64_t *ret_id, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_INSERT, err);
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, str_from(store_kind_name(row->kind)));
+    sql_bind(stmt, 2, str_from(state_name(STATE_RECEIVED)));
+    sqlite3_bind_int64(stmt, 3, now);
+    sqlite3_bind_int64(stmt, 4, row->due_ms);
+    sql_bind(stmt, 5, row->policy);
+    sql_bind(stmt, 6, row->policy_hash);
+    sql_bind(stmt, 7, row->resource);
+    sql_bind(stmt, 8, row->region);
+    if (!sql_done(store, stmt, err))
+        return false;
+    int64_t id = sqlite3_last_insert_rowid(store->db);
+    if (!(stmt = sql_get(store, STATEMENT_DETAIL_INSERT, err)))
+        return false;
+    sqlite3_bind_int64(stmt, 1, id);
+    sql_bind(stmt, 2, row->detail.len ? row->detail : STR("{}"));
+    if (!sql_done(store, stmt, err))
+        return false;
+    store->counts[STATE_RECEIVED]++;
+    *ret_id = id;
+    return true;
+}
+
+struct active {
+    int64_t id, version, due_ms; // id 0 = there is none
+    enum state state;
+    int step;
+};
+
+static bool find_active(struct sqlite_store *store, enum remediation_kind kind, struct str policy,
+                        struct str resource, struct active *ret, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_ACTIVE, err);
+    bool row = false;
+    *ret = (struct active){0};
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, resource);
+    sql_bind(stmt, 2, policy);
+    sql_bind(stmt, 3, str_from(store_kind_name(kind)));
+    if (!sql_row(store, stmt, &row, err))
+        return false;
+    if (row) {
+        ret->id = sqlite3_column_int64(stmt, 0);
+        bool known = state_parse(sql_text(stmt, 1), &ret->state);
+        ENSURE(known);
+        ret->step = sqlite3_column_int(stmt, 2);
+        ret->version = sqlite3_column_int64(stmt, 3);
+        ret->due_ms = sqlite3_column_int64(stmt, 4);
+    }
+    sqlite3_reset(stmt);
+    return true;
+}
+
+bool sqlite_find_active(struct sqlite_store *store, enum remediation_kind kind, struct str policy,
+                        struct str resource, int64_t *ret_id, struct error *err)
+{
+    struct active active;
+    if (!find_active(store, kind, policy, resource, &active, err))
+        return false;
+    *ret_id = active.id;
+    return true;
+}
+
+/* An event for a row that is being worked on. */
+static bool add_to_active(struct sqlite_store *store, const struct active *active,
+                          const struct store_match *match, int64_t now, struct error *err)
+{
+    bool early = (active->state == STATE_RECEIVED || active->state == STATE_SETTLING) &&
+                 match->due_ms < active->due_ms;
+    sqlite3_stmt *stmt = sql_get(store, early ? STATEMENT_SEQUENCE_DUE : STATEMENT_SEQUENCE, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, active->id);
+    sqlite3_bind_int64(stmt, 2, now);
+    if (early)
+        sqlite3_bind_int64(stmt, 3, match->due_ms);
+    if (!sql_done(store, stmt, err) || !(stmt = sql_get(store, STATEMENT_DETAIL_NEWER, err)))
+        return false;
+    sqlite3_bind_int64(stmt, 1, active->id);
+    sql_bind(stmt, 2, match->detail);
+    sql_bind(stmt, 3, match->policy_hash);
+    return sql_done(store, stmt, err);
+}
+
+static struct str accept_body(struct sqlite_store *store, const struct store_event *event,
+                              const struct store_match *match)
+{
+    struct buf body = {.arena = &store->scratch};
+    buf_reserve(&body, 128 + match->detail.len);
+    buf_add_cstr(&body, "{\"detail\":");
+    buf_add_str(&body, match->detail.len ? match->detail : STR("{}"));
+    buf_add_cstr(&body, ",\"event\":");
+    json_write_string(&body, event->key);
+    buf_add_cstr(&body, ",\"name\":");
+    json_write_string(&body, event->name);
+    buf_add_byte(&body, '}');
+    return buf_str(&body);
+}
+
+static bool accept_match(struct sqlite_store *store, const struct store_event *event,
+                         const struct store_match *match, int64_t now, struct error *err)
+{
+    struct active active;
+    struct arena_mark mark = arena_mark(&store->scratch);
+    if (!find_active(store, REMEDIATION_REPAIR, match->policy, match->resource, &active, err))
+        return false;
+    bool fresh = active.id == 0;
+    if (fresh) {
+        struct sqlite_new row = {.kind = REMEDIATION_REPAIR,
+                                 .policy = match->policy,
+                                 .policy_hash = match->policy_hash,
+                                 .resource = match->resource,
+                                 .region = match->region,
+                                 .detail = match->detail,
+                                 .due_ms = match->due_ms};
+        active = (struct active){.version = 1, .state = STATE_RECEIVED};
+        if (!sqlite_insert(store, &row, now, &active.id, err))
+            return false;
+    } else if (!add_to_active(store, &active, match, now, err)) {
+        return false;
+    }
+    struct leaf_parts leaf = {.at_ms = now,
+                              .id = active.id,
+                              .kind = STR("event"),
+                              .policy = match->policy,
+                              .resource = match->resource,
+                              .reason = fresh ? STR("accepted") : STR("joined a running one"),
+                              .state = active.state,
+                              .step = active.step,
+                              .version = active.version,
+                              .body = accept_body(store, event, match)};
+    bool ok = (leaf.body.ptr || error_set(err, "S0006", "out of memory accepting an event")) &&
+              sql_leaf(store, &leaf, err);
+    arena_rewind(&store->scratch, mark);
+    return ok;
+}
+
+/* Forgets keys, results and permits that are too old to matter, a thousand at a time. */
+static bool purge(struct sqlite_store *store, int64_t now, struct error *err)
+{
+    static const enum sqlite_statement each[] = {STATEMENT_EVENT_PURGE, STATEMENT_RESULT_PURGE,
+                                                 STATEMENT_PERMIT_PURGE};
+    if (now < store->purged_ms + PURGE_EVERY_MS)
+        return true;
+    store->purged_ms = now;
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        sqlite3_stmt *stmt = sql_get(store, each[i], err);
+        if (!stmt)
+            return false;
+        int64_t oldest = each[i] == STATEMENT_PERMIT_PURGE ? (now - 2 * STORE_HOUR_MS) / 60000
+                                                           : now - STORE_KEY_KEPT_MS;
+        sqlite3_bind_int64(stmt, 1, oldest);
+        if (!sql_done(store, stmt, err))
+            return false;
+    }
+    return true;
+}
+
+struct accept_args {
+    const struct store_event *events;
+    size_t count;
+    bool *accepted;
+};
+
+static enum store_result run_accept(struct sqlite_store *store, void *arg, struct error *err)
+{
+    struct accept_args *args = arg;
+    int64_t now = sql_now(store);
+    if (!sqlite_begin(store, err) || !purge(store, now, err))
+        return STORE_ERROR;
+    for (size_t i = 0; i < args->count; i++) {
+        const struct store_event *event = &args->events[i];
+        sqlite3_stmt *stmt = sql_get(store, STATEMENT_EVENT, err);
+        if (!stmt)
+            return STORE_ERROR;
+        sql_bind(stmt, 1, event->key);
+        sqlite3_bind_int64(stmt, 2, now);
+        if (!sql_done(store, stmt, err))
+            return STORE_ERROR;
+        bool fresh = sqlite3_changes(store->db) > 0;
+        for (size_t j = 0; fresh && j < event->match_count; j++)
+            if (!accept_match(store, event, &event->matches[j], now, err))
+                return STORE_ERROR;
+        if (args->accepted)
+            args->accepted[i] = fresh;
+    }
+    return STORE_OK;
+}
+
+enum store_result sqlite_verb_accept(struct store *base, const struct store_event *events,
+                                     size_t count, bool *ret_accepted, struct error *err)
+{
+    struct accept_args args = {events, count, ret_accepted};
+    struct sqlite_job job =
+        SQLITE_JOB(run_accept, &args, .writes = true, .durable = true, .err = err);
+    return sqlite_submit((struct sqlite_store *)base, &job);
+}
+
+/* ---- create ---- */
+
+struct create_args {
+    enum remediation_kind kind;
+    const struct store_match *match;
+    struct str record;
+    int64_t id;
+};
+
+static enum store_result run_create(struct sqlite_store *store, void *arg, struct error *err)
+{
+    struct create_args *args = arg;
+    const struct store_match *match = args->match;
+    int64_t now = sql_now(store), there;
+    if (!sqlite_begin(store, err) ||
+        !sqlite_find_active(store, args->kind, match->policy, match->resource, &there, err))
+        return STORE_ERROR;
+    args->id = there;
+    if (there)
+        return STORE_CONFLICT;
+    struct sqlite_new row = {.kind = args->kind,
+                             .policy = match->policy,
+                             .policy_hash = match->policy_hash,
+                             .resource = match->resource,
+                             .region = match->region,
+                             .detail = match->detail,
+                             .due_ms = match->due_ms};
+    if (!sqlite_insert(store, &row, now, &args->id, err))
+        return STORE_ERROR;
+    struct leaf_parts leaf = {.at_ms = now,
+                              .id = args->id,
+                              .kind = STR("create"),
+                              .policy = match->policy,
+                              .resource = match->resource,
+                              .reason = str_from(store_kind_name(args->kind)),
+                              .state = STATE_RECEIVED,
+                              .version = 1,
+                              .body = args->record};
+    return sql_leaf(store, &leaf, err) ? STORE_OK : STORE_ERROR;
+}
+
+enum store_result sqlite_verb_create(struct store *base, enum remediation_kind kind,
+                                     const struct store_match *match, struct str record,
+                                     int64_t *ret_id, struct error *err)
+{
+    struct create_args args = {kind, match, record, 0};
+    struct sqlite_job job =
+        SQLITE_JOB(run_create, &args, .writes = true, .durable = true, .err = err);
+    enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
+    if (result != STORE_ERROR)
+        *ret_id = args.id;
+    return result;
+}
+
+/* ---- claim ---- */
+
+struct claim_args {
+    size_t count, taken;
+    int64_t lease_ms, grace_ms;
+    struct store_claim *claims;
+    int64_t next_due_ms;
+};
+
+static void note_next(struct claim_args *args, int64_t due_ms)
+{
+    if (due_ms < args->next_due_ms)
+        args->next_due_ms = due_ms;
+}
+
+static int64_t next_epoch(const struct sqlite_store *store, int64_t epoch)
+{
+    return (epoch > store->epoch_floor ? epoch : store->epoch_floor) + 1;
+}
+
+static void take(struct sqlite_store *store, struct claim_args *args, int64_t id, int64_t epoch)
+{
+    args->claims[args->taken++] = (struct store_claim){id, next_epoch(store, epoch)};
+}
+
+/* Rows whose lease this process gave and saw run out. */
+static bool collect_leased(struct sqlite_store *store, struct claim_args *args, int64_t now,
+                           struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_LEASED, err);
+    bool row, ok;
+    if (!stmt)
+        return false;
+    while ((ok = sql_row(store, stmt, &row, err)) && row) {
+        int64_t due = sqlite3_column_int64(stmt, 2), end = sqlite3_column_int64(stmt, 3);
+        if (end > now || due > now || args->taken == args->count) {
+            note_next(args, end > due ? end : due);
+            if (end > now || args->taken == args->count)
+                break;
+            continue;
+        }
+        take(store, args, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1));
+    }
+    sqlite3_reset(stmt);
+    return ok;
+}
+
+/* A request that another process signed may still arrive until the grace is over. */
+static int64_t claimable_ms(const struct sqlite_store *store, const struct claim_args *args,
+                            sqlite3_stmt *stmt, int64_t due)
+{
+    enum state state;
+    bool known = state_parse(sql_text(stmt, 2), &state);
+    ENSURE(known);
+    int64_t by = sqlite3_column_int64(stmt, 3);
+    if ((state != STATE_CALLING && state != STATE_UNKNOWN && state != STATE_UNDOING) || by == 0 ||
+        by == store->instance)
+        return due;
+    int64_t over = sqlite3_column_int64(stmt, 4) + args->grace_ms;
+    return over > due ? over : due;
+}
+
+static bool collect_free(struct sqlite_store *store, struct claim_args *args, int64_t now,
+                         struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_FREE, err);
+    bool row, ok;
+    if (!stmt)
+        return false;
+    while ((ok = sql_row(store, stmt, &row, err)) && row) {
+        int64_t due = sqlite3_column_int64(stmt, 5);
+        if (due >= args->next_due_ms)
+            break;
+        int64_t at = claimable_ms(store, args, stmt, due);
+        if (at > now || args->taken == args->count) {
+            note_next(args, at);
+            if (due > now)
+                break;
+            continue;
+        }
+        take(store, args, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1));
+    }
+    sqlite3_reset(stmt);
+    return ok;
+}
+
+static bool write_claim(struct sqlite_store *store, const struct claim_args *args,
+                        const struct store_claim *claim, int64_t now, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_CLAIM, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, claim->id);
+    sqlite3_bind_int64(stmt, 2, claim->epoch);
+    sqlite3_bind_int64(stmt, 3, args->lease_ms);
+    sqlite3_bind_int64(stmt, 4, now + args->lease_ms);
+    sqlite3_bind_int64(stmt, 5, store->instance);
+    if (!sql_done(store, stmt, err))
+        return false;
+    if (claim->epoch > store->epoch_given)
+        store->epoch_given = claim->epoch;
+    struct lease lease = {claim->id, claim->epoch, now + args->lease_ms};
+    return lease_set(&store->leases, lease) || error_set(err, "S0006", "out of memory for a lease");
+}
+
+static enum store_result run_claim(struct sqlite_store *store, void *arg, struct error *err)
+{
+    struct claim_args *args = arg;
+    int64_t now = sql_now(store);
+    if (!collect_leased(store, args, now, err) || !collect_free(store, args, now, err))
+        return STORE_ERROR;
+    if (args->taken && !sqlite_begin(store, err))
+        return STORE_ERROR;
+    for (size_t i = 0; i < args->taken; i++)
+        if (!write_claim(store, args, &args->claims[i], now, err))
+            return STORE_ERROR;
+    return STORE_OK;
+}
+
+enum store_result sqlite_verb_claim(struct store *base, size_t count, int64_t lease_ms,
+                                    int64_t grace_ms, struct store_claim *ret, size_t *ret_count,
+                                    int64_t *ret_next_due_ms, struct error *err)
+{
+    struct claim_args args = {.count = count,
+                              .lease_ms = lease_ms,
+                              .grace_ms = grace_ms,
+                              .claims = ret,
+                              .next_due_ms = INT64_MAX};
+    struct sqlite_job job = SQLITE_JOB(run_claim, &args, .writes = true, .err = err);
+    enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
+    if (result == STORE_OK) {
+        *ret_count = args.taken;
+        *ret_next_due_ms = args.next_due_ms;
+    }
+    return result;
+}
+
+bool sqlite_verb_owns(struct store *base, int64_t id, int64_t epoch)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct lease lease;
+    return lease_get(&store->leases, id, &lease) && lease.epoch == epoch &&
+           lease.end_ms > clock_wall_ms(store->clock);
+}

@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Transitions, votes, approvals, free records. Leader's thread inside the run_ functions.
+ *
+ * A transition first checks every condition, then writes: row, detail, lock, permit, approval,
+ * breaker result, leaf, and for a terminal one with unseen events the successor. So a condition
+ * that fails needs no undoing. */
+#include "store/sqlite_internal.h"
+
+#include <stdlib.h>
+
+#include "base/ensure.h"
+#include "value/json.h"
+
+/* The row as it is; texts live in the scratch arena. */
+struct current {
+    enum remediation_kind kind;
+    enum state state;
+    int64_t version, epoch, sequence, sequence_seen, lease_ms, released_ms, due_ms;
+    int holds;
+    struct str policy, policy_hash, resource, region;
+    bool frozen; // terminal, and its lock is kept
+};
+
+struct approval_row {
+    struct str plan_hash;
+    int64_t expires_ms;
+    bool decided, yes, consumed;
+};
+
+static enum store_result load_current(struct sqlite_store *store, int64_t id, struct current *ret,
+                                      struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_CONDITIONS, err);
+    bool row;
+    if (!stmt)
+        return STORE_ERROR;
+    sqlite3_bind_int64(stmt, 1, id);
+    if (!sql_row(store, stmt, &row, err))
+        return STORE_ERROR;
+    if (!row) {
+        sqlite3_reset(stmt);
+        return STORE_ABSENT;
+    }
+    struct arena *arena = &store->scratch;
+    bool rollback = str_eq(sql_text(stmt, 0), STR("rollback"));
+    *ret = (struct current){.kind = rollback ? REMEDIATION_ROLLBACK : REMEDIATION_REPAIR,
+                            .version = sqlite3_column_int64(stmt, 2),
+                            .epoch = sqlite3_column_int64(stmt, 3),
+                            .sequence = sqlite3_column_int64(stmt, 4),
+                            .sequence_seen = sqlite3_column_int64(stmt, 5),
+                            .lease_ms = sqlite3_column_int64(stmt, 6),
+                            .released_ms = sqlite3_column_int64(stmt, 7),
+                            .holds = sqlite3_column_int(stmt, 8),
+                            .policy = sql_copy(stmt, 9, arena),
+                            .policy_hash = sql_copy(stmt, 10, arena),
+                            .resource = sql_copy(stmt, 11, arena),
+                            .region = sql_copy(stmt, 12, arena),
+                            .due_ms = sqlite3_column_int64(stmt, 13)};
+    bool known = state_parse(sql_text(stmt, 1), &ret->state);
+    ENSURE(known);
+    sqlite3_reset(stmt);
+    if (!ret->policy.ptr || !ret->policy_hash.ptr || !ret->resource.ptr || !ret->region.ptr) {
+        error_set(err, "S0006", "out of memory reading a remediation");
+        return STORE_ERROR;
+    }
+    return STORE_OK;
+}
+
+static bool load_lock(struct sqlite_store *store, struct str resource, int64_t *ret_by,
+                      bool *ret_frozen, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_LOCK_GET, err);
+    bool row;
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, resource);
+    if (!sql_row(store, stmt, &row, err))
+        return false;
+    *ret_by = row ? sqlite3_column_int64(stmt, 0) : 0;
+    *ret_frozen = row && sqlite3_column_int64(stmt, 1);
+    sqlite3_reset(stmt);
+    return true;
+}
+
+/* ret->plan_hash.ptr is NULL when nothing was ever asked. */
+static bool load_approval(struct sqlite_store *store, int64_t id, struct approval_row *ret,
+                          struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_APPROVAL, err);
+    bool row;
+    *ret = (struct approval_row){0};
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, id);
+    if (!sql_row(store, stmt, &row, err))
+        return false;
+    if (row) {
+        *ret = (struct approval_row){.plan_hash = sql_copy(stmt, 0, &store->scratch),
+                                     .expires_ms = sqlite3_column_int64(stmt, 1),
+                                     .decided = sqlite3_column_int(stmt, 2),
+                                     .yes = sqlite3_column_int(stmt, 3),
+                                     .consumed = sqlite3_column_int(stmt, 6)};
+        if (!ret->plan_hash.ptr)
+            row = error_set(err, "S0006", "out of memory reading an approval");
+    } else {
+        row = true;
+    }
+    sqlite3_reset(stmt);
+    return row;
+}
+
+static bool run_id_statement(struct sqlite_store *store, enum sqlite_statement which, int64_t id,
+                             struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, which, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, id);
+    return sql_done(store, stmt, err);
+}
+
+static bool run_text_statement(struct sqlite_store *store, enum sqlite_statement which,
+                               struct str text, int64_t number, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, which, err);
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, text);
+    sqlite3_bind_int64(stmt, 2, number);
+    return sql_done(store, stmt, err);
+}
+
+/* ---- conditions ---- */
+
+static bool number_of(struct sqlite_store *store, enum sqlite_statement which, struct str text,
+                      int64_t bound, int64_t *ret, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, which, err);
+    bool row;
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, text);
+    if (which == STATEMENT_PERMIT_SUM)
+        sqlite3_bind_int64(stmt, 2, bound);
+    if (!sql_row(store, stmt, &row, err))
+        return false;
+    *ret = row ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
+    return true;
+}
+
+static enum store_result check_limits(struct sqlite_store *store, const struct store_transition *t,
+                                      const struct current *row, int64_t now, struct error *err)
+{
+    int64_t held = 0, begun = 0;
+    if (t->at_once_max > 0 && !(row->holds & HOLDS_PERMIT) &&
+        !number_of(store, STATEMENT_POLICY, row->policy, 0, &held, err))
+        return STORE_ERROR;
+    if (t->per_hour_max > 0 && !number_of(store, STATEMENT_PERMIT_SUM, row->policy,
+                                          (now - STORE_HOUR_MS) / 60000, &begun, err))
+        return STORE_ERROR;
+    bool over = (t->at_once_max > 0 && held >= t->at_once_max) ||
+                (t->per_hour_max > 0 && begun >= t->per_hour_max);
+    return over ? STORE_LIMITED : STORE_OK;
+}
+
+static enum store_result check_approval(struct sqlite_store *store,
+                                        const struct store_transition *t, struct error *err)
+{
+    struct approval_row approval;
+    if (t->approval_hash.len == 0)
+        return STORE_OK;
+    if (!load_approval(store, t->id, &approval, err))
+        return STORE_ERROR;
+    bool good = approval.plan_hash.ptr && approval.decided && approval.yes && !approval.consumed &&
+                store->wall_max < approval.expires_ms &&
+                str_eq(approval.plan_hash, t->approval_hash);
+    return good ? STORE_OK : STORE_VOID;
+}
+
+/* A person may clear what is frozen: the same terminal state again, without freeze. */
+static bool clears_frozen(const struct store_transition *t, const struct current *row)
+{
+    return t->epoch == 0 && row->frozen && t->to == row->state && !t->freeze;
+}
+
+static enum store_result check(struct sqlite_store *store, const struct store_transition *t,
+                               struct current *row, int64_t now, struct error *err)
+{
+    enum store_result result = load_current(store, t->id, row, err);
+    int64_t locked_by = 0;
+    bool frozen = false;
+    if (result != STORE_OK)
+        return result;
+    if (row->version != t->version || (t->epoch && row->epoch != t->epoch) ||
+        (t->sequence_unchanged && row->sequence != row->sequence_seen))
+        return STORE_CONFLICT;
+    if ((t->lock || t->freeze || state_is_terminal(row->state)) &&
+        !load_lock(store, row->resource, &locked_by, &frozen, err))
+        return STORE_ERROR;
+    row->frozen = frozen && locked_by == t->id;
+    if (state_is_terminal(row->state))
+        return clears_frozen(t, row) ? STORE_OK : STORE_CONFLICT;
+    if ((t->lock || t->freeze) && locked_by && locked_by != t->id)
+        return STORE_LOCKED;
+    result = check_limits(store, t, row, now, err);
+    return result == STORE_OK ? check_approval(store, t, err) : result;
+}
+
+/* ---- effects ---- */
+
+static bool write_row(struct sqlite_store *store, const struct store_transition *t,
+                      const struct current *row, int holds, int64_t due, int64_t now,
+                      struct error *err)
+{
+    bool keep = t->keep_lease && t->epoch;
+    int64_t lease_end = keep ? now + row->lease_ms : 0;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_ADVANCE, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, t->id);
+    sql_bind(stmt, 2, str_from(state_name(t->to)));
+    sqlite3_bind_int(stmt, 3, t->step);
+    sqlite3_bind_int64(stmt, 4, row->version + 1);
+    sqlite3_bind_int64(stmt, 5, due);
+    sqlite3_bind_int64(stmt, 6, now);
+    sql_bind(stmt, 7, t->reason);
+    sqlite3_bind_int64(stmt, 8, lease_end);
+    sqlite3_bind_int64(stmt, 9, keep ? row->released_ms : now);
+    sqlite3_bind_int(stmt, 10, holds);
+    /* What is read from here on is newer than every event so far. */
+    sqlite3_bind_int64(stmt, 11, t->to == STATE_READING ? row->sequence : row->sequence_seen);
+    if (!sql_done(store, stmt, err))
+        return false;
+    if (!keep) {
+        lease_remove(&store->leases, t->id);
+        return true;
+    }
+    struct lease lease;
+    if (lease_get(&store->leases, t->id, &lease) && lease.epoch == t->epoch) {
+        lease.end_ms = lease_end;
+        return lease_set(&store->leases, lease) ||
+               error_set(err, "S0006", "out of memory for a lease");
+    }
+    return true;
+}
+
+static bool write_finish(struct sqlite_store *store, const struct store_transition *t,
+                         const struct current *row, int64_t now, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_FINISH, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, t->id);
+    sql_bind(stmt, 2, str_from(state_name(t->to)));
+    sqlite3_bind_int(stmt, 3, t->step);
+    sqlite3_bind_int64(stmt, 4, row->version + 1);
+    sqlite3_bind_int64(stmt, 5, now);
+    sql_bind(stmt, 6, t->reason);
+    if (t->to == STATE_HEALED && row->kind == REMEDIATION_REPAIR)
+        sqlite3_bind_int64(stmt, 7, now);
+    else
+        sqlite3_bind_null(stmt, 7);
+    lease_remove(&store->leases, t->id);
+    return sql_done(store, stmt, err);
+}
+
+/* Lock and permit of a transition; *holds becomes what the row holds after it. */
+static bool write_holds(struct sqlite_store *store, const struct store_transition *t,
+                        const struct current *row, int64_t now, int *holds, struct error *err)
+{
+    bool terminal = state_is_terminal(t->to), ok = true;
+    bool permit = *holds & HOLDS_PERMIT, lock = *holds & HOLDS_LOCK;
+    if (t->to == STATE_INTENT)
+        ok = run_text_statement(store, STATEMENT_PERMIT, row->policy, now / 60000, err);
+    if (ok && !terminal && !permit && (state_flags(t->to) & STATE_LOCKED)) {
+        ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, 1, err);
+        *holds |= HOLDS_PERMIT;
+    } else if (ok && terminal && permit) {
+        ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, -1, err);
+    }
+    if (ok && t->freeze)
+        return run_text_statement(store, STATEMENT_LOCK_FREEZE, row->resource, t->id, err);
+    if (ok && terminal && (lock || row->frozen))
+        return run_text_statement(store, STATEMENT_UNLOCK, row->resource, t->id, err);
+    if (ok && !terminal && t->lock && !lock) {
+        ok = run_text_statement(store, STATEMENT_LOCK, row->resource, t->id, err);
+        *holds |= HOLDS_LOCK;
+    }
+    return ok;
+}
+
+/* Opens the approval, unless this very plan is asked or decided already. *due becomes now when the
+ * decision is there: a vote that came while the row was leased is not slept over. */
+static bool write_ask(struct sqlite_store *store, const struct store_transition *t, int64_t now,
+                      int64_t *due, struct error *err)
+{
+    struct approval_row approval;
+    if (t->to != STATE_ASKING)
+        return true;
+    if (!load_approval(store, t->id, &approval, err))
+        return false;
+    bool open =
+        approval.plan_hash.ptr && !approval.consumed && store->wall_max < approval.expires_ms;
+    if (open && (t->ask_hash.len == 0 || str_eq(approval.plan_hash, t->ask_hash))) {
+        if (approval.decided && *due > now)
+            *due = now;
+        return true;
+    }
+    if (t->ask_hash.len == 0)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_ASK, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, t->id);
+    sql_bind(stmt, 2, t->ask_hash);
+    sqlite3_bind_int64(stmt, 3, now);
+    sqlite3_bind_int64(stmt, 4, t->ask_expires_ms);
+    return sql_done(store, stmt, err);
+}
+
+static bool write_result(struct sqlite_store *store, const struct store_transition *t,
+                         const struct current *row, int64_t now, struct error *err)
+{
+    if (t->breaker == RESULT_NONE)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_RESULT, err);
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, row->policy);
+    sql_bind(stmt, 2, row->resource);
+    sqlite3_bind_int64(stmt, 3, now);
+    sqlite3_bind_int(stmt, 4, t->breaker == RESULT_BAD);
+    return sql_done(store, stmt, err);
+}
+
+static bool write_detail(struct sqlite_store *store, const struct store_transition *t,
+                         struct error *err)
+{
+    if (t->detail.len == 0)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_DETAIL_SET, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, t->id);
+    sql_bind(stmt, 2, t->detail);
+    return sql_done(store, stmt, err);
+}
+
+/* An event came that the ended one never looked at: a new one starts at once, with the newest
+ * event. */
+static bool write_successor(struct sqlite_store *store, const struct store_transition *t,
+                            const struct current *row, int64_t now, struct error *err)
+{
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_DETAIL_NEWEST, err);
+    bool found;
+    int64_t id;
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, t->id);
+    if (!sql_row(store, stmt, &found, err))
+        return false;
+    struct sqlite_new new_row = {.kind = REMEDIATION_REPAIR,
+                                 .policy = row->policy,
+                                 .policy_hash = row->policy_hash,
+                                 .resource = row->resource,
+                                 .region = row->region,
+                                 .due_ms = now};
+    if (found) {
+        new_row.detail = sql_copy(stmt, 0, &store->scratch);
+        struct str hash = sql_copy(stmt, 1, &store->scratch);
+        if (hash.len)
+            new_row.policy_hash = hash;
+    }
+    sqlite3_reset(stmt);
+    char parent[REMEDIATION_ID_SIZE], body[64] = "{\"after\":\"";
+    remediation_id_format(t->id, parent);
+    strcat(body, parent);
+    strcat(body, "\"}");
+    if (!sqlite_insert(store, &new_row, now, &id, err))
+        return false;
+    struct leaf_parts leaf = {.at_ms = now,
+                              .id = id,
+                              .kind = STR("successor"),
+                              .policy = row->policy,
+                              .resource = row->resource,
+                              .reason = STR("an event came while the one before was at work"),
+                              .state = STATE_RECEIVED,
+                              .version = 1,
+                              .body = str_from(body)};
+    return sql_leaf(store, &leaf, err);
+}
+
+static bool apply(struct sqlite_store *store, const struct store_transition *t,
+                  const struct current *row, int64_t now, struct error *err)
+{
+    int holds = row->holds;
+    int64_t due = t->due_ms;
+    bool terminal = state_is_terminal(t->to);
+    if (!write_holds(store, t, row, now, &holds, err) || !write_ask(store, t, now, &due, err))
+        return false;
+    if (t->approval_hash.len && !run_id_statement(store, STATEMENT_CONSUME, t->id, err))
+        return false;
+    if (!(terminal ? write_finish(store, t, row, now, err)
+                   : write_row(store, t, row, holds, due, now, err)) ||
+        !write_detail(store, t, err) || !write_result(store, t, row, now, err))
+        return false;
+    store->counts[row->state]--;
+    store->counts[t->to]++;
+    struct leaf_parts leaf = {.at_ms = now,
+                              .id = t->id,
+                              .kind = STR("transition"),
+                              .policy = row->policy,
+                              .resource = row->resource,
+                              .reason = t->reason,
+                              .state = t->to,
+                              .step = t->step,
+                              .version = row->version + 1,
+                              .body = t->record};
+    if (!sql_leaf(store, &leaf, err))
+        return false;
+    bool unseen = terminal && !state_is_terminal(row->state) && row->sequence > row->sequence_seen;
+    return !unseen || write_successor(store, t, row, now, err);
+}
+
+static enum store_result run_advance(struct sqlite_store *store, void *arg, struct error *err)
+{
+    const struct store_transition *t = arg;
+    struct current row;
+    int64_t now = sql_now(store);
+    enum store_result result = check(store, t, &row, now, err);
+    if (result != STORE_OK)
+        return result;
+    if (!sqlite_begin(store, err) || !apply(store, t, &row, now, err))
+        return STORE_ERROR;
+    return STORE_OK;
+}
+
+/* One block: the transition, then its texts. */
+static void *copy_transition(const void *arg)
+{
+    struct store_transition t = *(const struct store_transition *)arg;
+    struct str *texts[] = {&t.reason, &t.detail, &t.record, &t.approval_hash, &t.ask_hash};
+    size_t size = sizeof t;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        size += texts[i]->len;
+    char *block = malloc(size), *at = block + sizeof t;
+    if (!block)
+        return NULL;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i]->len)
+            memcpy(at, texts[i]->ptr, texts[i]->len);
+        texts[i]->ptr = at;
+        at += texts[i]->len;
+    }
+    memcpy(block, &t, sizeof t);
+    return block;
+}
+
+enum store_result sqlite_verb_advance(struct store *base, const struct store_transition *transition,
+                                      bool wait, struct error *err)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct store_transition t = *transition;
+    if (!wait)
+        return sqlite_submit_later(store, run_advance, &t, copy_transition, err);
+    struct sqlite_job job =
+        SQLITE_JOB(run_advance, &t, .writes = true, .durable = true, .err = err);
+    return sqlite_submit(store, &job);
+}
+
+/* ---- records of their own ---- */
+
+struct record_args {
+    struct str kind, body;
+};
+
+static enum store_result run_record(struct sqlite_store *store, void *arg, struct error *err)
+{
+    const struct record_args *args = arg;
+    struct leaf_parts leaf = {.at_ms = sql_now(store), .kind = args->kind, .body = args->body};
+    bool ok = sqlite_begin(store, err) && sql_leaf(store, &leaf, err);
+    return ok ? STORE_OK : STORE_ERROR;
+}
+
+enum store_result sqlite_verb_record(struct store *base, struct str kind, struct str body,
+                                     struct error *err)
+{
+    struct record_args args = {kind, body};
+    struct sqlite_job job =
+        SQLITE_JOB(run_record, &args, .writes = true, .durable = true, .err = err);
+    return sqlite_submit((struct sqlite_store *)base, &job);
+}
+
+/* ---- approvals ---- */
+
+struct vote_args {
+    int64_t id;
+    struct str plan_hash, by, reason;
+    bool yes;
+};
+
+static struct str vote_body(struct sqlite_store *store, const struct vote_args *vote)
+{
+    struct buf body = {.arena = &store->scratch};
+    buf_add_cstr(&body, "{\"by\":");
+    json_write_string(&body, vote->by);
+    buf_add_cstr(&body, ",\"plan_hash\":");
+    json_write_string(&body, vote->plan_hash);
+    buf_add_cstr(&body, vote->yes ? ",\"yes\":true}" : ",\"yes\":false}");
+    return buf_str(&body);
+}
+
+static enum store_result check_vote(struct sqlite_store *store, const struct vote_args *vote,
+                                    struct current *row, struct error *err)
+{
+    struct approval_row approval;
+    enum store_result result = load_current(store, vote->id, row, err);
+    if (result != STORE_OK)
+        return result;
+    if (!load_approval(store, vote->id, &approval, err))
+        return STORE_ERROR;
+    if (!approval.plan_hash.ptr)
+        return STORE_ABSENT;
+    if (!str_eq(approval.plan_hash, vote->plan_hash))
+        return STORE_VOID;
+    if (approval.decided)
+        return STORE_CONFLICT;
+    if (store->wall_max >= approval.expires_ms || state_is_terminal(row->state))
+        return STORE_VOID;
+    return STORE_OK;
+}
+
+static enum store_result run_vote(struct sqlite_store *store, void *arg, struct error *err)
+{
+    const struct vote_args *vote = arg;
+    struct current row;
+    int64_t now = sql_now(store);
+    enum store_result result = check_vote(store, vote, &row, err);
+    if (result != STORE_OK)
+        return result;
+    sqlite3_stmt *stmt = sqlite_begin(store, err) ? sql_get(store, STATEMENT_VOTE, err) : NULL;
+    if (!stmt)
+        return STORE_ERROR;
+    sqlite3_bind_int64(stmt, 1, vote->id);
+    sqlite3_bind_int(stmt, 2, vote->yes);
+    sql_bind(stmt, 3, vote->by);
+    sql_bind(stmt, 4, vote->reason);
+    if (!sql_done(store, stmt, err) || !(stmt = sql_get(store, STATEMENT_TOUCH, err)))
+        return STORE_ERROR;
+    sqlite3_bind_int64(stmt, 1, vote->id);
+    sqlite3_bind_int64(stmt, 2, row.due_ms < now ? row.due_ms : now);
+    sqlite3_bind_int64(stmt, 3, now);
+    struct leaf_parts leaf = {.at_ms = now,
+                              .id = vote->id,
+                              .kind = STR("vote"),
+                              .policy = row.policy,
+                              .resource = row.resource,
+                              .reason = vote->reason,
+                              .state = row.state,
+                              .version = row.version,
+                              .body = vote_body(store, vote)};
+    bool ok = sql_done(store, stmt, err) &&
+              (leaf.body.ptr || error_set(err, "S0006", "out of memory writing a vote")) &&
+              sql_leaf(store, &leaf, err);
+    return ok ? STORE_OK : STORE_ERROR;
+}
+
+enum store_result sqlite_verb_vote(struct store *base, int64_t id, struct str plan_hash, bool yes,
+                                   struct str by, struct str reason, struct error *err)
+{
+    struct vote_args args = {id, plan_hash, by, reason, yes};
+    struct sqlite_job job =
+        SQLITE_JOB(run_vote, &args, .writes = true, .durable = true, .err = err);
+    return sqlite_submit((struct sqlite_store *)base, &job);
+}
+
+struct approval_args {
+    int64_t id;
+    struct arena *arena;
+    struct store_approval approval;
+};
+
+static enum store_result run_approval(struct sqlite_store *store, void *arg, struct error *err)
+{
+    struct approval_args *args = arg;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_APPROVAL, err);
+    bool row;
+    if (!stmt)
+        return STORE_ERROR;
+    sqlite3_bind_int64(stmt, 1, args->id);
+    if (!sql_row(store, stmt, &row, err))
+        return STORE_ERROR;
+    if (row)
+        args->approval = (struct store_approval){.plan_hash = sql_copy(stmt, 0, args->arena),
+                                                 .expires_ms = sqlite3_column_int64(stmt, 1),
+                                                 .decided = sqlite3_column_int(stmt, 2),
+                                                 .yes = sqlite3_column_int(stmt, 3),
+                                                 .by = sql_copy(stmt, 4, args->arena),
+                                                 .reason = sql_copy(stmt, 5, args->arena)};
+    sqlite3_reset(stmt);
+    if (!row)
+        return STORE_ABSENT;
+    if (args->approval.plan_hash.ptr && args->approval.by.ptr && args->approval.reason.ptr)
+        return STORE_OK;
+    error_set(err, "S0006", "out of memory reading an approval");
+    return STORE_ERROR;
+}
+
+enum store_result sqlite_verb_approval(struct store *base, int64_t id, struct arena *arena,
+                                       struct store_approval *ret, struct error *err)
+{
+    struct approval_args args = {.id = id, .arena = arena};
+    struct sqlite_job job = SQLITE_JOB(run_approval, &args, .err = err);
+    enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
+    if (result == STORE_OK)
+        *ret = args.approval;
+    return result;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The SQLite backend's inside.
+ *
+ *   caller ──job──► queue ──► the leader runs jobs in order on the one connection ──► COMMIT ──►
+ * wake
+ *
+ * Exactly one thread at a time leads: it alone touches `db`, the statements and everything marked
+ * "leader's". A caller that finds nobody leading leads by itself, so that one thread alone pays no
+ * hand-over; callers that come meanwhile queue up and share the next commit. */
+#ifndef RECTIFY_STORE_SQLITE_INTERNAL_H
+#define RECTIFY_STORE_SQLITE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/sqlite_statements.h"
+#include "store/store_internal.h"
+#include "tree/tree.h"
+
+#define SQLITE_SCHEMA_VERSION 1
+#define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
+#define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
+
+enum sqlite_holds { HOLDS_PERMIT = 1, HOLDS_LOCK = 2 };
+
+struct sqlite_store;
+
+/* A verb on its way. Lives on the waiting caller's stack, or on the heap when `owned`. */
+struct sqlite_job {
+    struct sqlite_job *next;
+    enum store_result (*run)(struct sqlite_store *, void *args, struct error *err);
+    void *args;
+    bool writes;  // an error inside it rolls the transaction back
+    bool durable; // answered only after the commit
+    bool owned;   // nobody waits: freed once run
+    bool done;    // under the mutex
+    enum store_result result;
+    struct error *err;
+    pthread_cond_t wake;
+};
+
+/* Leases that this process has given out: id to epoch and end. Open addressing, id 0 = free. */
+struct lease {
+    int64_t id, epoch, end_ms;
+};
+struct lease_table {
+    pthread_mutex_t mutex;
+    struct lease *slots;
+    size_t cap, count; // cap is 0 or a power of two
+};
+bool lease_set(struct lease_table *table, struct lease lease) __attribute__((warn_unused_result));
+void lease_remove(struct lease_table *table, int64_t id);
+void lease_remove_all(struct lease_table *table);
+bool lease_get(struct lease_table *table, int64_t id, struct lease *ret);
+
+struct sqlite_store {
+    struct store base;
+    const struct clock *clock;
+    char *path;
+    int lock_fd;
+
+    pthread_mutex_t mutex;          // of the queue: everything in this paragraph
+    struct sqlite_job *head, *tail; // waits to be run
+    bool leading;
+    bool armed, closing, flusher_started;
+    pthread_t flusher;
+    pthread_cond_t flusher_wake;
+
+    /* leader's */
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct sqlite_job *unanswered; // has run, waits for the commit
+    bool in_transaction;
+    bool early; // somebody was answered before the commit
+    bool lost;  // such a write was rolled back since the last flush
+    struct error lost_error;
+    struct tree tree, tree_committed;
+    int64_t counts[STATE_COUNT], counts_committed[STATE_COUNT];
+    int64_t committed_ms; // when the last leaf was committed
+    int64_t wall_max;     // the latest wall time ever seen: approvals do not come back to life
+    int64_t instance;     // number of this opening; leases of others get grace
+    int64_t epoch_given, epoch_floor; // epochs rolled back are not given again
+    int64_t purged_ms;
+    struct arena scratch; // of one job
+
+    struct lease_table leases; // own mutex
+};
+
+/* ---- sqlite_writer.c ---- */
+/* Runs the job and waits for its answer. */
+enum store_result sqlite_submit(struct sqlite_store *store, struct sqlite_job *job);
+/* Runs `run(args)` at once if nobody leads (its result is returned), else queues a copy made by
+ * `copy` (whose result is the args, freed with free()). */
+enum store_result
+sqlite_submit_later(struct sqlite_store *store,
+                    enum store_result (*run)(struct sqlite_store *, void *, struct error *),
+                    void *args, void *(*copy)(const void *args), struct error *err);
+bool sqlite_begin(struct sqlite_store *store, struct error *err);
+enum store_result sqlite_verb_flush(struct store *base, struct error *err);
+void sqlite_stop_flusher(struct sqlite_store *store);
+void sqlite_restore(struct sqlite_store *store); // memory as of the last commit
+
+#define SQLITE_JOB(function, arguments, ...)                                                       \
+    {                                                                                              \
+        .run = (function), .args = (arguments), .wake = PTHREAD_COND_INITIALIZER, __VA_ARGS__      \
+    }
+
+/* ---- sqlite_sql.c ---- */
+/* The statement, reset; NULL with err set. */
+sqlite3_stmt *sql_get(struct sqlite_store *store, enum sqlite_statement which, struct error *err);
+void sql_bind(sqlite3_stmt *stmt, int at, struct str text); // not copied
+bool sql_row(struct sqlite_store *store, sqlite3_stmt *stmt, bool *ret_row, struct error *err);
+bool sql_done(struct sqlite_store *store, sqlite3_stmt *stmt, struct error *err);
+struct str sql_text(sqlite3_stmt *stmt, int column); // borrowed until the next step or reset
+struct str sql_copy(sqlite3_stmt *stmt, int column, struct arena *arena);
+/* Sets err from the connection's state: S0003, S0004 or S0006. */
+bool sql_error(struct sqlite_store *store, struct error *err);
+bool sql_leaf(struct sqlite_store *store, const struct leaf_parts *parts, struct error *err);
+int64_t sql_now(struct sqlite_store *store);
+
+/* ---- the verbs ---- */
+extern const struct store_backend sqlite_backend;
+struct sqlite_new {
+    enum remediation_kind kind;
+    struct str policy, policy_hash, resource, region, detail;
+    int64_t due_ms;
+};
+bool sqlite_insert(struct sqlite_store *store, const struct sqlite_new *new_row, int64_t now,
+                   int64_t *ret_id, struct error *err);
+bool sqlite_find_active(struct sqlite_store *store, enum remediation_kind kind, struct str policy,
+                        struct str resource, int64_t *ret_id, struct error *err);
+
+enum store_result sqlite_verb_accept(struct store *, const struct store_event *, size_t, bool *,
+                                     struct error *);
+enum store_result sqlite_verb_create(struct store *, enum remediation_kind,
+                                     const struct store_match *, struct str, int64_t *,
+                                     struct error *);
+enum store_result sqlite_verb_claim(struct store *, size_t, int64_t, int64_t, struct store_claim *,
+                                    size_t *, int64_t *, struct error *);
+bool sqlite_verb_owns(struct store *, int64_t, int64_t);
+enum store_result sqlite_verb_get(struct store *, int64_t, struct arena *, struct remediation *,
+                                  struct error *);
+enum store_result sqlite_verb_advance(struct store *, const struct store_transition *, bool,
+                                      struct error *);
+enum store_result sqlite_verb_record(struct store *, struct str, struct str, struct error *);
+enum store_result sqlite_verb_vote(struct store *, int64_t, struct str, bool, struct str,
+                                   struct str, struct error *);
+enum store_result sqlite_verb_approval(struct store *, int64_t, struct arena *,
+                                       struct store_approval *, struct error *);
+enum store_result sqlite_verb_guards(struct store *, const struct store_guard_query *,
+                                     struct store_guards *, struct error *);
+enum store_result sqlite_verb_breaker_set(struct store *, struct str, int64_t, struct str,
+                                          struct error *);
+enum store_result sqlite_verb_list(struct store *, const struct store_filter *, struct arena *,
+                                   struct remediation **, size_t *, struct error *);
+enum store_result sqlite_verb_counts(struct store *, int64_t *, struct error *);
+enum store_result sqlite_verb_leaves(struct store *, int64_t, int64_t, size_t, struct arena *,
+                                     struct store_leaf **, size_t *, struct error *);
+enum store_result sqlite_verb_checkpoint(struct store *, struct store_checkpoint *, struct error *);
+
+#endif

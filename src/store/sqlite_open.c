@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opening and closing: the lock file, the connection's settings, the schema, the checks of the
+ * head.
+ *
+ * The connection is in WAL mode with locking_mode=EXCLUSIVE: no shared memory file, no lock calls,
+ * and no second connection of any process can read, write or checkpoint (docs/decisions/0002). The
+ * lock file is what other rectify processes see, because it can name the owner. */
+#include "store/sqlite_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/ensure.h"
+
+#define APPLICATION_ID 0x52656374 // "Rect", in the file's header
+#define TAIL_CHECKED 1024u        // leaves re-hashed into the smallest peak at open, at most
+
+/* due_ms is NULL and active is NULL exactly in terminal states; lease_end_ms is 0 when nobody holds
+ * the row. `detail` stands apart so that claims and scans touch small rows only. */
+static const char schema[] =
+    "CREATE TABLE head(one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,"
+    " root BLOB NOT NULL, peaks BLOB NOT NULL, at_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
+    " instance INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE state_count(state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT "
+    "ROWID;"
+    "CREATE TABLE event(sequence INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
+    " at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE remediation(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL,"
+    " step INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 1,"
+    " epoch INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,"
+    " sequence_seen INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL, due_ms INTEGER, active INTEGER,"
+    " lease_ms INTEGER NOT NULL DEFAULT 0, lease_end_ms INTEGER NOT NULL DEFAULT 0,"
+    " released_ms INTEGER NOT NULL DEFAULT 0, leased_by INTEGER NOT NULL DEFAULT 0,"
+    " holds INTEGER NOT NULL DEFAULT 0, healed_ms INTEGER, policy TEXT NOT NULL,"
+    " policy_hash TEXT NOT NULL, resource TEXT NOT NULL, region TEXT NOT NULL,"
+    " reason TEXT NOT NULL) STRICT;"
+    "CREATE INDEX remediation_due ON remediation(lease_end_ms, due_ms) WHERE due_ms IS NOT NULL;"
+    "CREATE UNIQUE INDEX remediation_active ON remediation(resource, policy, kind)"
+    " WHERE active = 1;"
+    "CREATE INDEX remediation_healed ON remediation(resource, policy, healed_ms)"
+    " WHERE healed_ms IS NOT NULL;"
+    "CREATE TABLE detail(id INTEGER PRIMARY KEY REFERENCES remediation(id), json TEXT NOT NULL,"
+    " newer TEXT, newer_hash TEXT) STRICT;"
+    "CREATE TABLE lock(resource TEXT PRIMARY KEY, remediation INTEGER NOT NULL,"
+    " frozen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE permit(policy TEXT, minute INTEGER, count INTEGER NOT NULL,"
+    " PRIMARY KEY(policy, minute)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE policy(name TEXT PRIMARY KEY, held INTEGER NOT NULL DEFAULT 0,"
+    " opened_ms INTEGER NOT NULL DEFAULT 0, open_for_ms INTEGER NOT NULL DEFAULT 0,"
+    " tripped_ms INTEGER NOT NULL DEFAULT 0, results_after INTEGER NOT NULL DEFAULT 0)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE result(sequence INTEGER PRIMARY KEY, policy TEXT NOT NULL,"
+    " resource TEXT NOT NULL, at_ms INTEGER NOT NULL, bad INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX result_policy ON result(policy);"
+    "CREATE TABLE approval(remediation INTEGER PRIMARY KEY REFERENCES remediation(id),"
+    " plan_hash TEXT NOT NULL, asked_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " decided INTEGER NOT NULL DEFAULT 0, yes INTEGER NOT NULL DEFAULT 0,"
+    " by_whom TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',"
+    " consumed INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE record(position INTEGER PRIMARY KEY, remediation INTEGER, text TEXT NOT NULL,"
+    " hash BLOB NOT NULL) STRICT;"
+    "CREATE INDEX record_remediation ON record(remediation) WHERE remediation IS NOT NULL;";
+
+const struct store_backend sqlite_backend;
+
+/* ---- the lock file ---- */
+
+static bool owned_by_another(struct sqlite_store *store, struct error *err)
+{
+    char pid[32] = {0};
+    ssize_t got = pread(store->lock_fd, pid, sizeof pid - 1, 0);
+    if (got > 0 && pid[got - 1] == '\n')
+        pid[got - 1] = '\0';
+    error_set(err, "S0001", "%s is in use by process %s", store->path, got > 0 ? pid : "(unknown)");
+    return error_hint(err,
+                      "ask that process (rectify's commands do so through its socket), or stop it");
+}
+
+static bool open_lock(struct sqlite_store *store, struct error *err)
+{
+    char name[4096], pid[32];
+    if (snprintf(name, sizeof name, "%s.lock", store->path) >= (int)sizeof name)
+        return error_set(err, "S0002", "the store's path is too long");
+    store->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (store->lock_fd < 0) {
+        bool unwritable = errno == EACCES || errno == EROFS || errno == ENOSPC || errno == EPERM;
+        error_set(err, unwritable ? "S0004" : "S0002", "cannot open %s: %s", name, strerror(errno));
+        return error_hint(err, errno == ENOENT ? "make the folder first"
+                                               : "rectify needs to write in that folder");
+    }
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return owned_by_another(store, err);
+    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, pid, (size_t)length, 0) < 0)
+        return error_set(err, "S0004", "cannot write %s: %s", name, strerror(errno));
+    return true;
+}
+
+/* ---- the connection ---- */
+
+static bool exec(struct sqlite_store *store, const char *sql, struct error *err)
+{
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return true;
+    return sql_error(store, err);
+}
+
+/* One number out of a statement that gives one. */
+static bool query_number(struct sqlite_store *store, const char *sql, int64_t *ret,
+                         struct error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    bool ok =
+        sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) == SQLITE_OK || sql_error(store, err);
+    ok = ok && sql_row(store, stmt, &row, err);
+    if (ok)
+        *ret = row ? sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_finalize(stmt);
+    return ok;
+}
+
+static bool open_connection(struct sqlite_store *store, bool in_memory, struct error *err)
+{
+    if (!in_memory) { // made by us, so that nobody else may read it
+        int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return error_set(err, errno == EISDIR || errno == ENOENT ? "S0002" : "S0004",
+                             "cannot open %s: %s", store->path, strerror(errno));
+        close(fd);
+    }
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
+        if (!store->db)
+            return error_set(err, "S0002", "cannot open %s: out of memory", store->path);
+        return sql_error(store, err);
+    }
+    sqlite3_extended_result_codes(store->db, 0);
+    sqlite3_busy_timeout(store->db, 5000);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    return exec(store,
+                "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;"
+                "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+                "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;"
+                "PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY",
+                err);
+}
+
+/* ---- the schema ---- */
+
+static bool create_schema(struct sqlite_store *store, struct error *err)
+{
+    char version[128];
+    snprintf(version, sizeof version, "PRAGMA user_version = %d; PRAGMA application_id = %d",
+             SQLITE_SCHEMA_VERSION, APPLICATION_ID);
+    char hex[2 * HASH_SHA256_SIZE + 1], head[256];
+    struct sha256 root = tree_root(&(struct tree){0});
+    hash_hex(root.bytes, sizeof root.bytes, hex);
+    snprintf(head, sizeof head, "INSERT INTO head VALUES (1, 0, x'%s', x'', 0, 0, 0)", hex);
+    return exec(store, "BEGIN IMMEDIATE", err) && exec(store, schema, err) &&
+           exec(store, head, err) && exec(store, version, err) && exec(store, "COMMIT", err);
+}
+
+static bool ensure_schema(struct sqlite_store *store, struct error *err)
+{
+    int64_t version, tables, application;
+    if (!query_number(store, "PRAGMA user_version", &version, err) ||
+        !query_number(store, "PRAGMA application_id", &application, err) ||
+        !query_number(store, "SELECT count(*) FROM sqlite_schema", &tables, err))
+        return false;
+    if (version > SQLITE_SCHEMA_VERSION) {
+        error_set(err, "S0005",
+                  "%s was written by a newer rectify (its schema is %" PRId64
+                  ", this one knows %d)",
+                  store->path, version, SQLITE_SCHEMA_VERSION);
+        return error_hint(err, "use that version, or another file");
+    }
+    if (tables == 0)
+        return create_schema(store, err);
+    if (application != APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)
+        return error_set(err, "S0002", "%s is a database, but not one of rectify's", store->path);
+    return true;
+}
+
+/* ---- the head of the log ---- */
+
+static bool damaged(struct sqlite_store *store, const char *what, struct error *err)
+{
+    error_set(err, "S0003", "%s is damaged: %s", store->path, what);
+    return error_hint(err, "`rectify audit verify` on a copy says where; restore a backup");
+}
+
+static bool read_head(struct sqlite_store *store, struct sha256 *ret_root, struct error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    bool ok = sqlite3_prepare_v2(store->db,
+                                 "SELECT size, peaks, at_ms, wall_ms, instance, root "
+                                 "FROM head",
+                                 -1, &stmt, NULL) == SQLITE_OK ||
+              sql_error(store, err);
+    ok = ok && sql_row(store, stmt, &row, err) && (row || damaged(store, "it has no head", err));
+    if (ok) {
+        int64_t size = sqlite3_column_int64(stmt, 0);
+        size_t count = size < 0 ? SIZE_MAX : tree_peak_count((uint64_t)size);
+        size_t bytes = (size_t)sqlite3_column_bytes(stmt, 1);
+        ok = (count <= TREE_PATH_MAX && bytes == count * HASH_SHA256_SIZE &&
+              sqlite3_column_bytes(stmt, 5) == HASH_SHA256_SIZE) ||
+             damaged(store, "the log's head has another size than it says", err);
+        if (ok) {
+            store->tree.size = (uint64_t)size;
+            if (bytes)
+                memcpy(store->tree.peaks, sqlite3_column_blob(stmt, 1), bytes);
+            store->committed_ms = sqlite3_column_int64(stmt, 2);
+            store->wall_max = sqlite3_column_int64(stmt, 3);
+            store->instance = sqlite3_column_int64(stmt, 4) + 1;
+            memcpy(ret_root->bytes, sqlite3_column_blob(stmt, 5), HASH_SHA256_SIZE);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return ok;
+}
+
+/* Re-derives the rightmost peak from its leaves, where it is small; the whole log is `audit
+ * verify`'s. */
+static bool check_tail(struct sqlite_store *store, struct error *err)
+{
+    uint64_t size = store->tree.size, width = size & (0 - size);
+    struct tree tail = {0};
+    if (size == 0 || width > TAIL_CHECKED)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_LEAVES, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, (int64_t)(size - width));
+    sqlite3_bind_int64(stmt, 2, (int64_t)width);
+    bool row, ok;
+    while ((ok = sql_row(store, stmt, &row, err)) && row)
+        tree_append(&tail, tree_hash_leaf(sql_text(stmt, 1)));
+    sqlite3_reset(stmt);
+    return ok &&
+           ((tail.size == width &&
+             tree_hash_equal(tail.peaks[0], store->tree.peaks[tree_peak_count(size) - 1])) ||
+            damaged(store, "the last audit records are not those that its head was made of", err));
+}
+
+static bool load_counts(struct sqlite_store *store, struct error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    bool ok = sqlite3_prepare_v2(store->db, "SELECT state, count FROM state_count", -1, &stmt,
+                                 NULL) == SQLITE_OK ||
+              sql_error(store, err);
+    while (ok && (ok = sql_row(store, stmt, &row, err)) && row) {
+        enum state state;
+        if (state_parse(sql_text(stmt, 0), &state))
+            store->counts[state] = sqlite3_column_int64(stmt, 1);
+    }
+    sqlite3_finalize(stmt);
+    return ok;
+}
+
+/* Nobody owned the file: every lease in it belonged to a process that is dead by now, so that it
+ * signed nothing after this moment, nor after its lease's own end. The earlier of the two is where
+ * the grace of calling, unknown and undoing rows starts (released_ms). */
+static bool end_leases(struct sqlite_store *store, struct error *err)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "UPDATE remediation SET released_ms = min(lease_end_ms, %" PRId64
+             "), lease_end_ms = 0 "
+             "WHERE due_ms IS NOT NULL AND lease_end_ms > 0",
+             clock_wall_ms(store->clock));
+    char instance[96];
+    snprintf(instance, sizeof instance, "UPDATE head SET instance = %" PRId64, store->instance);
+    return exec(store, "BEGIN IMMEDIATE", err) && exec(store, sql, err) &&
+           exec(store, instance, err) && exec(store, "COMMIT", err);
+}
+
+static bool load(struct sqlite_store *store, struct error *err)
+{
+    struct sha256 root = {0};
+    int64_t next;
+    if (!read_head(store, &root, err) || !load_counts(store, err) ||
+        !query_number(store, "SELECT coalesce(max(position) + 1, 0) FROM record", &next, err))
+        return false;
+    if ((uint64_t)next != store->tree.size)
+        return damaged(store, "the audit log is not as long as its head says", err);
+    if (!tree_hash_equal(tree_root(&store->tree), root))
+        return damaged(store, "the log's head does not give its own root", err);
+    if (!check_tail(store, err) || !end_leases(store, err))
+        return false;
+    store->tree_committed = store->tree;
+    memcpy(store->counts_committed, store->counts, sizeof store->counts);
+    return true;
+}
+
+/* ---- open, close ---- */
+
+static void finish(struct sqlite_store *store)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(store->statements[i]);
+    sqlite3_close(store->db);
+    if (store->lock_fd >= 0)
+        close(
+            store->lock_fd); // the lock goes with it; the file stays, or a third process could race
+    arena_finish(&store->scratch);
+    free(store->leases.slots);
+    pthread_mutex_destroy(&store->leases.mutex);
+    pthread_mutex_destroy(&store->mutex);
+    pthread_cond_destroy(&store->flusher_wake);
+    free(store->path);
+    free(store);
+}
+
+static void verb_close(struct store *base)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    struct error ignored;
+    sqlite_stop_flusher(store);
+    (void)sqlite_verb_flush(base, &ignored);
+    finish(store);
+}
+
+struct store *sqlite_open(const char *path, const struct clock *clock, struct error *err)
+{
+    bool in_memory = strcmp(path, ":memory:") == 0;
+    struct sqlite_store *store = calloc(1, sizeof *store);
+    if (!store || !(store->path = strdup(path))) {
+        free(store);
+        error_set(err, "S0002", "cannot open %s: out of memory", path);
+        return NULL;
+    }
+    store->base.backend = &sqlite_backend;
+    store->clock = clock;
+    store->lock_fd = -1;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->flusher_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&store->mutex, NULL);
+    pthread_mutex_init(&store->leases.mutex, NULL);
+    if ((!in_memory && !open_lock(store, err)) || !open_connection(store, in_memory, err) ||
+        !ensure_schema(store, err) || !load(store, err)) {
+        finish(store);
+        return NULL;
+    }
+    return &store->base;
+}
+
+const struct store_backend sqlite_backend = {
+    .close = verb_close,
+    .accept = sqlite_verb_accept,
+    .create = sqlite_verb_create,
+    .claim = sqlite_verb_claim,
+    .get = sqlite_verb_get,
+    .owns = sqlite_verb_owns,
+    .advance = sqlite_verb_advance,
+    .flush = sqlite_verb_flush,
+    .record = sqlite_verb_record,
+    .vote = sqlite_verb_vote,
+    .approval = sqlite_verb_approval,
+    .guards = sqlite_verb_guards,
+    .breaker_set = sqlite_verb_breaker_set,
+    .list = sqlite_verb_list,
+    .counts = sqlite_verb_counts,
+    .leaves = sqlite_verb_leaves,
+    .checkpoint = sqlite_verb_checkpoint,
+};

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Every statement of the SQLite backend, prepared once when first used. The schema stands in
+ * sqlite_open.c. Columns and parameters are counted in the order in which they stand here. */
+#ifndef RECTIFY_STORE_SQLITE_STATEMENTS_H
+#define RECTIFY_STORE_SQLITE_STATEMENTS_H
+
+#define REMEDIATION_COLUMNS                                                                        \
+    "r.id, r.kind, r.state, r.step, r.version, r.epoch, r.sequence, r.sequence_seen, "             \
+    "r.created_ms, r.updated_ms, r.due_ms, r.policy, r.policy_hash, r.resource, r.region, "        \
+    "r.reason, d.json, d.newer"
+
+#define SQLITE_STATEMENTS(X)                                                                       \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(HEAD, "UPDATE head SET size = ?1, root = ?2, peaks = ?3, at_ms = ?4, wall_ms = ?5")          \
+    X(COUNT_SET, "INSERT INTO state_count(state, count) VALUES (?1, ?2) "                          \
+                 "ON CONFLICT(state) DO UPDATE SET count = ?2")                                    \
+    X(RECORD, "INSERT INTO record(position, remediation, text, hash) VALUES (?1, ?2, ?3, ?4)")     \
+    X(EVENT, "INSERT INTO event(key, at_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")               \
+    X(EVENT_PURGE, "DELETE FROM event WHERE at_ms < ?1 AND sequence < "                            \
+                   "(SELECT min(sequence) + 1000 FROM event)")                                     \
+    X(RESULT_PURGE, "DELETE FROM result WHERE at_ms < ?1 AND sequence < "                          \
+                    "(SELECT min(sequence) + 1000 FROM result)")                                   \
+    X(PERMIT_PURGE, "DELETE FROM permit WHERE minute < ?1")                                        \
+    X(ACTIVE, "SELECT id, state, step, version, due_ms FROM remediation "                          \
+              "WHERE resource = ?1 AND policy = ?2 AND kind = ?3 AND active = 1")                  \
+    X(INSERT, "INSERT INTO remediation(kind, state, created_ms, updated_ms, due_ms, policy, "      \
+              "policy_hash, resource, region, reason, active) "                                    \
+              "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, '', 1)")                                \
+    X(DETAIL_INSERT, "INSERT INTO detail(id, json) VALUES (?1, ?2)")                               \
+    X(DETAIL_SET, "UPDATE detail SET json = ?2 WHERE id = ?1")                                     \
+    X(DETAIL_NEWER, "UPDATE detail SET newer = ?2, newer_hash = ?3 WHERE id = ?1")                 \
+    X(DETAIL_NEWEST, "SELECT newer, newer_hash FROM detail WHERE id = ?1")                         \
+    X(SEQUENCE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2 WHERE id = ?1")   \
+    X(SEQUENCE_DUE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "            \
+                    "due_ms = ?3 WHERE id = ?1")                                                   \
+    X(FREE, "SELECT id, epoch, state, leased_by, released_ms, due_ms FROM remediation "            \
+            "WHERE due_ms IS NOT NULL AND lease_end_ms = 0 ORDER BY due_ms")                       \
+    X(LEASED, "SELECT id, epoch, due_ms, lease_end_ms FROM remediation "                           \
+              "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 ORDER BY lease_end_ms")               \
+    X(CLAIM, "UPDATE remediation SET epoch = ?2, lease_ms = ?3, lease_end_ms = ?4, "               \
+             "leased_by = ?5, sequence_seen = sequence WHERE id = ?1")                             \
+    X(GET, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "       \
+           "WHERE r.id = ?1")                                                                      \
+    X(LIST, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "      \
+            "WHERE r.id < ?1 ORDER BY r.id DESC")                                                  \
+    X(LIST_ACTIVE, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = "    \
+                   "r.id WHERE r.id < ?1 AND r.active = 1 ORDER BY r.id DESC")                     \
+    X(CONDITIONS, "SELECT kind, state, version, epoch, sequence, sequence_seen, lease_ms, "        \
+                  "released_ms, holds, policy, policy_hash, resource, region, due_ms "             \
+                  "FROM remediation WHERE id = ?1")                                                \
+    X(ADVANCE, "UPDATE remediation SET state = ?2, step = ?3, version = ?4, due_ms = ?5, "         \
+               "updated_ms = ?6, reason = ?7, lease_end_ms = ?8, released_ms = ?9, holds = ?10, "  \
+               "sequence_seen = ?11 WHERE id = ?1")                                                \
+    X(FINISH, "UPDATE remediation SET state = ?2, step = ?3, version = ?4, due_ms = NULL, "        \
+              "updated_ms = ?5, reason = ?6, lease_end_ms = 0, holds = 0, active = NULL, "         \
+              "healed_ms = ?7 WHERE id = ?1")                                                      \
+    X(TOUCH, "UPDATE remediation SET due_ms = ?2, updated_ms = ?3 WHERE id = ?1")                  \
+    X(LOCK_GET, "SELECT remediation, frozen FROM lock WHERE resource = ?1")                        \
+    X(LOCK, "INSERT INTO lock(resource, remediation, frozen) VALUES (?1, ?2, 0)")                  \
+    X(LOCK_FREEZE, "INSERT INTO lock(resource, remediation, frozen) VALUES (?1, ?2, 1) "           \
+                   "ON CONFLICT(resource) DO UPDATE SET remediation = ?2, frozen = 1")             \
+    X(UNLOCK, "DELETE FROM lock WHERE resource = ?1 AND remediation = ?2")                         \
+    X(PERMIT, "INSERT INTO permit(policy, minute, count) VALUES (?1, ?2, 1) "                      \
+              "ON CONFLICT DO UPDATE SET count = count + 1")                                       \
+    X(PERMIT_SUM, "SELECT coalesce(sum(count), 0) FROM permit WHERE policy = ?1 AND minute >= ?2") \
+    X(POLICY, "SELECT held, opened_ms, open_for_ms, tripped_ms, results_after FROM policy "        \
+              "WHERE name = ?1")                                                                   \
+    X(POLICY_HELD, "INSERT INTO policy(name, held) VALUES (?1, ?2) "                               \
+                   "ON CONFLICT(name) DO UPDATE SET held = held + ?2")                             \
+    X(POLICY_BREAKER, "INSERT INTO policy(name, opened_ms, open_for_ms, tripped_ms, "              \
+                      "results_after) VALUES (?1, ?2, ?3, ?4, "                                    \
+                      "(SELECT coalesce(max(sequence), 0) FROM result)) ON CONFLICT(name) DO "     \
+                      "UPDATE SET opened_ms = ?2, open_for_ms = ?3, tripped_ms = ?4, "             \
+                      "results_after = excluded.results_after")                                    \
+    X(RESULT, "INSERT INTO result(policy, resource, at_ms, bad) VALUES (?1, ?2, ?3, ?4)")          \
+    X(RESULTS, "SELECT resource, bad FROM result WHERE policy = ?1 AND sequence > ?2 "             \
+               "AND at_ms >= ?3 ORDER BY sequence DESC LIMIT ?4")                                  \
+    X(HEALED, "SELECT count(*), max(healed_ms) FROM remediation WHERE resource = ?1 "              \
+              "AND policy = ?2 AND healed_ms > ?3")                                                \
+    X(LAST_HEALED, "SELECT max(healed_ms) FROM remediation WHERE resource = ?1 AND policy = ?2 "   \
+                   "AND healed_ms IS NOT NULL")                                                    \
+    X(APPROVAL, "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, consumed "           \
+                "FROM approval WHERE remediation = ?1")                                            \
+    X(ASK, "INSERT INTO approval(remediation, plan_hash, asked_ms, expires_ms) "                   \
+           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT(remediation) DO UPDATE SET plan_hash = ?2, "       \
+           "asked_ms = ?3, expires_ms = ?4, decided = 0, yes = 0, by_whom = '', reason = '', "     \
+           "consumed = 0")                                                                         \
+    X(VOTE, "UPDATE approval SET decided = 1, yes = ?2, by_whom = ?3, reason = ?4 "                \
+            "WHERE remediation = ?1")                                                              \
+    X(CONSUME, "UPDATE approval SET consumed = 1 WHERE remediation = ?1")                          \
+    X(LEAVES, "SELECT position, text, hash FROM record WHERE position >= ?1 "                      \
+              "ORDER BY position LIMIT ?2")                                                        \
+    X(LEAVES_OF, "SELECT position, text, hash FROM record WHERE remediation = ?1 "                 \
+                 "AND position >= ?2 ORDER BY position LIMIT ?3")
+
+enum sqlite_statement {
+#define STATEMENT_ENUM(name, sql) STATEMENT_##name,
+    SQLITE_STATEMENTS(STATEMENT_ENUM)
+#undef STATEMENT_ENUM
+        STATEMENT_COUNT
+};
+
+#endif

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The queue, the leader, and the commit.
+ *
+ * Jobs run strictly in the order in which they were queued, all in one open transaction. It is
+ * committed as soon as somebody waits for it to be durable, otherwise within SQLITE_FLUSH_DELAY_MS
+ * by the flusher thread, or when it grows long. A job that finds its condition false has written
+ * nothing and is answered at once; reads and claims are answered before the commit too: they see
+ * what ran before them, and nothing they lead to leaves the process before a commit that comes
+ * after them.
+ *
+ * Any error of the database inside a writing job, or in COMMIT, rolls the whole transaction back:
+ * those who wait get the error, memory goes back to the last commit, leases given meanwhile are
+ * void, and the next job starts afresh. */
+#include "store/sqlite_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/ensure.h"
+
+bool sqlite_begin(struct sqlite_store *store, struct error *err)
+{
+    if (store->in_transaction)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_BEGIN, err);
+    if (!stmt || !sql_done(store, stmt, err))
+        return false;
+    store->in_transaction = true;
+    return true;
+}
+
+void sqlite_restore(struct sqlite_store *store)
+{
+    store->tree = store->tree_committed;
+    memcpy(store->counts, store->counts_committed, sizeof store->counts);
+    store->epoch_floor = store->epoch_given;
+    lease_remove_all(&store->leases);
+}
+
+static void roll_back(struct sqlite_store *store, const struct error *why)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        if (store->statements[i])
+            sqlite3_reset(store->statements[i]);
+    if (!sqlite3_get_autocommit(store->db)) {
+        struct error ignored;
+        sqlite3_stmt *stmt = sql_get(store, STATEMENT_ROLLBACK, &ignored);
+        if (!stmt || !sql_done(store, stmt, &ignored))
+            sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    store->in_transaction = false;
+    sqlite_restore(store);
+    for (struct sqlite_job *job = store->unanswered; job; job = job->next) {
+        job->result = STORE_ERROR;
+        if (job->err)
+            *job->err = *why;
+    }
+    if (store->early) {
+        store->lost = true;
+        store->lost_error = *why;
+    }
+    store->early = false;
+}
+
+static bool write_head(struct sqlite_store *store, int64_t now, struct error *err)
+{
+    struct sha256 root = tree_root(&store->tree);
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_HEAD, err);
+    if (!stmt)
+        return false;
+    sqlite3_bind_int64(stmt, 1, (int64_t)store->tree.size);
+    sqlite3_bind_blob(stmt, 2, root.bytes, sizeof root.bytes, SQLITE_STATIC);
+    sqlite3_bind_blob(stmt, 3, store->tree.peaks,
+                      (int)(tree_peak_count(store->tree.size) * sizeof *store->tree.peaks),
+                      SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, now);
+    sqlite3_bind_int64(stmt, 5, store->wall_max);
+    if (!sql_done(store, stmt, err))
+        return false;
+    for (int i = 0; i < STATE_COUNT; i++) {
+        if (store->counts[i] == store->counts_committed[i])
+            continue;
+        if (!(stmt = sql_get(store, STATEMENT_COUNT_SET, err)))
+            return false;
+        sql_bind(stmt, 1, str_from(state_name((enum state)i)));
+        sqlite3_bind_int64(stmt, 2, store->counts[i]);
+        if (!sql_done(store, stmt, err))
+            return false;
+    }
+    return true;
+}
+
+static bool commit(struct sqlite_store *store, struct error *err)
+{
+    bool grown = store->tree.size != store->tree_committed.size;
+    int64_t now = grown ? sql_now(store) : store->committed_ms;
+    if (grown && !write_head(store, now, err))
+        return false;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_COMMIT, err);
+    if (!stmt || !sql_done(store, stmt, err))
+        return false;
+    store->in_transaction = false;
+    store->early = false;
+    store->tree_committed = store->tree;
+    memcpy(store->counts_committed, store->counts, sizeof store->counts);
+    store->committed_ms = now;
+    return true;
+}
+
+static void commit_or_roll_back(struct sqlite_store *store)
+{
+    struct error err = {0};
+    if (store->in_transaction && !commit(store, &err))
+        roll_back(store, &err);
+}
+
+static void run_job(struct sqlite_store *store, struct sqlite_job *job)
+{
+    struct error err = {0};
+    arena_reset(&store->scratch);
+    job->result = job->run(store, job->args, &err);
+    if (job->result == STORE_ERROR) {
+        if (job->err)
+            *job->err = err;
+        if (job->writes && store->in_transaction)
+            roll_back(store, &err);
+        if (job->owned) {
+            store->lost = true;
+            store->lost_error = err;
+        }
+    } else if (!job->durable && job->writes && store->in_transaction) {
+        store->early = true;
+    }
+}
+
+/* Marks a list of jobs as answered. Under the mutex: a waiter may be gone once `done` is seen. */
+static void answer(struct sqlite_job *list)
+{
+    while (list) {
+        struct sqlite_job *job = list;
+        list = job->next;
+        if (job->owned) {
+            free(job->args);
+            free(job);
+        } else {
+            job->done = true;
+            pthread_cond_signal(&job->wake);
+        }
+    }
+}
+
+/* Runs a list of jobs. Those that wait for the commit go to `unanswered`; returns the others. */
+static struct sqlite_job *run_jobs(struct sqlite_store *store, struct sqlite_job *list)
+{
+    struct sqlite_job *answered = NULL;
+    while (list) {
+        struct sqlite_job *job = list;
+        list = job->next;
+        run_job(store, job);
+        bool waits = job->durable && job->result == STORE_OK;
+        struct sqlite_job **to = waits ? &store->unanswered : &answered;
+        job->next = *to;
+        *to = job;
+        if (store->tree.size - store->tree_committed.size < SQLITE_BATCH_LEAVES_MAX)
+            continue;
+        commit_or_roll_back(store);
+        while (store->unanswered) { // a later failure is not theirs any more
+            job = store->unanswered;
+            store->unanswered = job->next;
+            job->next = answered;
+            answered = job;
+        }
+    }
+    return answered;
+}
+
+static void *flusher(void *arg);
+
+/* Under the mutex, when leaving: somebody has to go on with what is left. */
+static void hand_over(struct sqlite_store *store)
+{
+    struct sqlite_job *next = store->unanswered;
+    if (!next)
+        for (next = store->head; next && next->owned;)
+            next = next->next;
+    if (next)
+        pthread_cond_signal(&next->wake);
+    if ((store->in_transaction || store->head) && !store->armed) {
+        store->armed = true;
+        if (!store->flusher_started)
+            store->flusher_started = pthread_create(&store->flusher, NULL, flusher, store) == 0;
+        pthread_cond_signal(&store->flusher_wake);
+    }
+}
+
+/* Under the mutex, nobody leading. Returns once `own` is answered; others may be left to others. */
+static void lead(struct sqlite_store *store, const struct sqlite_job *own)
+{
+    store->leading = true;
+    while (!own->done) {
+        if (store->head) {
+            struct sqlite_job *list = store->head;
+            store->head = store->tail = NULL;
+            pthread_mutex_unlock(&store->mutex);
+            struct sqlite_job *answered = run_jobs(store, list);
+            pthread_mutex_lock(&store->mutex);
+            answer(answered);
+            continue; // whatever has come meanwhile shares the commit
+        }
+        pthread_mutex_unlock(&store->mutex);
+        commit_or_roll_back(store);
+        pthread_mutex_lock(&store->mutex);
+        struct sqlite_job *list = store->unanswered;
+        store->unanswered = NULL;
+        answer(list);
+    }
+    store->leading = false;
+    hand_over(store);
+}
+
+static void append(struct sqlite_store *store, struct sqlite_job *job)
+{
+    job->next = NULL;
+    if (store->head)
+        store->tail->next = job;
+    else
+        store->head = job;
+    store->tail = job;
+}
+
+enum store_result sqlite_submit(struct sqlite_store *store, struct sqlite_job *job)
+{
+    pthread_mutex_lock(&store->mutex);
+    append(store, job);
+    while (!job->done) {
+        if (store->leading)
+            pthread_cond_wait(&job->wake, &store->mutex);
+        else
+            lead(store, job);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    pthread_cond_destroy(&job->wake);
+    return job->result;
+}
+
+/* Under the mutex: a leader is at work and will come to it. */
+static enum store_result queue_copy(struct sqlite_store *store, const struct sqlite_job *job,
+                                    void *(*copy)(const void *args), struct error *err)
+{
+    struct sqlite_job *owned = calloc(1, sizeof *owned);
+    void *args = owned ? copy(job->args) : NULL;
+    if (!args) {
+        free(owned);
+        error_set(err, "S0006", "out of memory queueing a write");
+        return STORE_ERROR;
+    }
+    *owned = *job;
+    owned->args = args;
+    owned->owned = true;
+    owned->err = NULL;
+    append(store, owned);
+    return STORE_OK;
+}
+
+enum store_result
+sqlite_submit_later(struct sqlite_store *store,
+                    enum store_result (*run)(struct sqlite_store *, void *, struct error *),
+                    void *args, void *(*copy)(const void *args), struct error *err)
+{
+    struct sqlite_job job = SQLITE_JOB(run, args, .writes = true, .err = err);
+    enum store_result result;
+    pthread_mutex_lock(&store->mutex);
+    if (store->leading || store->head || store->unanswered) {
+        result = queue_copy(store, &job, copy, err);
+        if (!store->leading)
+            hand_over(store);
+    } else {
+        append(store, &job);
+        lead(store, &job);
+        result = job.result;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return result;
+}
+
+static enum store_result run_flush(struct sqlite_store *store, void *args, struct error *err)
+{
+    bool *report = args;
+    if (*report && store->lost) {
+        *err = store->lost_error;
+        store->lost = false;
+        return STORE_ERROR;
+    }
+    return STORE_OK;
+}
+
+static enum store_result flush(struct sqlite_store *store, bool report, struct error *err)
+{
+    struct sqlite_job job = SQLITE_JOB(run_flush, &report, .durable = true, .err = err);
+    return sqlite_submit(store, &job);
+}
+
+enum store_result sqlite_verb_flush(struct store *base, struct error *err)
+{
+    struct sqlite_store *store = (struct sqlite_store *)base;
+    enum store_result result = flush(store, true, err);
+    struct error ignored;
+    if (result == STORE_ERROR) // has been told now: the next flush does not tell it again
+        (void)flush(store, true, &ignored);
+    return result;
+}
+
+static void *flusher(void *arg)
+{
+    struct sqlite_store *store = arg;
+    pthread_mutex_lock(&store->mutex);
+    while (!store->closing) {
+        if (!store->armed) {
+            pthread_cond_wait(&store->flusher_wake, &store->mutex);
+            continue;
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += SQLITE_FLUSH_DELAY_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        while (!store->closing &&
+               pthread_cond_timedwait(&store->flusher_wake, &store->mutex, &until) != ETIMEDOUT)
+            continue;
+        store->armed = false;
+        pthread_mutex_unlock(&store->mutex);
+        struct error ignored; // kept in lost_error for the next flush
+        flush(store, false, &ignored);
+        pthread_mutex_lock(&store->mutex);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return NULL;
+}
+
+void sqlite_stop_flusher(struct sqlite_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->closing = true;
+    bool started = store->flusher_started;
+    pthread_cond_signal(&store->flusher_wake);
+    pthread_mutex_unlock(&store->mutex);
+    if (started)
+        pthread_join(store->flusher, NULL);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The verbs: argument checks, then the backend. Nothing here holds state. */
+#include "store/store.h"
+
+#include "base/ensure.h"
+#include "store/store_internal.h"
+
+#define LIST_MAX 1000u
+
+/* Texts go into the database by int lengths; JSON parts are objects or empty. */
+static bool check_text(struct str text, const char *what, struct error *err)
+{
+    if (text.len > INT32_MAX / 4)
+        return error_set(err, "S0006", "%s is too long to be stored: %zu bytes", what, text.len);
+    return true;
+}
+
+static bool check_object(struct str text, const char *what, struct error *err)
+{
+    if (text.len && (text.len < 2 || text.ptr[0] != '{' || text.ptr[text.len - 1] != '}'))
+        return error_set(err, "S0006", "%s is not a JSON object", what);
+    return check_text(text, what, err);
+}
+
+static bool check_match(const struct store_match *match, struct error *err)
+{
+    if (match->policy.len == 0 || match->resource.len == 0)
+        return error_set(err, "S0006", "a match without %s",
+                         match->policy.len ? "a resource" : "a policy");
+    return check_text(match->policy, "a policy's name", err) &&
+           check_text(match->resource, "a resource's key", err) &&
+           check_object(match->detail, "a match's detail", err);
+}
+
+struct store *store_open(const char *where, const struct clock *clock, struct error *err)
+{
+    return sqlite_open(where, clock, err);
+}
+
+void store_close(struct store *store)
+{
+    if (store)
+        store->backend->close(store);
+}
+
+enum store_result store_accept(struct store *store, const struct store_event *events, size_t count,
+                               bool *ret_accepted, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!check_text(events[i].key, "an event's key", err))
+            return STORE_ERROR;
+        for (size_t j = 0; j < events[i].match_count; j++)
+            if (!check_match(&events[i].matches[j], err))
+                return STORE_ERROR;
+    }
+    return store->backend->accept(store, events, count, ret_accepted, err);
+}
+
+enum store_result store_create(struct store *store, enum remediation_kind kind,
+                               const struct store_match *match, struct str record, int64_t *ret_id,
+                               struct error *err)
+{
+    if (!check_match(match, err) || !check_object(record, "a record", err))
+        return STORE_ERROR;
+    return store->backend->create(store, kind, match, record, ret_id, err);
+}
+
+enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
+                              struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
+                              struct error *err)
+{
+    ENSURE(lease_ms > 0 && grace_ms >= 0);
+    return store->backend->claim(store, count, lease_ms, grace_ms, ret, ret_count, ret_next_due_ms,
+                                 err);
+}
+
+enum store_result store_get(struct store *store, int64_t id, struct arena *arena,
+                            struct remediation *ret, struct error *err)
+{
+    return store->backend->get(store, id, arena, ret, err);
+}
+
+bool store_owns(struct store *store, int64_t id, int64_t epoch)
+{
+    return store->backend->owns(store, id, epoch);
+}
+
+enum store_result store_advance(struct store *store, const struct store_transition *transition,
+                                bool wait, struct error *err)
+{
+    ENSURE((unsigned)transition->to < STATE_COUNT);
+    ENSURE(!transition->freeze || state_is_terminal(transition->to));
+    if (!check_object(transition->detail, "a detail", err) ||
+        !check_object(transition->record, "a record", err) ||
+        !check_text(transition->reason, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->advance(store, transition, wait, err);
+}
+
+enum store_result store_flush(struct store *store, struct error *err)
+{
+    return store->backend->flush(store, err);
+}
+
+enum store_result store_record(struct store *store, struct str kind, struct str body,
+                               struct error *err)
+{
+    if (!check_object(body, "a record", err) || !check_text(kind, "a record's kind", err))
+        return STORE_ERROR;
+    return store->backend->record(store, kind, body, err);
+}
+
+enum store_result store_vote(struct store *store, int64_t id, struct str plan_hash, bool yes,
+                             struct str by, struct str reason, struct error *err)
+{
+    if (!check_text(by, "a name", err) || !check_text(reason, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->vote(store, id, plan_hash, yes, by, reason, err);
+}
+
+enum store_result store_approval(struct store *store, int64_t id, struct arena *arena,
+                                 struct store_approval *ret, struct error *err)
+{
+    return store->backend->approval(store, id, arena, ret, err);
+}
+
+enum store_result store_guards(struct store *store, const struct store_guard_query *query,
+                               struct store_guards *ret, struct error *err)
+{
+    return store->backend->guards(store, query, ret, err);
+}
+
+enum store_result store_breaker_set(struct store *store, struct str policy, int64_t open_ms,
+                                    struct str reason, struct error *err)
+{
+    ENSURE(open_ms >= 0);
+    if (!check_text(reason, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->breaker_set(store, policy, open_ms, reason, err);
+}
+
+enum store_result store_list(struct store *store, const struct store_filter *filter,
+                             struct arena *arena, struct remediation **ret, size_t *ret_count,
+                             struct error *err)
+{
+    struct store_filter bounded = *filter;
+    if (bounded.limit > LIST_MAX)
+        bounded.limit = LIST_MAX;
+    return store->backend->list(store, &bounded, arena, ret, ret_count, err);
+}
+
+enum store_result store_counts(struct store *store, int64_t ret[STATE_COUNT], struct error *err)
+{
+    return store->backend->counts(store, ret, err);
+}
+
+enum store_result store_leaves(struct store *store, int64_t remediation, int64_t from, size_t limit,
+                               struct arena *arena, struct store_leaf **ret, size_t *ret_count,
+                               struct error *err)
+{
+    return store->backend->leaves(store, remediation, from, limit, arena, ret, ret_count, err);
+}
+
+enum store_result store_checkpoint(struct store *store, struct store_checkpoint *ret,
+                                   struct error *err)
+{
+    return store->backend->checkpoint(store, ret, err);
+}

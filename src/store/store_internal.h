@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the backends share: the table of verbs, and the text of an audit leaf.
+ *
+ * store.c checks arguments that no backend could store, then calls through the table. */
+#ifndef RECTIFY_STORE_STORE_INTERNAL_H
+#define RECTIFY_STORE_STORE_INTERNAL_H
+
+#include "store/store.h"
+
+#define STORE_REASON_BYTES_MAX 4096u // of a reason, in a leaf; longer ones are cut
+#define STORE_KEY_KEPT_MS 1209600000 // 14 days: how long an event's key is remembered
+#define STORE_HOUR_MS 3600000        // window of per_hour, longest a breaker stays open
+#define STORE_DAY_MS 86400000        // window of `reversals`
+#define STORE_RESULTS_MAX 1000       // results of one policy that a breaker looks at
+
+/* One function a verb, as in store.h. */
+struct store_backend {
+    void (*close)(struct store *);
+    enum store_result (*accept)(struct store *, const struct store_event *, size_t, bool *,
+                                struct error *);
+    enum store_result (*create)(struct store *, enum remediation_kind, const struct store_match *,
+                                struct str, int64_t *, struct error *);
+    enum store_result (*claim)(struct store *, size_t, int64_t, int64_t, struct store_claim *,
+                               size_t *, int64_t *, struct error *);
+    enum store_result (*get)(struct store *, int64_t, struct arena *, struct remediation *,
+                             struct error *);
+    bool (*owns)(struct store *, int64_t, int64_t);
+    enum store_result (*advance)(struct store *, const struct store_transition *, bool,
+                                 struct error *);
+    enum store_result (*flush)(struct store *, struct error *);
+    enum store_result (*record)(struct store *, struct str, struct str, struct error *);
+    enum store_result (*vote)(struct store *, int64_t, struct str, bool, struct str, struct str,
+                              struct error *);
+    enum store_result (*approval)(struct store *, int64_t, struct arena *, struct store_approval *,
+                                  struct error *);
+    enum store_result (*guards)(struct store *, const struct store_guard_query *,
+                                struct store_guards *, struct error *);
+    enum store_result (*breaker_set)(struct store *, struct str, int64_t, struct str,
+                                     struct error *);
+    enum store_result (*list)(struct store *, const struct store_filter *, struct arena *,
+                              struct remediation **, size_t *, struct error *);
+    enum store_result (*counts)(struct store *, int64_t *, struct error *);
+    enum store_result (*leaves)(struct store *, int64_t, int64_t, size_t, struct arena *,
+                                struct store_leaf **, size_t *, struct error *);
+    enum store_result (*checkpoint)(struct store *, struct store_checkpoint *, struct error *);
+};
+
+struct store {
+    const struct store_backend *backend;
+};
+
+/* Opens the SQLite file (sqlite_open.c). */
+struct store *sqlite_open(const char *path, const struct clock *clock, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* What a leaf says. `id` 0 leaves out everything about a remediation. `body` is a JSON object,
+ * embedded byte for byte (its writer wrote it canonically); empty = {}. */
+struct leaf_parts {
+    int64_t at_ms, id;
+    struct str kind, policy, resource, reason;
+    enum state state;
+    int step;
+    int64_t version;
+    struct str body;
+};
+/* Canonical JSON, at most LIMIT_RECORD_BYTES: a larger body becomes {"cut":true,"sha256":"<hex>"}.
+ * ptr is NULL when memory ran out. */
+struct str leaf_text(struct arena *arena, const struct leaf_parts *parts);
+
+const char *store_kind_name(enum remediation_kind kind); // "repair", "rollback"
+/* The remediation's detail: `json` parsed, its event replaced by that of `newer` (a match's detail,
+ * empty = none). The texts are copied. */
+bool store_detail(struct arena *arena, struct str json, struct str newer, struct value *ret,
+                  struct error *err) __attribute__((warn_unused_result));
+/* Does a remediation pass the filter's text parts? */
+bool store_filter_matches(const struct store_filter *filter, struct str policy, struct str resource,
+                          enum state state);
+/* `open_for` of a breaker that trips now with `open_ms`: doubled when the last trip's opening ended
+ * less than an hour ago, at most an hour. */
+int64_t store_breaker_open_for(int64_t now_ms, int64_t open_ms, int64_t tripped_ms,
+                               int64_t open_for_ms);
+
+#endif
