@@ -3,6 +3,7 @@
  * See json.h. */
 #include "value/json.h"
 
+#include "base/ensure.h"
 #include "base/limits.h"
 #include "value/json_scan.h"
 #include "value/number.h"
@@ -119,11 +120,13 @@ static bool read_list(struct reader *r, struct value *ret)
         if (!read_value(r, &item))
             return false;
         value_push(&list, item);
+        if (list.failed)
+            return no_memory(r);
         skip_space(r);
     }
     r->at++;
     *ret = value_finish_list(&list);
-    return list.failed ? no_memory(r) : true;
+    return true;
 }
 
 static bool read_pair(struct reader *r, struct value_pair *pair)
@@ -168,6 +171,7 @@ static bool read_map(struct reader *r, struct value *ret)
         return true;
     if (duplicate == SIZE_MAX)
         return no_memory(r);
+    ENSURE(pairs && duplicate < count);
     error_set(r->err, "V0003", "key \"%.*s\" occurs twice", STR_FMT(value_str(pairs[duplicate].key)));
     error_place(r->err, "", r->scan.text, r->at - 1, 1);
     return false;
