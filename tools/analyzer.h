@@ -5,3 +5,5 @@
 #include "base/error.h"
 
 #define error_set(...) (error_set(__VA_ARGS__), false)
+#define error_context(...) (error_context(__VA_ARGS__), false)
+#define error_hint(...) (error_hint(__VA_ARGS__), false)

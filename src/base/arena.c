@@ -100,7 +100,7 @@ void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_siz
         return old;
     }
     void *result = arena_alloc_raw(arena, new_size, alignof(max_align_t));
-    if (result && old_size)
+    if (result && old)
         memcpy(result, old, old_size);
     return result;
 }

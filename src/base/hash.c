@@ -120,7 +120,7 @@ bool hash_from_hex(struct str hex, void *ret, size_t size)
         if (hex_digit(hex.ptr[i]) < 0)
             return false;
     for (size_t i = 0; i < size; i++)
-        out[i] = (unsigned char)(hex_digit(hex.ptr[2 * i]) << 4 | hex_digit(hex.ptr[2 * i + 1]));
+        out[i] = (unsigned char)(hex_digit(hex.ptr[2 * i]) * 16 + hex_digit(hex.ptr[2 * i + 1]));
     return true;
 }
 
