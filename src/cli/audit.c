@@ -1,35 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
 /* audit show, audit verify. */
-#include "cli/cli.h"
+#include "cli/desk.h"
 
-#include "audit/audit.h"
+#include "tree/tree.h"
 
 #include <stdio.h>
+
+#define PAGE 500
 
 int cli_audit_show(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
     struct error err;
-    int64_t id = 0, from = 0;
+    struct desk desk;
+    char path[64] = "/audit/records";
+    int64_t id = 0;
     if (options->arg_count && !cli_id(options, &id))
         return cli_usage("`%s` is not an id like r12", options->args[0]);
-    struct store *store = cli_open_store(options, &err);
-    if (!store)
-        return cli_fail(&err);
-    for (;;) {
+    if (id)
+        snprintf(path, sizeof path, "/remediations/r%lld/records", (long long)id);
+    bool ok = desk_open(&desk, options, &err);
+    for (int64_t from = 0; ok && from >= 0;) {
+        struct value page;
+        char number[24];
+        snprintf(number, sizeof number, "%lld", (long long)from);
+        struct http_param param = {STR("from"), str_from(number)};
+        struct desk_question question = {"GET", path, &param, 1, {0}};
+        arena_reset(&arena);
+        ok = desk_ask(&desk, &question, &arena, &page, &err);
+        const struct value *records = ok ? value_get(page, STR("records")) : NULL;
+        for (uint32_t i = 0; records && i < records->len; i++)
+            printf("%.*s\n", STR_FMT(value_path_str(records->items[i], "text")));
+        const struct value *next = ok ? value_get(page, STR("next")) : NULL;
+        from = next && next->kind == VALUE_INT ? next->i : -1;
+    }
+    int code = ok ? CLI_OK : cli_fail(&err);
+    desk_close(&desk);
+    return code;
+}
+
+/* Hashes the leaves anew; an empty problem: all are what their hashes say. */
+static enum store_result hash_log(struct store *store, int64_t size, struct tree *tree,
+                                  char *ret_problem, size_t problem_size, struct error *err)
+{
+    struct arena page ARENA_AUTO = {0};
+    while ((int64_t)tree->size < size && !ret_problem[0]) {
         struct store_leaf *leaves;
         size_t count;
-        arena_reset(&arena);
-        if (store_leaves(store, id, from, 500, &arena, &leaves, &count, &err) != STORE_OK) {
-            store_close(store);
-            return cli_fail(&err);
+        arena_reset(&page);
+        enum store_result got =
+            store_leaves(store, 0, (int64_t)tree->size, PAGE, &page, &leaves, &count, err);
+        if (got != STORE_OK)
+            return got;
+        if (count == 0)
+            snprintf(ret_problem, problem_size, "record %lld is missing", (long long)tree->size);
+        for (size_t i = 0; i < count && (int64_t)tree->size < size && !ret_problem[0]; i++) {
+            struct sha256 hash = tree_hash_leaf(leaves[i].text);
+            if (leaves[i].index != (int64_t)tree->size)
+                snprintf(ret_problem, problem_size, "record %lld is missing", (long long)tree->size);
+            else if (!tree_hash_equal(hash, leaves[i].hash))
+                snprintf(ret_problem, problem_size, "record %lld is not what was written",
+                         (long long)tree->size);
+            else
+                tree_append(tree, hash);
         }
-        for (size_t i = 0; i < count; i++)
-            printf("%.*s\n", STR_FMT(leaves[i].text));
-        if (count < 500)
-            break;
-        from = leaves[count - 1].index + 1;
     }
-    store_close(store);
+    return STORE_OK;
+}
+
+bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret, struct error *err)
+{
+    struct store_checkpoint head;
+    struct tree tree = {0};
+    char problem[200] = "", hex[2 * HASH_SHA256_SIZE + 1];
+    struct value_builder out = {.arena = arena};
+    if (store_checkpoint(store, &head, err) != STORE_OK ||
+        hash_log(store, head.size, &tree, problem, sizeof problem, err) != STORE_OK)
+        return false;
+    if (!problem[0] && !tree_hash_equal(tree_root(&tree), head.root))
+        snprintf(problem, sizeof problem, "the records do not add up to the tree head");
+    hash_hex(&head.root, sizeof head.root, hex);
+    value_set(&out, "good", value_bool(!problem[0]));
+    value_set(&out, "leaves", value_int(head.size));
+    value_set(&out, "root", value_string(str_copy(arena, str_from(hex))));
+    if (problem[0])
+        value_set(&out, "problem", value_string(str_copy(arena, str_from(problem))));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+int cli_audit_verify(const struct cli_options *options)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct value v;
+    struct desk desk;
+    bool ok = desk_open(&desk, options, &err) && desk_get(&desk, &arena, &v, &err, "/audit/verify");
+    desk_close(&desk);
+    if (!ok)
+        return cli_fail(&err);
+    const struct value *good = value_get(v, STR("good")), *leaves = value_get(v, STR("leaves"));
+    bool is_good = good && good->kind == VALUE_BOOL && good->b;
+    if (options->json)
+        cli_print_json(&arena, v);
+    else if (is_good)
+        printf("good: %lld records, root %.*s\n", leaves ? (long long)leaves->i : 0,
+               STR_FMT(value_path_str(v, "root")));
+    if (!is_good) {
+        error_set(&err, "L0010", "the log is damaged: %.*s", STR_FMT(value_path_str(v, "problem")));
+        return cli_fail(&err);
+    }
     return CLI_OK;
 }

@@ -5,7 +5,6 @@
 #include "value/json.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,15 +164,4 @@ void cli_print_json(struct arena *arena, struct value v)
     json_write(&out, v, JSON_PRETTY);
     buf_add_byte(&out, '\n');
     cli_print(&out);
-}
-
-const char *cli_person(const struct cli_options *options, char *buf, size_t size)
-{
-    char host[256] = "?";
-    struct passwd *user = getpwuid(getuid());
-    if (options->by)
-        return options->by;
-    gethostname(host, sizeof host - 1);
-    snprintf(buf, size, "%s@%s", user ? user->pw_name : "?", host);
-    return buf;
 }

@@ -13,7 +13,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
     const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
-    const char *policy, *resource;
+    const char *policy, *resource, *listen, *token_file, *accounts;
     bool json, help, all;
     int workers;
     const char *args[8]; // what is not an option
@@ -52,8 +52,10 @@ bool cli_id(const struct cli_options *options, int64_t *ret);
 /* Writes to stdout; a value as JSON with a newline. */
 void cli_print(struct buf *text);
 void cli_print_json(struct arena *arena, struct value v);
-/* Who is at the terminal: --by, else user@host. */
-const char *cli_person(const struct cli_options *options, char *buf, size_t size);
+
+/* GET /audit/verify: {good, leaves, root, problem}. False: the store could not be read. */
+bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
 
 int cli_run(const struct cli_options *options);
 int cli_list(const struct cli_options *options);

@@ -1,50 +1,136 @@
 // SPDX-License-Identifier: Apache-2.0
-/* approve, deny, rollback: what a person decides. The work itself is done by the next run, or by the
- * daemon that owns the store. */
-#include "cli/cli.h"
+/* approve, deny, rollback: what a person decides. A yes or no is worked on by the next run, or by the
+ * daemon that owns the store; a rollback is worked on at once, here or there. */
+#include "cli/desk.h"
+#include "cli/running_internal.h"
 
-#include "engine/engine.h"
+#include "value/json.h"
 
 #include <stdio.h>
+#include <time.h>
 
-static int vote(const struct cli_options *options, bool yes)
+#define WAIT_MS 60000 // for the daemon to end a rollback
+#define POLL_MS 100
+
+/* POST /remediations/ID/VERB {by, reason} */
+static bool decide(struct desk *desk, const struct cli_options *options, int64_t id, const char *verb,
+                   struct arena *arena, struct value *ret, struct error *err)
+{
+    char path[100];
+    struct value_builder body = {.arena = arena};
+    struct buf text = {.arena = arena};
+    if (options->by)
+        value_set(&body, "by", value_cstr(options->by));
+    if (options->reason)
+        value_set(&body, "reason", value_cstr(options->reason));
+    json_write(&text, value_finish_map(&body), JSON_COMPACT);
+    snprintf(path, sizeof path, "/remediations/r%lld/%s", (long long)id, verb);
+    struct desk_question question = {.method = "POST", .path = path, .body = buf_str(&text)};
+    return desk_ask(desk, &question, arena, ret, err);
+}
+
+static int vote(const struct cli_options *options, const char *verb)
 {
     struct arena arena ARENA_AUTO = {0};
     struct error err;
-    struct store_approval approval;
-    char person[600];
+    struct desk desk;
+    struct value got;
     int64_t id;
     if (!cli_id(options, &id))
         return cli_usage("say which remediation: an id like r12");
-    if (!yes && !options->reason)
-        return cli_usage("--reason WHY is missing: a no is kept with its reason");
-    struct store *store = cli_open_store(options, &err);
-    if (!store)
+    bool ok = desk_open(&desk, options, &err) &&
+              decide(&desk, options, id, verb, &arena, &got, &err);
+    bool ours = desk.store != NULL;
+    desk_close(&desk);
+    if (!ok)
         return cli_fail(&err);
-    enum store_result got = store_approval(store, id, &arena, &approval, &err);
-    if (got == STORE_OK)
-        got = store_vote(store, id, approval.plan_hash, yes, str_from(cli_person(options, person, sizeof person)),
-                         str_from(options->reason ? options->reason : ""), &err);
-    store_close(store);
-    if (got == STORE_ABSENT)
-        error_set(&err, "L0004", "r%lld does not ask for anything", (long long)id);
-    if (got == STORE_CONFLICT)
-        error_set(&err, "L0005", "r%lld was decided before; the first decision stands", (long long)id);
-    if (got == STORE_VOID)
-        error_set(&err, "L0006", "what r%lld asked is over: expired, or for another plan", (long long)id);
-    if (got != STORE_OK)
-        return cli_fail(&err);
-    printf("r%lld %s; `rectify run` or the daemon goes on with it\n", (long long)id,
-           yes ? "approved" : "denied");
+    printf("r%lld %.*s by %.*s; %s\n", (long long)id, STR_FMT(value_path_str(got, "decision")),
+           STR_FMT(value_path_str(got, "by")),
+           ours ? "`rectify run` or the daemon goes on with it" : "the daemon goes on with it");
     return CLI_OK;
 }
 
 int cli_approve(const struct cli_options *options)
 {
-    return vote(options, true);
+    return vote(options, "approve");
 }
 
 int cli_deny(const struct cli_options *options)
 {
-    return vote(options, false);
+    return vote(options, "deny");
+}
+
+/* ---- rollback ---- */
+
+static bool is_true(struct value v, const char *name)
+{
+    const struct value *found = value_get(v, str_from(name));
+    return found && found->kind == VALUE_BOOL && found->b;
+}
+
+/* Until it has ended, waits for others, or we have waited long enough. */
+static int watch(struct desk *desk, struct str id)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    int64_t until = clock_steady_ms(clock_system()) + WAIT_MS;
+    for (;;) {
+        struct value r;
+        arena_reset(&arena);
+        if (!desk_get(desk, &arena, &r, &err, "/remediations/%.*s", STR_FMT(id)))
+            return cli_fail(&err);
+        bool ended = is_true(r, "terminal");
+        if (ended || is_true(r, "waiting") || clock_steady_ms(clock_system()) > until) {
+            fprintf(stderr, "%.*s is %.*s: %.*s\n", STR_FMT(id), STR_FMT(value_path_str(r, "state")),
+                    STR_FMT(value_path_str(r, "reason")));
+            return ended ? CLI_OK : CLI_WAITING;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    }
+}
+
+/* In this process: everything that the work needs is there before the rollback is. */
+static int work_here(struct desk *desk, const struct cli_options *options, int64_t id)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct running r = {.store = desk->store};
+    struct error err;
+    struct value got;
+    running_catch_signals();
+    int code = running_prepare(&r, options);
+    if (code == 0 && !decide(desk, options, id, "rollback", &arena, &got, &err))
+        code = cli_fail(&err);
+    if (code == 0) {
+        printf("%.*s takes back r%lld\n", STR_FMT(value_path_str(got, "id")), (long long)id);
+        code = running_work_off(&r, NULL);
+    }
+    running_finish(&r);
+    desk->store = NULL; // closed with the rest
+    return code;
+}
+
+int cli_rollback(const struct cli_options *options)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct desk desk;
+    struct value got;
+    int64_t id;
+    int code;
+    if (!cli_id(options, &id))
+        return cli_usage("say which remediation: an id like r12");
+    if (!desk_open(&desk, options, &err))
+        return cli_fail(&err);
+    if (desk.store) {
+        code = work_here(&desk, options, id);
+    } else if (decide(&desk, options, id, "rollback", &arena, &got, &err)) {
+        struct str rollback = value_path_str(got, "id");
+        printf("%.*s takes back r%lld\n", STR_FMT(rollback), (long long)id);
+        fflush(stdout);
+        code = watch(&desk, rollback);
+    } else {
+        code = cli_fail(&err);
+    }
+    desk_close(&desk);
+    return code;
 }

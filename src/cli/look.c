@@ -1,34 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* list, show, explain: what has happened, as a person would want to read it. */
-#include "cli/cli.h"
+#include "cli/desk.h"
 
 #include "value/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct value remediation_json(struct arena *arena, const struct remediation *r)
-{
-    char id[REMEDIATION_ID_SIZE], created[CLOCK_TEXT_SIZE], updated[CLOCK_TEXT_SIZE];
-    struct value_builder out = {.arena = arena};
-    remediation_id_format(r->id, id);
-    clock_format(r->created_ms, created);
-    clock_format(r->updated_ms, updated);
-    value_set(&out, "id", value_string(str_copy(arena, str_from(id))));
-    value_set(&out, "kind", value_cstr(r->kind == REMEDIATION_REPAIR ? "repair" : "rollback"));
-    value_set(&out, "state", value_cstr(state_name(r->state)));
-    value_set(&out, "terminal", value_bool(state_is_terminal(r->state)));
-    value_set(&out, "policy", value_string(r->policy));
-    value_set(&out, "resource", value_string(r->resource));
-    value_set(&out, "region", value_string(r->region));
-    value_set(&out, "reason", value_string(r->reason));
-    value_set(&out, "created", value_string(str_copy(arena, str_from(created))));
-    value_set(&out, "updated", value_string(str_copy(arena, str_from(updated))));
-    if (!state_is_terminal(r->state))
-        value_set(&out, "due_ms", value_int(r->due_ms));
-    value_set(&out, "detail", r->detail);
-    return value_finish_map(&out);
-}
 
 /* Text from outside, with control characters made visible. */
 static void add_safe(struct buf *out, struct str s)
@@ -42,40 +19,38 @@ static void add_safe(struct buf *out, struct str s)
     }
 }
 
+static void add_row(struct buf *out, struct value r)
+{
+    buf_printf(out, "%-8.*s %-12.*s %-28.*s ", STR_FMT(value_path_str(r, "id")),
+               STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "policy")));
+    add_safe(out, value_path_str(r, "resource"));
+    buf_add_byte(out, '\n');
+}
+
 int cli_list(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
     struct error err;
-    struct remediation *rows;
-    size_t count;
-    struct store *store = cli_open_store(options, &err);
-    if (!store)
+    struct desk desk;
+    struct value got;
+    struct http_param params[] = {{STR("policy"), str_from(options->policy)},
+                                  {STR("resource"), str_from(options->resource)},
+                                  {STR("limit"), options->all ? STR("1000") : STR("100")}};
+    struct desk_question question = {"GET", "/remediations", params, 3, {0}};
+    bool ok = desk_open(&desk, options, &err) && desk_ask(&desk, &question, &arena, &got, &err);
+    desk_close(&desk);
+    if (!ok)
         return cli_fail(&err);
-    struct store_filter filter = {.policy = str_from(options->policy), .resource = str_from(options->resource),
-                                  .state = -1, .active_only = false, .limit = options->all ? 1000 : 100};
-    enum store_result got = store_list(store, &filter, &arena, &rows, &count, &err);
-    store_close(store);
-    if (got != STORE_OK)
-        return cli_fail(&err);
-    struct value_builder list = {.arena = &arena};
-    struct buf out = {.arena = &arena};
-    if (!options->json)
-        buf_printf(&out, "%-8s %-12s %-28s %s\n", "ID", "STATE", "POLICY", "RESOURCE");
-    for (size_t i = 0; i < count; i++) {
-        char id[REMEDIATION_ID_SIZE];
-        remediation_id_format(rows[i].id, id);
-        if (options->json) {
-            value_push(&list, remediation_json(&arena, &rows[i]));
-            continue;
-        }
-        buf_printf(&out, "%-8s %-12s %-28.*s ", id, state_name(rows[i].state), STR_FMT(rows[i].policy));
-        add_safe(&out, rows[i].resource);
-        buf_add_byte(&out, '\n');
+    const struct value *rows = value_get(got, STR("remediations"));
+    if (options->json) {
+        cli_print_json(&arena, rows ? *rows : value_list(NULL, 0));
+        return CLI_OK;
     }
-    if (options->json)
-        cli_print_json(&arena, value_finish_list(&list));
-    else
-        cli_print(&out);
+    struct buf out = {.arena = &arena};
+    buf_printf(&out, "%-8s %-12s %-28s %s\n", "ID", "STATE", "POLICY", "RESOURCE");
+    for (uint32_t i = 0; rows && i < rows->len; i++)
+        add_row(&out, rows->items[i]);
+    cli_print(&out);
     return CLI_OK;
 }
 
@@ -89,13 +64,14 @@ static void show_value(struct buf *out, const char *label, const struct value *v
 }
 
 /* The story: one line a record, with the time since the first. */
-static void show_story(struct buf *out, struct arena *arena, const struct store_leaf *leaves, size_t count)
+static void show_story(struct buf *out, struct arena *arena, struct value records)
 {
+    const struct value *list = value_get(records, STR("records"));
     int64_t first = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; list && i < list->len; i++) {
         struct value leaf;
         struct error err;
-        if (!json_parse(arena, leaves[i].text, &leaf, &err))
+        if (!json_parse(arena, value_path_str(list->items[i], "text"), &leaf, &err))
             continue;
         const struct value *at = value_get(leaf, STR("at"));
         int64_t ms = at && at->kind == VALUE_INT ? at->i : 0;
@@ -117,33 +93,19 @@ static void show_story(struct buf *out, struct arena *arena, const struct store_
     }
 }
 
-static void show_text(struct buf *out, const struct remediation *r)
+static void show_event(struct buf *out, struct value r)
 {
-    char id[REMEDIATION_ID_SIZE], created[CLOCK_TEXT_SIZE];
-    const struct value *event = value_get(r->detail, STR(DETAIL_EVENT));
-    remediation_id_format(r->id, id);
-    clock_format(r->created_ms, created);
-    buf_printf(out, "%s  %s  %.*s%s\n", id, state_name(r->state), STR_FMT(r->policy),
-               r->kind == REMEDIATION_ROLLBACK ? "  (rollback)" : "");
-    buf_add_cstr(out, "  resource  ");
-    add_safe(out, r->resource);
-    buf_printf(out, "\n  since     %s\n  reason    ", created);
-    add_safe(out, r->reason);
-    buf_add_byte(out, '\n');
-    if (event) {
-        buf_printf(out, "  detect    %.*s by ", STR_FMT(value_path_str(*event, "name")));
-        add_safe(out, value_path_str(*event, "actor"));
-        buf_printf(out, " at %.*s\n", STR_FMT(value_path_str(*event, "time")));
-    }
-    struct str message = value_path_str(r->detail, DETAIL_MESSAGE);
-    if (message.len) {
-        buf_add_cstr(out, "  finding   ");
-        add_safe(out, message);
-        buf_add_byte(out, '\n');
-    }
-    show_value(out, "before", value_get(r->detail, STR(DETAIL_READS)));
-    show_value(out, "decision", value_get(r->detail, STR(DETAIL_DECISION)));
-    const struct value *plan = value_get(r->detail, STR(DETAIL_PLAN));
+    const struct value *event = value_path(r, "detail." DETAIL_EVENT);
+    if (!event)
+        return;
+    buf_printf(out, "  detect    %.*s by ", STR_FMT(value_path_str(*event, "name")));
+    add_safe(out, value_path_str(*event, "actor"));
+    buf_printf(out, " at %.*s\n", STR_FMT(value_path_str(*event, "time")));
+}
+
+static void show_plan(struct buf *out, struct value r)
+{
+    const struct value *plan = value_path(r, "detail." DETAIL_PLAN);
     for (uint32_t i = 0; plan && i < plan->len; i++) {
         buf_printf(out, "  call %-4u %.*s ", i + 1, STR_FMT(value_path_str(plan->items[i], "call")));
         const struct value *with = value_get(plan->items[i], STR("with"));
@@ -151,47 +113,69 @@ static void show_text(struct buf *out, const struct remediation *r)
             json_write(out, *with, JSON_COMPACT);
         buf_add_byte(out, '\n');
     }
-    show_value(out, "after", value_get(r->detail, STR(DETAIL_AFTER)));
-    if (r->state == STATE_ASKING)
-        buf_printf(out, "  next      rectify approve %s   or   rectify deny %s --reason WHY\n", id, id);
 }
 
-static int load_one(const struct cli_options *options, struct arena *arena, struct remediation *ret,
-                    struct store_leaf **ret_leaves, size_t *ret_count)
+static void show_text(struct buf *out, struct value r)
+{
+    struct str id = value_path_str(r, "id"), state = value_path_str(r, "state");
+    bool rollback = str_is(value_path_str(r, "kind"), "rollback");
+    buf_printf(out, "%.*s  %.*s  %.*s%s\n", STR_FMT(id), STR_FMT(state),
+               STR_FMT(value_path_str(r, "policy")), rollback ? "  (rollback)" : "");
+    buf_add_cstr(out, "  resource  ");
+    add_safe(out, value_path_str(r, "resource"));
+    buf_printf(out, "\n  since     %.*s\n  reason    ", STR_FMT(value_path_str(r, "created")));
+    add_safe(out, value_path_str(r, "reason"));
+    buf_add_byte(out, '\n');
+    show_event(out, r);
+    struct str message = value_path_str(r, "detail." DETAIL_MESSAGE);
+    if (message.len) {
+        buf_add_cstr(out, "  finding   ");
+        add_safe(out, message);
+        buf_add_byte(out, '\n');
+    }
+    show_value(out, "before", value_path(r, "detail." DETAIL_READS));
+    show_value(out, "decision", value_path(r, "detail." DETAIL_DECISION));
+    show_plan(out, r);
+    show_value(out, "after", value_path(r, "detail." DETAIL_AFTER));
+    if (str_is(state, state_name(STATE_ASKING)))
+        buf_printf(out, "  next      rectify approve %.*s   or   rectify deny %.*s --reason WHY\n",
+                   STR_FMT(id), STR_FMT(id));
+}
+
+/* The remediation and, where asked for, its records. */
+static int load_one(const struct cli_options *options, struct arena *arena, struct value *ret,
+                    struct value *ret_records)
 {
     struct error err;
-    int64_t id;
-    if (!cli_id(options, &id))
+    struct desk desk;
+    long long id;
+    int64_t number;
+    if (!cli_id(options, &number))
         return cli_usage("say which remediation: an id like r12");
-    struct store *store = cli_open_store(options, &err);
-    if (!store)
-        return cli_fail(&err);
-    enum store_result got = store_get(store, id, arena, ret, &err);
-    if (got == STORE_OK)
-        got = store_leaves(store, id, 0, 1000, arena, ret_leaves, ret_count, &err);
-    store_close(store);
-    if (got == STORE_ABSENT)
-        error_set(&err, "L0003", "there is no remediation r%lld", (long long)id);
-    return got == STORE_OK ? CLI_OK : cli_fail(&err);
+    id = number;
+    bool ok = desk_open(&desk, options, &err) &&
+              desk_get(&desk, arena, ret, &err, "/remediations/r%lld", id) &&
+              (!ret_records ||
+               desk_get(&desk, arena, ret_records, &err, "/remediations/r%lld/records", id));
+    desk_close(&desk);
+    return ok ? CLI_OK : cli_fail(&err);
 }
 
 int cli_show(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
-    struct remediation r;
-    struct store_leaf *leaves;
-    size_t count;
-    int code = load_one(options, &arena, &r, &leaves, &count);
+    struct value r, records;
+    int code = load_one(options, &arena, &r, &records);
     if (code != CLI_OK)
         return code;
     if (options->json) {
-        cli_print_json(&arena, remediation_json(&arena, &r));
+        cli_print_json(&arena, r);
         return CLI_OK;
     }
     struct buf out = {.arena = &arena};
-    show_text(&out, &r);
+    show_text(&out, r);
     buf_add_cstr(&out, "  story\n");
-    show_story(&out, &arena, leaves, count);
+    show_story(&out, &arena, records);
     cli_print(&out);
     return CLI_OK;
 }
@@ -199,19 +183,18 @@ int cli_show(const struct cli_options *options)
 int cli_explain(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
-    struct remediation r;
-    struct store_leaf *leaves;
-    size_t count;
-    int code = load_one(options, &arena, &r, &leaves, &count);
+    struct value r;
+    int code = load_one(options, &arena, &r, NULL);
     if (code != CLI_OK)
         return code;
     struct buf out = {.arena = &arena};
-    const struct value *reasons = value_path(r.detail, "decision.reasons");
-    const struct value *risk = value_path(r.detail, "decision.risk");
-    buf_printf(&out, "r%lld is %s: %s.\n", (long long)r.id, state_name(r.state), state_meaning(r.state));
-    add_safe(&out, r.reason);
+    const struct value *reasons = value_path(r, "detail.decision.reasons");
+    const struct value *risk = value_path(r, "detail.decision.risk");
+    buf_printf(&out, "%.*s is %.*s: %.*s.\n", STR_FMT(value_path_str(r, "id")),
+               STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "meaning")));
+    add_safe(&out, value_path_str(r, "reason"));
     buf_add_cstr(&out, "\n\nThe decision was to ");
-    buf_add_str(&out, value_path_str(r.detail, "decision.action"));
+    buf_add_str(&out, value_path_str(r, "detail.decision.action"));
     buf_add_cstr(&out, ". Why:\n");
     for (uint32_t i = 0; reasons && i < reasons->len; i++) {
         buf_add_cstr(&out, "  - ");

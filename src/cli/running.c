@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Models, policies, store, cloud, detector, engine: made in this order, taken down in reverse. See
+ * running_internal.h. */
+#include "cli/running_internal.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define WORKERS_DEFAULT 64
+
+void running_finish(struct running *r)
+{
+    engine_intake_destroy(r->intake);
+    detector_destroy(r->detector);
+    aws_client_destroy(r->client);
+    net_destroy(r->net);
+    store_close(r->store);
+    policy_set_destroy(r->policies);
+    aws_models_close(r->models);
+    *r = (struct running){0};
+}
+
+static bool prepare_cloud(struct running *r, struct error *err)
+{
+    struct net_options net = {.clock = clock_system()};
+    r->net = net_create(&net, err);
+    if (!r->net)
+        return false;
+    struct aws_client_options client = {.models = r->models, .net = r->net, .clock = clock_system()};
+    r->client = aws_client_create(&client, err);
+    return r->client != NULL;
+}
+
+static bool prepare_events(struct running *r, struct error *err)
+{
+    r->detector = detector_create(r->policies, err);
+    if (!r->detector)
+        return false;
+    r->intake = engine_intake_create(&r->engine, r->detector, &r->scope, err);
+    return r->intake != NULL;
+}
+
+static bool is_account(struct str s)
+{
+    bool digits = s.len == 12;
+    for (size_t i = 0; digits && i < s.len; i++)
+        digits = s.ptr[i] >= '0' && s.ptr[i] <= '9';
+    return digits;
+}
+
+/* --accounts 111122223333,444455556666 */
+static int read_accounts(struct running *r)
+{
+    struct str rest = str_from(r->options->accounts);
+    r->scope = (struct detect_scope){r->accounts, 0};
+    while (rest.len) {
+        struct str one = str_trim(str_cut(&rest, ','));
+        if (!is_account(one))
+            return cli_usage("--accounts: `%.*s` is not an account of twelve digits", STR_FMT(one));
+        if (r->scope.account_count == sizeof r->accounts / sizeof *r->accounts)
+            return cli_usage("--accounts takes at most %zu", r->scope.account_count);
+        r->accounts[r->scope.account_count++] = one;
+    }
+    return 0;
+}
+
+int running_prepare(struct running *r, const struct cli_options *options)
+{
+    struct error err;
+    r->options = options;
+    int code = read_accounts(r);
+    if (code)
+        return code;
+    r->models = cli_open_models(options, &err);
+    if (!r->models)
+        return cli_fail(&err);
+    r->policies = cli_load_policies(options, r->models);
+    if (!r->policies)
+        return CLI_FAILED;
+    if (!r->store)
+        r->store = cli_open_store(options, &err);
+    if (!r->store || !prepare_cloud(r, &err))
+        return cli_fail(&err);
+    r->engine = (struct engine){.store = r->store,
+                                .policies = r->policies,
+                                .models = r->models,
+                                .caller = aws_client_caller(r->client),
+                                .clock = clock_system(),
+                                .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
+                                                               sizeof r->kill_switch)};
+    return prepare_events(r, &err) ? 0 : cli_fail(&err);
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t stop_wanted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_wanted = 1;
+}
+
+static bool should_stop(void *ctx)
+{
+    (void)ctx;
+    return stop_wanted;
+}
+
+void running_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- work ---- */
+
+struct engine_workers *running_workers(struct running *r, struct error *err)
+{
+    int count = r->options->workers ? r->options->workers : WORKERS_DEFAULT;
+    return engine_workers_start(&r->engine, count, err);
+}
+
+static int report(struct running *r, const struct engine_taken *taken)
+{
+    struct error err;
+    int64_t counts[STATE_COUNT];
+    int code = taken && taken->bad ? CLI_FAILED : CLI_OK;
+    if (store_counts(r->store, counts, &err) != STORE_OK)
+        return cli_fail(&err);
+    if (taken)
+        fprintf(stderr, "%zu events, %zu matches, %zu redelivered, %zu set aside;", taken->events,
+                taken->matches, taken->duplicates, taken->bad);
+    for (int i = 0; i < STATE_COUNT; i++) {
+        if (counts[i] == 0)
+            continue;
+        fprintf(stderr, " %lld %s", (long long)counts[i], state_name((enum state)i));
+        if (!state_is_terminal((enum state)i) && code == CLI_OK)
+            code = CLI_WAITING;
+    }
+    fputc('\n', stderr);
+    return code;
+}
+
+int running_work_off(struct running *r, const struct engine_taken *taken)
+{
+    struct error err;
+    struct engine_workers *workers = running_workers(r, &err);
+    if (!workers)
+        return cli_fail(&err);
+    bool ok = engine_workers_drain(workers, should_stop, NULL, &err);
+    engine_workers_stop(workers);
+    return ok ? report(r, taken) : cli_fail(&err);
+}

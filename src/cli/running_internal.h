@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Everything that working on remediations stands on: run, the daemon and rollback share it. */
+#ifndef RECTIFY_CLI_RUNNING_INTERNAL_H
+#define RECTIFY_CLI_RUNNING_INTERNAL_H
+
+#include "cli/cli.h"
+#include "engine/engine.h"
+
+/* Zeroed, and perhaps with a store opened before, is valid; taken down in reverse. */
+struct running {
+    const struct cli_options *options;
+    struct aws_models *models;
+    struct policy_set *policies;
+    struct store *store;
+    struct net *net;
+    struct aws_client *client;
+    struct detector *detector;
+    struct detect_scope scope; // --accounts
+    struct str accounts[64];
+    struct engine_intake *intake;
+    struct engine engine;
+    char kill_switch[4096];
+};
+
+/* 0, or the exit code; what went wrong has been printed. */
+int running_prepare(struct running *r, const struct cli_options *options);
+void running_finish(struct running *r);
+/* Worker threads, as many as --workers says. */
+struct engine_workers *running_workers(struct running *r, struct error *err)
+    __attribute__((warn_unused_result));
+/* Works until only what waits for others is left; then counts by state to stderr. CLI_OK, CLI_WAITING,
+ * CLI_FAILED; `taken` may be NULL. */
+int running_work_off(struct running *r, const struct engine_taken *taken);
+/* SIGTERM and SIGINT end the work after the steps that run. */
+void running_catch_signals(void);
+
+/* `rectify run` without --events. */
+int cli_daemon(const struct cli_options *options);
+
+#endif
