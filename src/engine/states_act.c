@@ -21,7 +21,8 @@ static void perform(struct step *s, struct value planned, struct aws_answer *ret
     struct act_request request = {s->engine->models, s->engine->caller, planned,
                                   s->subject.resource.account, s->assignment.act_role, &gate};
     act_call(&request, s->arena, ret);
-    step_note_attempt(s, planned, ret);
+    if (!ret->gate_closed)
+        step_note_attempt(s, planned, ret);
 }
 
 static int64_t retry_pause(int count, const struct aws_answer *answer)
@@ -91,9 +92,13 @@ bool state_intent(struct step *s)
 
 static bool after_answer(struct step *s, int number, const struct aws_answer *a)
 {
-    int calls = step_count(s, "calls") + 1;
     const char *why = arena_printf(s->arena, "%.*s: %.*s", STR_FMT(a->code), STR_FMT(a->message));
-    step_set_count(s, "calls", calls);
+    /* What certainly did nothing is put off for as long as it takes; only real attempts are counted. */
+    bool nothing_done = a->outcome == AWS_THROTTLED || a->outcome == AWS_NOT_SENT;
+    const char *counter = nothing_done ? "later" : "calls";
+    int calls = step_count(s, counter) + 1;
+    if (a->outcome != AWS_OK)
+        step_set_count(s, counter, calls);
     switch (a->outcome) {
     case AWS_OK:
         return next_call(s, number);
@@ -306,11 +311,12 @@ bool state_undoing(struct step *s)
                                                 .record = attempt_record(s),
                                                 .reason = last ? "the repair failed and was taken back" : NULL});
     }
-    int calls = step_count(s, "calls") + 1;
+    bool nothing_done = answer.outcome == AWS_THROTTLED || answer.outcome == AWS_NOT_SENT;
+    int calls = step_count(s, "calls") + !nothing_done;
     step_set_count(s, "calls", calls);
     const char *why = arena_printf(s->arena, "undo: %.*s: %.*s", STR_FMT(answer.code), STR_FMT(answer.message));
     if (answer.outcome == AWS_REFUSED || calls >= CALLS_MAX)
         return undo_failed(s, why);
     return step_to(s, &(struct step_change){.to = STATE_UNDOING, .step = 0, .reason = why,
-                                            .wait_ms = retry_pause(calls, &answer), .record = attempt_record(s)});
+                                            .wait_ms = retry_pause(calls + 1, &answer), .record = attempt_record(s)});
 }

@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define ATTEMPTS_MAX 50u // newest attempts kept in the detail; the records have all
+
 /* What runs when a row of this state is due. A row found in deciding was interrupted: its reading is
  * gone with the process, so it reads again. */
 static const step_function table[STATE_COUNT] = {
@@ -115,7 +117,8 @@ void step_note_attempt(struct step *s, struct value planned, const struct aws_an
         value_set(&one, "message", value_string(str_sub(answer->message, 0, 300)));
     value_set(&one, "request_id", value_string(answer->request_id));
     value_set(&one, "at", value_string(str_copy(s->arena, str_from(when))));
-    for (uint32_t i = 0; old && i < old->len; i++)
+    uint32_t kept_from = old && old->len >= ATTEMPTS_MAX ? old->len - ATTEMPTS_MAX + 1 : 0;
+    for (uint32_t i = kept_from; old && i < old->len; i++)
         value_push(&list, old->items[i]);
     value_push(&list, value_finish_map(&one));
     step_set_detail(s, DETAIL_ATTEMPTS, value_finish_list(&list));
