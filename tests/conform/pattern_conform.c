@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Runs a file of pattern vectors: pattern_conform FILE. Two formats are known by their members:
+/* Runs files of pattern vectors: conform_pattern FILE... Two formats are known by their members:
  * "vectors" (one pattern and one event each) and "patterns" with "events" (all patterns loaded at once,
  * every event against them). Prints each failing id, then "N passed, N failed, N skipped"; exits with
  * 1 if any failed, 2 if the file cannot be used. */
@@ -137,8 +137,7 @@ static bool read_file(struct arena *arena, const char *path, struct str *ret)
     return ok && ret->ptr;
 }
 
-/* `matches` stands for all events, or in each event beside its text. */
-static bool run_file(struct arena *arena, struct value root, struct tally *tally)
+static bool run_root(struct value root, struct tally *tally)
 {
     const struct value *vectors = value_get(root, STR("vectors"));
     const struct value *patterns = value_get(root, STR("patterns"));
@@ -149,7 +148,6 @@ static bool run_file(struct arena *arena, struct value root, struct tally *tally
             run_vector(vectors->items[i], tally);
         return true;
     }
-    (void)arena;
     if (!patterns || !events || !matches || patterns->kind != VALUE_LIST ||
         events->kind != VALUE_LIST || matches->kind != VALUE_LIST)
         return false;
@@ -157,21 +155,31 @@ static bool run_file(struct arena *arena, struct value root, struct tally *tally
     return true;
 }
 
-int main(int argc, char **argv)
+static bool run_file(const char *path, struct tally *tally)
 {
     ARENA_AUTO struct arena arena = {0};
     struct error err = {0};
-    struct tally tally = {0};
     struct value root;
     struct str text;
-    if (argc != 2 || !read_file(&arena, argv[1], &text)) {
-        fprintf(stderr, "usage: pattern_conform FILE\n");
-        return 2;
-    }
-    if (!json_parse(&arena, text, &root, &err) || !run_file(&arena, root, &tally)) {
-        fprintf(stderr, "%s: %s\n", argv[1], err.code ? err.message : "no vectors in it");
-        return 2;
-    }
+    if (!read_file(&arena, path, &text))
+        fprintf(stderr, "%s: cannot be read\n", path);
+    else if (!json_parse(&arena, text, &root, &err))
+        fprintf(stderr, "%s: %s\n", path, err.message);
+    else if (run_root(root, tally))
+        return true;
+    else
+        fprintf(stderr, "%s: no vectors in it\n", path);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct tally tally = {0};
+    bool ok = argc > 1;
+    if (!ok)
+        fprintf(stderr, "usage: conform_pattern FILE...\n");
+    for (int i = 1; i < argc; i++)
+        ok &= run_file(argv[i], &tally);
     printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
-    return tally.failed ? 1 : 0;
+    return !ok ? 2 : tally.failed ? 1 : 0;
 }
