@@ -313,7 +313,10 @@ static bool collect_leased(struct sqlite_store *store, struct claim_args *args, 
     return ok;
 }
 
-/* A request that another process signed may still arrive until the grace is over. */
+/* What the last owner sent just before it died may still arrive. It is proven dead (the file's lock is
+ * ours), so that it sends nothing more: a moment is enough, where a worker that is only silent could
+ * use its signatures until the whole grace is over. */
+#define DEAD_OWNER_GRACE_MS 1000
 static int64_t claimable_ms(const struct sqlite_store *store, const struct claim_args *args,
                             sqlite3_stmt *stmt, int64_t due)
 {
@@ -324,7 +327,8 @@ static int64_t claimable_ms(const struct sqlite_store *store, const struct claim
     if ((state != STATE_CALLING && state != STATE_UNKNOWN && state != STATE_UNDOING) || by == 0 ||
         by == store->instance)
         return due;
-    int64_t over = sqlite3_column_int64(stmt, 4) + args->grace_ms;
+    int64_t grace = args->grace_ms < DEAD_OWNER_GRACE_MS ? args->grace_ms : DEAD_OWNER_GRACE_MS;
+    int64_t over = sqlite3_column_int64(stmt, 4) + grace;
     return over > due ? over : due;
 }
 

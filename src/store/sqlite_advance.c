@@ -271,18 +271,22 @@ static bool write_holds(struct sqlite_store *store, const struct store_transitio
 {
     bool terminal = state_is_terminal(t->to), ok = true;
     bool permit = *holds & HOLDS_PERMIT, lock = *holds & HOLDS_LOCK;
+    bool working = state_flags(t->to) & STATE_LOCKED;
     if (t->to == STATE_INTENT)
         ok = run_text_statement(store, STATEMENT_PERMIT, row->policy, now / 60000, err);
     if (ok && !terminal && !permit && (state_flags(t->to) & STATE_LOCKED)) {
         ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, 1, err);
         *holds |= HOLDS_PERMIT;
-    } else if (ok && terminal && permit) {
+    } else if (ok && !working && permit) { // at its end, or decided again
         ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, -1, err);
+        *holds &= ~HOLDS_PERMIT;
     }
     if (ok && t->freeze)
         return run_text_statement(store, STATEMENT_LOCK_FREEZE, row->resource, t->id, err);
-    if (ok && terminal && (lock || row->frozen))
+    if (ok && !working && (lock || (terminal && row->frozen))) {
+        *holds &= ~HOLDS_LOCK;
         return run_text_statement(store, STATEMENT_UNLOCK, row->resource, t->id, err);
+    }
     if (ok && !terminal && t->lock && !lock) {
         ok = run_text_statement(store, STATEMENT_LOCK, row->resource, t->id, err);
         *holds |= HOLDS_LOCK;

@@ -58,6 +58,7 @@ struct sqlite_store {
     const struct clock *clock;
     char *path;
     int lock_fd;
+    bool to_look; // a damaged file: nothing is checked, nothing is written
 
     pthread_mutex_t mutex;          // of the queue: everything in this paragraph
     struct sqlite_job *head, *tail; // waits to be run
@@ -75,6 +76,7 @@ struct sqlite_store {
     bool lost;  // such a write was rolled back since the last flush
     struct error lost_error;
     struct tree tree, tree_committed;
+    struct sha256 root_committed;
     int64_t counts[STATE_COUNT], counts_committed[STATE_COUNT];
     int64_t committed_ms; // when the last leaf was committed
     int64_t wall_max;     // the latest wall time ever seen: approvals do not come back to life

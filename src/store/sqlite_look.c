@@ -441,7 +441,7 @@ static enum store_result run_checkpoint(struct sqlite_store *store, void *arg, s
     (void)err;
     struct store_checkpoint *ret = arg;
     *ret = (struct store_checkpoint){.size = (int64_t)store->tree_committed.size,
-                                     .root = tree_root(&store->tree_committed),
+                                     .root = store->root_committed,
                                      .at_ms = store->committed_ms};
     return STORE_OK;
 }

@@ -130,7 +130,7 @@ static bool query_number(struct sqlite_store *store, const char *sql, int64_t *r
 static bool open_connection(struct sqlite_store *store, bool in_memory, struct error *err)
 {
     if (!in_memory) { // made by us, so that nobody else may read it
-        int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open(store->path, O_RDWR | (store->to_look ? 0 : O_CREAT) | O_CLOEXEC, 0600);
         if (fd < 0)
             return error_set(err, errno == EISDIR || errno == ENOENT ? "S0002" : "S0004",
                              "cannot open %s: %s", store->path, strerror(errno));
@@ -183,7 +183,7 @@ static bool ensure_schema(struct sqlite_store *store, struct error *err)
                   store->path, version, SQLITE_SCHEMA_VERSION);
         return error_hint(err, "use that version, or another file");
     }
-    if (tables == 0)
+    if (tables == 0 && !store->to_look)
         return create_schema(store, err);
     if (application != APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)
         return error_set(err, "S0002", "%s is a database, but not one of rectify's", store->path);
@@ -289,8 +289,14 @@ static bool load(struct sqlite_store *store, struct error *err)
 {
     struct sha256 root = {0};
     int64_t next;
-    if (!read_head(store, &root, err) || !load_counts(store, err) ||
-        !query_number(store, "SELECT coalesce(max(position) + 1, 0) FROM record", &next, err))
+    if (!read_head(store, &root, err) || !load_counts(store, err))
+        return false;
+    if (store->to_look) {
+        store->tree_committed = store->tree;
+        store->root_committed = root;
+        return true;
+    }
+    if (!query_number(store, "SELECT coalesce(max(position) + 1, 0) FROM record", &next, err))
         return false;
     if ((uint64_t)next != store->tree.size)
         return damaged(store, "the audit log is not as long as its head says", err);
@@ -299,6 +305,7 @@ static bool load(struct sqlite_store *store, struct error *err)
     if (!check_tail(store, err) || !end_leases(store, err))
         return false;
     store->tree_committed = store->tree;
+    store->root_committed = root;
     memcpy(store->counts_committed, store->counts, sizeof store->counts);
     return true;
 }
@@ -331,7 +338,8 @@ static void verb_close(struct store *base)
     finish(store);
 }
 
-struct store *sqlite_open(const char *path, const struct clock *clock, struct error *err)
+struct store *sqlite_open(const char *path, const struct clock *clock, bool to_look,
+                          struct error *err)
 {
     bool in_memory = strcmp(path, ":memory:") == 0;
     struct sqlite_store *store = calloc(1, sizeof *store);
@@ -342,6 +350,7 @@ struct store *sqlite_open(const char *path, const struct clock *clock, struct er
     }
     store->base.backend = &sqlite_backend;
     store->clock = clock;
+    store->to_look = to_look;
     store->lock_fd = -1;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

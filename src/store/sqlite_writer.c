@@ -23,6 +23,8 @@ bool sqlite_begin(struct sqlite_store *store, struct error *err)
 {
     if (store->in_transaction)
         return true;
+    if (store->to_look)
+        return error_set(err, "S0003", "%s was opened to look at it only", store->path);
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_BEGIN, err);
     if (!stmt || !sql_done(store, stmt, err))
         return false;
@@ -63,9 +65,9 @@ static void roll_back(struct sqlite_store *store, const struct error *why)
     store->early = false;
 }
 
-static bool write_head(struct sqlite_store *store, int64_t now, struct error *err)
+static bool write_head(struct sqlite_store *store, struct sha256 root, int64_t now,
+                       struct error *err)
 {
-    struct sha256 root = tree_root(&store->tree);
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_HEAD, err);
     if (!stmt)
         return false;
@@ -95,7 +97,8 @@ static bool commit(struct sqlite_store *store, struct error *err)
 {
     bool grown = store->tree.size != store->tree_committed.size;
     int64_t now = grown ? sql_now(store) : store->committed_ms;
-    if (grown && !write_head(store, now, err))
+    struct sha256 root = grown ? tree_root(&store->tree) : store->root_committed;
+    if (grown && !write_head(store, root, now, err))
         return false;
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_COMMIT, err);
     if (!stmt || !sql_done(store, stmt, err))
@@ -103,6 +106,7 @@ static bool commit(struct sqlite_store *store, struct error *err)
     store->in_transaction = false;
     store->early = false;
     store->tree_committed = store->tree;
+    store->root_committed = root;
     memcpy(store->counts_committed, store->counts, sizeof store->counts);
     store->committed_ms = now;
     return true;

@@ -34,7 +34,12 @@ static bool check_match(const struct store_match *match, struct error *err)
 
 struct store *store_open(const char *where, const struct clock *clock, struct error *err)
 {
-    return sqlite_open(where, clock, err);
+    return sqlite_open(where, clock, false, err);
+}
+
+struct store *store_open_to_look(const char *where, const struct clock *clock, struct error *err)
+{
+    return sqlite_open(where, clock, true, err);
 }
 
 void store_close(struct store *store)

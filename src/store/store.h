@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The durable store: about a dozen conditional verbs, no SQL above them.
  *
- * Everything that is due (a remediation's next step, a notification, a checkpoint) is a row with a due
- * time; workers claim rows under a lease with an epoch. A transition is one transaction: state, due
- * time, locks, permits, approval and audit record together, conditional on version and epoch. Any
- * thread may call any verb. SQLite: one thread owns the one writing connection and groups commits
- * (WAL, synchronous=FULL); the file is owned by one process (flock on <path>.lock). A verb returns only
- * when what it wrote is durable, except store_advance(..., false).
+ * Everything that is due (a remediation's next step, a notification, a checkpoint) is a row with a
+ * due time; workers claim rows under a lease with an epoch. A transition is one transaction: state,
+ * due time, locks, permits, approval and audit record together, conditional on version and epoch.
+ * Any thread may call any verb. SQLite: one thread owns the one writing connection and groups
+ * commits (WAL, synchronous=FULL); the file is owned by one process (flock on <path>.lock). A verb
+ * returns only when what it wrote is durable, except store_advance(..., false).
  *
  * Memory: `struct str` and values handed out are in the arena given by the caller. Errors S0xxx. */
 #ifndef RECTIFY_STORE_STORE_H
@@ -31,8 +31,14 @@ enum store_result {
 
 /* `where`: path of the SQLite file, or ":memory:" (tests; no durability). Creates it with its
  * tables. S0001 owned by another process (message names the pid), S0002 cannot open, S0003 damaged,
- * S0004 disk full or read-only, S0005 schema of a newer version. */
+ * S0004 disk full or read-only, S0005 schema of a newer version.
+ * Any verb: S0003, S0004 (later calls try again), S0006 anything else (an argument that cannot be
+ * stored, out of memory). */
 struct store *store_open(const char *where, const struct clock *clock, struct error *err)
+    __attribute__((warn_unused_result));
+/* For diagnosis of a file that store_open() calls damaged: no check, and every verb that writes
+ * fails with S0003. The file has to exist. */
+struct store *store_open_to_look(const char *where, const struct clock *clock, struct error *err)
     __attribute__((warn_unused_result));
 void store_close(struct store *store); // finishes what is queued
 
@@ -51,17 +57,17 @@ struct store_event {
     size_t match_count;
 };
 
-/* One transaction for all. An event whose key was accepted before vanishes (ret_accepted[i] = false).
- * For each match: an active repair of the same policy and resource gets sequence+1 and the newer
- * event in its detail (a received or settling one also the earlier of both due times kept); else a new
- * remediation in `received`. Each writes a record. `ret_accepted` may be NULL. */
+/* One transaction for all. An event whose key was accepted before vanishes (ret_accepted[i] =
+ * false). For each match: an active repair of the same policy and resource gets sequence+1 and the
+ * newer event in its detail (a received or settling one also the earlier of both due times kept);
+ * else a new remediation in `received`. Each writes a record. `ret_accepted` may be NULL. */
 enum store_result store_accept(struct store *store, const struct store_event *events, size_t count,
                                bool *ret_accepted, struct error *err)
     __attribute__((warn_unused_result));
 
-/* A remediation made by a person or by the engine (rollback): created in `received`. The record says
- * who. STORE_CONFLICT when an active one of the same kind, policy and resource exists (its id in
- * ret_id). */
+/* A remediation made by a person or by the engine (rollback): created in `received`. The record
+ * says who. STORE_CONFLICT when an active one of the same kind, policy and resource exists (its id
+ * in ret_id). */
 enum store_result store_create(struct store *store, enum remediation_kind kind,
                                const struct store_match *match, struct str record, int64_t *ret_id,
                                struct error *err) __attribute__((warn_unused_result));
@@ -74,10 +80,10 @@ struct store_claim {
 };
 /* Up to `count` due remediations whose lease is free or over, earliest first; each gets epoch+1, a
  * lease until now + lease_ms, and sequence_seen = sequence. *ret_next_due_ms: when the next one is
- * due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another process's
- * is handed out only `grace_ms` after that lease ended (its signatures may still be good);
- * store_open() of a file that nobody owns counts its leases as over, process proven dead, but keeps
- * the grace. With :memory: the same. */
+ * due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
+ * process's is handed out only `grace_ms` after that lease ended (its signatures may still be
+ * good); store_open() of a file that nobody owns counts its leases as over, process proven dead,
+ * but keeps the grace. With :memory: the same. */
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));
@@ -99,22 +105,22 @@ struct store_transition {
     struct str detail; // JSON object that replaces the old one; empty = unchanged
     struct str record; // JSON object of the audit record's body (see below)
 
-    bool sequence_unchanged;          // STORE_CONFLICT when an event came since the claim
-    bool lock;                        // take the resource's lock (kept until terminal): STORE_LOCKED
-    bool freeze;                      // terminal, but keep the lock until a person clears it
-    int at_once_max;                  // permits reserved at intent: how many of this policy may be
-    int per_hour_max;                 //   in locked states / have begun within the last hour; 0 = any
-    struct str approval_hash;         // consume a given, unexpired approval of this plan: STORE_VOID
-    struct str ask_hash;              // to == asking: open an approval for this plan
+    bool sequence_unchanged;  // STORE_CONFLICT when an event came since the claim
+    bool lock;                // take the resource's lock (kept until terminal): STORE_LOCKED
+    bool freeze;              // terminal, but keep the lock until a person clears it
+    int at_once_max;          // permits reserved at intent: how many of this policy may be
+    int per_hour_max;         //   in locked states / have begun within the last hour; 0 = any
+    struct str approval_hash; // consume a given, unexpired approval of this plan: STORE_VOID
+    struct str ask_hash;      // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
-    bool keep_lease;                  // the worker goes straight on with it
+    bool keep_lease;                                       // the worker goes straight on with it
     enum { RESULT_NONE, RESULT_GOOD, RESULT_BAD } breaker; // counts for the policy's breaker
 };
 
 /* Applies it. The new version is version+1. Terminal states release lock and permits, and when
  * sequence > sequence_seen a successor in `received` (due now) is created in the same transaction,
- * carrying the newest event. With `wait` false it returns at once; its failure shows as STORE_CONFLICT
- * of a later verb on the same row. The audit leaf is the canonical JSON
+ * carrying the newest event. With `wait` false it returns at once; its failure shows as
+ * STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
  *   {"at": ms, "id": "r1", "kind": "transition", "policy":..., "resource":..., "state": "...",
  *    "step": n, "version": n, "reason": "...", "body": {record}}. */
 enum store_result store_advance(struct store *store, const struct store_transition *transition,
@@ -129,8 +135,9 @@ enum store_result store_record(struct store *store, struct str kind, struct str 
 /* ---- approvals ---- */
 
 /* One terminal decision, first wins: STORE_CONFLICT when decided before, STORE_VOID when expired or
- * `plan_hash` (full hex) is not the open one's, STORE_ABSENT when nothing is asked. Makes the remediation due at
- * once; a yes leaves it in `asking`, decided again and consumed at intent. Both write a record. */
+ * `plan_hash` (full hex) is not the open one's, STORE_ABSENT when nothing is asked. Makes the
+ * remediation due at once; a yes leaves it in `asking`, decided again and consumed at intent. Both
+ * write a record. */
 enum store_result store_vote(struct store *store, int64_t id, struct str plan_hash, bool yes,
                              struct str by, struct str reason, struct error *err)
     __attribute__((warn_unused_result));
@@ -155,9 +162,9 @@ struct store_guards {
     int at_once;  // of this policy in locked states
     int per_hour; // intents of this policy within the last hour
     struct store_breaker breaker;
-    bool frozen;          // the resource's lock is frozen
-    int64_t locked_by;    // remediation that holds the resource, 0 = none
-    int reversals;        // healed repairs of this policy and resource within 24 h
+    bool frozen;       // the resource's lock is frozen
+    int64_t locked_by; // remediation that holds the resource, 0 = none
+    int reversals;     // healed repairs of this policy and resource within 24 h
     int64_t last_healed_ms;
 };
 struct store_guard_query {
@@ -168,7 +175,8 @@ struct store_guard_query {
 enum store_result store_guards(struct store *store, const struct store_guard_query *query,
                                struct store_guards *ret, struct error *err)
     __attribute__((warn_unused_result));
-/* Opens the policy's breaker for open_ms (doubling, at most 1 h), or closes it (open_ms 0). Recorded. */
+/* Opens the policy's breaker for open_ms (doubling, at most 1 h), or closes it (open_ms 0).
+ * Recorded. */
 enum store_result store_breaker_set(struct store *store, struct str policy, int64_t open_ms,
                                     struct str reason, struct error *err)
     __attribute__((warn_unused_result));
@@ -192,8 +200,8 @@ enum store_result store_counts(struct store *store, int64_t ret[STATE_COUNT], st
 /* ---- audit ---- */
 
 struct store_leaf {
-    int64_t index;  // 0-based position in the log
-    struct str text; // the leaf: canonical JSON
+    int64_t index;      // 0-based position in the log
+    struct str text;    // the leaf: canonical JSON
     struct sha256 hash; // RFC 6962 leaf hash as stored
 };
 /* Leaves from `from`, at most `limit`; `remediation` 0 = all. */

@@ -50,8 +50,8 @@ struct store {
 };
 
 /* Opens the SQLite file (sqlite_open.c). */
-struct store *sqlite_open(const char *path, const struct clock *clock, struct error *err)
-    __attribute__((warn_unused_result));
+struct store *sqlite_open(const char *path, const struct clock *clock, bool to_look,
+                          struct error *err) __attribute__((warn_unused_result));
 
 /* What a leaf says. `id` 0 leaves out everything about a remediation. `body` is a JSON object,
  * embedded byte for byte (its writer wrote it canonically); empty = {}. */
