@@ -258,8 +258,9 @@ static void run_trigger(struct matching *m, const struct trigger *t)
         note(m, t->policy, err.message);
         return;
     }
+    struct value one = ids;
     if (ids.kind == VALUE_STRING)
-        ids = value_list(&ids, 1);
+        ids = value_list(&one, 1);
     if (ids.kind != VALUE_LIST) {
         note(m, t->policy, "the expression gave neither a string nor a list of strings");
         return;

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The caller's half of aws/: what a client is made of.
+ *
+ *   aws_call ──► source (chain or role) ──► identity ──► aws_send ──► answer
+ *   (call.c)     (source.c, credentials*.c)              (send.c: serialise, endpoint, sign, HTTP, parse)
+ *
+ * Credential providers use aws_send() themselves, with whatever identity they have. */
+#ifndef RECTIFY_AWS_CLIENT_INTERNAL_H
+#define RECTIFY_AWS_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "aws/aws_internal.h"
+#include "aws/config.h"
+#include "aws/endpoint.h"
+#include "aws/sign.h"
+
+#define AWS_CALL_DEADLINE_MS 30000   // of a call that names none
+#define AWS_STS_DEADLINE_MS 10000    // of one request made for credentials
+#define AWS_REFRESH_ADVISORY_MS 900000  // left life at which one caller refreshes, others go on
+#define AWS_REFRESH_MANDATORY_MS 600000 // ... at which everybody waits for it
+#define AWS_REFRESH_PAUSE_MS 5000    // between two attempts that failed
+#define AWS_SKEW_MS 300000           // difference of clocks that is worth correcting
+#define AWS_ENDPOINTS_MAX 4096       // resolved endpoints that are remembered
+#define AWS_ROLES_MAX 4096           // roles that one client assumes
+
+/* A set of credentials, immutable and counted; wiped when it goes. */
+struct aws_identity {
+    atomic_uint references;
+    struct aws_credentials credentials;
+    pthread_mutex_t account_lock;
+    char account[16];          // proven by STS, empty = not yet
+    int64_t account_failed_ms; // steady clock, when proving failed last; 0 = did not
+    struct error account_error;
+    size_t size; // of the whole block
+};
+struct aws_identity *aws_identity_create(const struct aws_credentials *credentials);
+struct aws_identity *aws_identity_hold(struct aws_identity *identity);
+void aws_identity_release(struct aws_identity *identity);
+
+/* Where identities come from: the client's chain, or one role. */
+struct aws_source {
+    struct aws_client *client;
+    struct str role_arn; // empty = the chain
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct aws_identity *current;
+    bool busy;                // somebody refreshes
+    int64_t failed_ms;        // steady clock, 0 = the last refresh did not fail
+    struct error failure;
+    struct aws_source *next;
+};
+
+struct aws_source *aws_source_create(struct aws_client *client, struct str role_arn);
+void aws_source_destroy(struct aws_source *source);
+/* A valid identity (the caller releases it), refreshed when it is due. Errors A0302, A0303, A0304. */
+struct aws_identity *aws_source_get(struct aws_source *source, struct error *err)
+    __attribute__((warn_unused_result));
+/* The service says that this identity has expired: fetch anew next time. */
+void aws_source_expire(struct aws_source *source, struct aws_identity *identity);
+/* Fetches; blocks. Chain and role. */
+bool aws_chain_fetch(struct aws_client *client, struct arena *arena, struct aws_credentials *ret,
+                     struct error *err) __attribute__((warn_unused_result));
+bool aws_role_fetch(struct aws_client *client, struct str role_arn, struct arena *arena,
+                    struct aws_credentials *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* The account that STS says these credentials belong to. A0305 when it cannot be told. */
+bool aws_identity_prove(struct aws_client *client, struct aws_identity *identity, struct str region,
+                        char ret_account[16], struct error *err)
+    __attribute__((warn_unused_result));
+
+struct aws_resolved {
+    struct str scheme, host, path; // host with port if not the default; path without last '/'
+    struct str signing_region, signing_name;
+    bool double_encode, unsupported_auth, no_auth;
+    struct value headers; // of the rules: name -> list
+};
+
+struct aws_endpoint_entry;
+
+struct aws_client {
+    struct aws_world world;
+    struct aws_models *models;
+    struct arena arena; // what lives as long as the client; not used after creation
+    struct aws_config config;
+    struct str region;
+    bool fips, dual_stack, ignore_endpoints, no_host_prefix, s3_path_style, checksum_md5;
+
+    struct aws_key_cache *keys;
+    _Atomic int64_t clock_offset_ms; // the services' clock minus ours
+    sem_t slots;                     // calls on the wire
+
+    pthread_rwlock_t endpoint_lock;
+    struct arena endpoint_arena;
+    struct map endpoints; // key -> struct aws_resolved
+    struct map bucket_regions; // S3 bucket -> struct str, learnt from redirects
+    pthread_mutex_t partitions_lock;
+    bool partitions_loaded;
+    struct value partitions;
+
+    struct aws_source *chain;
+    pthread_mutex_t roles_lock;
+    struct arena roles_arena;
+    struct map roles; // role ARN -> struct aws_source
+    struct aws_source *all_roles;
+};
+
+bool aws_client_partitions(struct aws_client *client, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* One request. Everything is given; credentials NULL = not signed. */
+struct aws_sending {
+    const struct aws_operation *operation;
+    struct value input;
+    struct str region;
+    const struct aws_credentials *credentials;
+    int64_t deadline_ms;
+    bool (*gate)(void *ctx, char *reason, size_t reason_size);
+    void *gate_ctx;
+};
+/* `ret_hint` (may be NULL): what would make the same request succeed. */
+struct aws_hint {
+    struct str bucket_region; // send it there
+    bool skewed;              // the offset of the clock has been corrected
+    bool expired;             // other credentials are needed
+};
+void aws_send(struct aws_client *client, const struct aws_sending *sending, struct arena *arena,
+              struct aws_answer *ret, struct aws_hint *ret_hint);
+/* Everything up to the bytes: for --dry-run and the goldens. */
+struct aws_prepared {
+    struct aws_http_request request; // headers complete and signed
+    struct str url;
+    struct aws_signature signature;
+};
+bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
+                 struct arena *arena, struct aws_prepared *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Where a request goes (endpoint.c). `input` for the members that the rules ask. */
+bool aws_client_endpoint(struct aws_client *client, const struct aws_operation *op,
+                         struct value input, struct str region, struct arena *arena,
+                         struct aws_resolved *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* The configured endpoint of a service, or empty. */
+struct str aws_client_endpoint_url(struct aws_client *client, const struct aws_service *service,
+                                   struct arena *arena);
+/* The same rules with these parameters, uncached: for the conformance suites. */
+bool aws_resolve_url(const struct aws_service *service, const struct aws_endpoint *endpoint,
+                     struct str region, struct arena *arena, struct aws_resolved *ret,
+                     struct error *err) __attribute__((warn_unused_result));
+
+/* Sets code and message. */
+void aws_answer_fail(struct aws_answer *ret, enum aws_outcome outcome, struct arena *arena,
+                     const struct error *err);
+
+#endif
