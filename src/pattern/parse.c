@@ -657,7 +657,7 @@ static bool parse_field(struct parser *p, struct str name, size_t at, bool in_or
     bool is_or = str_is(name, "$or");
     p->saw_or |= is_or;
     if (is_or && !p->plain_or) {
-        return p->scan.text.ptr[p->at] == '[' ? parse_or(p)
+        return peek(p) == '[' ? parse_or(p)
                                               : fail(p, p->at, "G0110", "$or takes a list of objects");
     }
     if (in_or && is_reserved(name))
