@@ -71,6 +71,7 @@ struct aws_service {
     struct map shapes;            // name -> struct aws_shape
     struct map operations;        // name -> struct aws_operation
     struct aws_shape *unresolved; // shells still to be filled
+    struct map errors;            // error code or name -> struct aws_shape
     bool broken;                  // an operation's shapes could not be made: the model is damaged
 };
 

@@ -374,6 +374,51 @@ static bool intern_errors(struct aws_service *service, struct aws_operation *op,
     return true;
 }
 
+/* A service may answer any operation with any of its errors: all of them are made with its first
+ * operation. */
+static bool intern_service_errors(struct aws_service *service, struct error *err)
+{
+    struct value shapes = service->shapes_model;
+    if (service->errors.arena)
+        return true;
+    service->errors.arena = &service->arena;
+    for (uint32_t i = 0; i < shapes.len && shapes.kind == VALUE_MAP; i++) {
+        if (!flag_of(shapes.pairs[i].value, "exception"))
+            continue;
+        struct aws_shape *shape = model_intern_shape(service, value_str(shapes.pairs[i].key), err);
+        if (!shape || !model_resolve_shapes(service, err))
+            return false;
+        if (!map_get(&service->errors, shape->error_code) &&
+            !map_set(&service->errors, shape->error_code, shape))
+            return out_of_memory(err);
+        if (!map_get(&service->errors, shape->name) &&
+            !map_set(&service->errors, shape->name, shape))
+            return out_of_memory(err);
+    }
+    return true;
+}
+
+/* Where the use of a shape names the payload, that use gets a shape of its own. */
+static bool own_payload(struct aws_service *service, struct aws_operation *op, const char *key,
+                        const struct aws_ref **end, struct error *err)
+{
+    struct str payload = text_of(child_of(op->model, key), "payload");
+    const struct aws_ref *member =
+        payload.ptr && *end ? aws_shape_find((*end)->shape, payload) : NULL;
+    if (!member)
+        return true;
+    struct aws_shape *shape = ARENA_NEW(&service->arena, struct aws_shape);
+    struct aws_ref *ref = ARENA_NEW(&service->arena, struct aws_ref);
+    if (!shape || !ref)
+        return out_of_memory(err);
+    *shape = *(*end)->shape;
+    shape->payload = member;
+    *ref = **end;
+    ref->shape = shape;
+    *end = ref;
+    return true;
+}
+
 static bool intern_end(struct aws_service *service, struct aws_operation *op, const char *key,
                        const struct aws_ref **ret, struct error *err)
 {
@@ -429,7 +474,9 @@ const struct aws_operation *model_intern_operation(struct aws_service *service, 
     fill_operation(op);
     if (!op->name.ptr || !intern_end(service, op, "input", &op->input, err) ||
         !intern_end(service, op, "output", &op->output, err) || !intern_errors(service, op, err) ||
-        !model_resolve_shapes(service, err))
+        !model_resolve_shapes(service, err) || !intern_service_errors(service, err) ||
+        !own_payload(service, op, "input", &op->input, err) ||
+        !own_payload(service, op, "output", &op->output, err))
         return NULL;
     for (size_t i = 0; op->input && i < op->input->shape->member_count; i++)
         if (op->input->shape->members[i].token)

@@ -249,6 +249,17 @@ static bool is_json(const struct aws_operation *op)
            op->service->protocol == AWS_PROTOCOL_REST_JSON;
 }
 
+/* query's <OperationResult>; without the trait it may be missing. */
+static const struct xml_node *result_node(struct reader *r, const struct xml_node *root)
+{
+    struct str wrapper = r->op->output->result_wrapper;
+    if (wrapper.ptr)
+        return xml_child(root, wrapper);
+    char *name = arena_printf(r->arena, "%.*sResult", STR_FMT(r->op->name));
+    const struct xml_node *node = name ? xml_child(root, str_from(name)) : NULL;
+    return node ? node : root;
+}
+
 /* The members (or the payload's value) that the body holds. */
 static bool read_body(struct reader *r, const struct aws_shape *shape, struct value_pair *pairs,
                       size_t *count)
@@ -267,8 +278,8 @@ static bool read_body(struct reader *r, const struct aws_shape *shape, struct va
     if (!parse_xml_text(r, &root))
         return false;
     const struct xml_node *start = root;
-    if (r->op->output->result_wrapper.ptr && r->op->service->protocol == AWS_PROTOCOL_QUERY)
-        start = xml_child(root, r->op->output->result_wrapper);
+    if (r->op->service->protocol == AWS_PROTOCOL_QUERY)
+        start = result_node(r, root);
     if (!start)
         return reader_fail(r, NULL, "does not hold the operation's result");
     return xml_read_members(r, shape, start, NULL, pairs, count);
@@ -322,8 +333,8 @@ bool protocol_parse(const struct aws_operation *op, const struct aws_http_answer
     struct xml_node *root;
     struct value output;
     size_t count = 0;
-    if (!shape) {
-        if (xml_only && !parse_xml_text(&r, &root))
+    if (!shape || (!shape->member_count && !answer->body.len)) {
+        if (xml_only && answer->body.len && !parse_xml_text(&r, &root))
             return false;
         return value_map(arena, NULL, 0, ret, NULL) || no_memory(err);
     }

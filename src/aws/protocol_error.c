@@ -88,7 +88,7 @@ static const struct aws_shape *find_shape(const struct aws_operation *op, struct
     for (size_t i = 0; i < op->error_count; i++)
         if (str_eq(op->errors[i]->error_code, code) || str_eq(op->errors[i]->name, code))
             return op->errors[i];
-    return NULL;
+    return map_get(&op->service->errors, code);
 }
 
 /* ---- JSON ---- */

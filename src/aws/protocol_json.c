@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Bodies in JSON (protocols json and rest-json): inputs to text, parsed JSON to outputs. */
+/* Bodies in JSON (protocols json and rest-json): inputs to text, parsed JSON to outputs. The spaces
+ * are those of Python's json.dumps, so that signatures over bodies can be compared byte by byte. */
 #include "aws/protocol_internal.h"
 
 #include "base/hash.h"
@@ -16,7 +17,7 @@ static bool write_any(struct writer *w, const struct aws_ref *ref, struct value 
 static void separate(struct writer *w)
 {
     if (!w->first)
-        buf_add_byte(w->out, ',');
+        buf_add_cstr(w->out, ", ");
     w->first = false;
 }
 
@@ -36,7 +37,7 @@ static bool write_structure(struct writer *w, const struct aws_shape *shape, str
             continue;
         separate(w);
         json_write_string(w->out, member->wire.ptr ? member->wire : member->name);
-        buf_add_byte(w->out, ':');
+        buf_add_cstr(w->out, ": ");
         struct aws_path at = {.up = path, .name = member->name};
         if (!write_any(w, member, pair->value, &at))
             return false;
@@ -78,7 +79,7 @@ static bool write_map(struct writer *w, const struct aws_ref *ref, struct value 
             return writer_fail(w, "A0152", &at, "must have a string as its key");
         separate(w);
         json_write_string(w->out, key);
-        buf_add_byte(w->out, ':');
+        buf_add_cstr(w->out, ": ");
         if (!write_any(w, ref->shape->item, v.pairs[i].value, &at))
             return false;
         w->first = false;

@@ -39,13 +39,11 @@ static void name_add_member(struct form *f, const struct aws_ref *ref, struct st
 {
     if (f->ec2 && ref->query_name.ptr) {
         name_add(f, ref->query_name);
-    } else if (ref->wire.ptr) {
+    } else {
         size_t start = f->name.len + (f->name.len != 0);
-        name_add(f, ref->wire);
+        name_add(f, ref->wire.ptr ? ref->wire : fallback);
         if (f->ec2 && !f->name.failed && f->name.ptr[start] >= 'a' && f->name.ptr[start] <= 'z')
             f->name.ptr[start] = (char)(f->name.ptr[start] - 'a' + 'A');
-    } else {
-        name_add(f, fallback);
     }
 }
 
