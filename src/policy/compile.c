@@ -86,6 +86,19 @@ static void add_common(struct builder *b, struct cel_env *env)
 
 /* ---- calls ---- */
 
+/* The key that a message names in backticks, below `node`; else `node` itself. */
+static const struct yaml *named_key(const struct yaml *node, struct str name)
+{
+    for (size_t i = 0; node->kind != YAML_SCALAR && name.len && i < node->count; i++) {
+        if (node->kind == YAML_MAP && str_eq(node->keys[i]->text, name))
+            return node->keys[i];
+        const struct yaml *found = named_key(node->items[i], name);
+        if (found != node->items[i])
+            return found;
+    }
+    return node;
+}
+
 static void check_call_input(struct builder *b, const struct yaml *node,
                              const struct policy_call *call)
 {
@@ -94,8 +107,12 @@ static void check_call_input(struct builder *b, const struct yaml *node,
     if (aws_input_check(call->operation, shape, &found))
         return;
     b->ok = false;
-    for (size_t i = 0; i < found.count && i < ERROR_LIST_MAX; i++)
-        yaml_error(node, "P0112", found.items[i]->hint, "%s", found.items[i]->message);
+    for (size_t i = 0; i < found.count && i < ERROR_LIST_MAX; i++) {
+        struct str rest = str_from(found.items[i]->message);
+        str_cut(&rest, '`');
+        yaml_error(named_key(node, str_cut(&rest, '`')), "P0112", found.items[i]->hint, "%s",
+                   found.items[i]->message);
+    }
 }
 
 /* call, with, region, each/as, when: what every kind of call has. */
@@ -154,6 +171,20 @@ static void compile_call(struct builder *b, const struct yaml *node, const struc
 
 /* ---- decide: reads and lets ---- */
 
+/* Denial, throttling, time-outs and failures of the service say nothing about the resource. */
+static bool means_nothing_there(struct str code)
+{
+    static const char *const others[] = {
+        "Denied",  "Unauthorized", "NotAuthorized", "Forbidden", "Throttl",  "TooManyRequests",
+        "Exceeded", "SlowDown",    "Unavailable",   "Internal",  "Timeout",  "TimedOut",
+        "Expired", "Signature",    "ClientTokenId", "AuthFailure", "OptInRequired", "InvalidAccessKeyId",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (str_find(code, str_from(others[i])) != SIZE_MAX)
+            return false;
+    return true;
+}
+
 static void compile_absent(struct builder *b, const struct yaml *node, struct policy_read *read)
 {
     const struct yaml *absent = section(b, node, "absent"), *gone = yaml_get(node, "gone");
@@ -173,9 +204,7 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
         read->gone[read->gone_count++] = gone->items[i]->text;
     for (size_t i = 0; i < read->gone_count + read->absent_count; i++) {
         struct str code = i < read->gone_count ? read->gone[i] : read->absent[i - read->gone_count].code;
-        if (str_find(code, STR("Denied")) != SIZE_MAX || str_find(code, STR("Thrott")) != SIZE_MAX ||
-            str_find(code, STR("Unauthorized")) != SIZE_MAX || str_is(code, "SlowDown") ||
-            str_is(code, "InternalError")) {
+        if (!means_nothing_there(code)) {
             yaml_error(node, "P0114", "leave it out: the read is then unread and tried again",
                        "`%.*s` does not mean that there is nothing", STR_FMT(code));
             b->ok = false;
@@ -519,6 +548,33 @@ static void compile_verify(struct builder *b, const struct yaml *root)
     }
 }
 
+/* A default is of the type that its parameter names. */
+static void check_param(struct builder *b, const struct yaml *node, struct value v)
+{
+    static const struct {
+        const char *name;
+        enum value_kind kind;
+    } types[] = {{"string", VALUE_STRING}, {"int", VALUE_INT}, {"double", VALUE_DOUBLE},
+                 {"bool", VALUE_BOOL},     {"list", VALUE_LIST}, {"map", VALUE_MAP}};
+    const struct yaml *type = yaml_get(node, "type"), *fallback = yaml_get(node, "default");
+    bool known = type == NULL;
+    for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
+        if (!str_is(type->text, types[i].name))
+            continue;
+        known = true;
+        if (fallback && v.kind != types[i].kind) {
+            yaml_error(fallback, "P0124", "quote it if it is meant as text",
+                       "the default is not a %s", types[i].name);
+            b->ok = false;
+        }
+    }
+    if (!known) {
+        yaml_error(type, "P0124", "string, int, double, bool, list or map",
+                   "`%.*s` is not a type of a parameter", STR_FMT(type->text));
+        b->ok = false;
+    }
+}
+
 static void compile_params(struct builder *b, const struct yaml *root)
 {
     const struct yaml *params = section(b, root, "params");
@@ -529,6 +585,7 @@ static void compile_params(struct builder *b, const struct yaml *root)
         const struct yaml *fallback = yaml_get(params->items[i], "default");
         if (fallback && !yaml_value(fallback, &v))
             b->ok = false;
+        check_param(b, params->items[i], v);
         value_set_str(&out, params->keys[i]->text, v);
     }
     b->policy->params = value_finish_map(&out);

@@ -10,15 +10,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void file_error(const struct yaml_file *file, const char *code, size_t offset,
+static void file_error(const struct yaml_file *file, const char *code, size_t offset, unsigned span,
                        const char *hint, const char *message)
 {
     struct error err;
     error_set(&err, code, "%s", message);
     if (hint && hint[0])
         error_hint(&err, "%s", hint);
-    error_place(&err, file->path.ptr, file->text, offset, 1);
+    error_place(&err, file->path.ptr, file->text, offset, span);
     error_list_add(file->errors, &err);
+}
+
+/* A scalar that stands in one line is underlined whole. */
+static unsigned span_of(const struct yaml *node)
+{
+    struct str rest = str_sub(node->file->text, node->offset, node->text.len);
+    return node->kind == YAML_SCALAR && node->text.len && str_eq(rest, node->text)
+               ? (unsigned)node->text.len
+               : 1;
 }
 
 void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format, ...)
@@ -28,7 +37,7 @@ void yaml_error(const struct yaml *node, const char *code, const char *hint, con
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    file_error(node->file, code, node->offset, hint, message);
+    file_error(node->file, code, node->offset, span_of(node), hint, message);
 }
 
 static size_t offset_of(const struct yaml_file *file, int line, int column)
@@ -114,6 +123,9 @@ static struct yaml *convert(const struct yaml_file *file, struct fy_node *node, 
     if (!node) // an empty value
         return result;
     if (fy_node_is_alias(node)) {
+        struct fy_token *token = fy_node_get_scalar_token(node);
+        const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
+        result->offset = mark ? mark->input_pos : 0;
         yaml_error(result, "P0105", "write the value out", "aliases (*name) are not supported");
         return NULL;
     }
@@ -123,17 +135,35 @@ static struct yaml *convert(const struct yaml_file *file, struct fy_node *node, 
     return check_tag(result) && convert_children(result, node, depth) ? result : NULL;
 }
 
+/* Position of a `!` that starts a value in the line of `offset`, or SIZE_MAX: libfyaml reads on behind
+ * the tag and stumbles over what follows. */
+static size_t tag_before(const struct yaml_file *file, size_t offset)
+{
+    size_t at = offset < file->text.len ? offset : file->text.len;
+    while (at > 0 && file->text.ptr[at - 1] != '\n')
+        at--;
+    for (; at + 2 < file->text.len && at < offset && file->text.ptr[at] != '#'; at++)
+        if (memcmp(file->text.ptr + at, ": !", 3) == 0 || memcmp(file->text.ptr + at, "- !", 3) == 0)
+            return at + 2;
+    return SIZE_MAX;
+}
+
 static void report_syntax(const struct yaml_file *file, struct fy_diag *diag)
 {
     void *at = NULL;
     struct fy_diag_error *error;
     bool any = false;
     while ((error = fy_diag_errors_iterate(diag, &at))) {
-        file_error(file, "P0101", offset_of(file, error->line, error->column), NULL, error->msg);
+        size_t place = offset_of(file, error->line, error->column), tag = tag_before(file, place);
+        if (tag != SIZE_MAX)
+            file_error(file, "P0103", tag, 1, "put quotes around the expression: \"!...\"",
+                       "an unquoted ! starts a YAML tag, not an expression");
+        else
+            file_error(file, "P0101", place, 1, NULL, error->msg);
         any = true;
     }
     if (!any)
-        file_error(file, "P0101", 0, NULL, "not a YAML document");
+        file_error(file, "P0101", 0, 1, NULL, "not a YAML document");
 }
 
 static void discard(struct fy_diag *diag, void *user, const char *buf, size_t len)
@@ -147,7 +177,7 @@ static void discard(struct fy_diag *diag, void *user, const char *buf, size_t le
 struct yaml *yaml_read(const struct yaml_file *file)
 {
     if (!str_is_utf8(file->text)) {
-        file_error(file, "P0101", 0, NULL, "not UTF-8");
+        file_error(file, "P0101", 0, 1, NULL, "not UTF-8");
         return NULL;
     }
     struct fy_diag_cfg diag_config = {.output_fn = discard, .level = FYET_ERROR,
