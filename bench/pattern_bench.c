@@ -5,7 +5,8 @@
  * and 99.9th percentile of nanoseconds an event, events a second, matches of one pass, how long the
  * rules took to compile and what they occupy. With ROW only rows whose name begins with it. Each row
  * warms up, then repeats passes for about a second; the median is over passes, the percentile over
- * single events. --json prints the same as JSON lines, for ./dev bench to compare with the peers'. */
+ * single events. --json prints the same as JSON lines; --export DIR writes each row's rules and events as
+ * files beside a list of them (rows.tsv): bench/peers/pattern_peers.py compares with others by both. */
 #include "pattern/pattern.h"
 #include "value/json.h"
 #include "value/json_scan.h"
@@ -34,6 +35,7 @@ struct bench {
     char **only;
     int only_count;
     bool json;
+    const char *export;
     struct texts trail, lots;
     const struct pattern_options *options;
 };
@@ -224,12 +226,47 @@ static void print_row(const struct bench *b, const char *name, const struct text
     fflush(stdout);
 }
 
+static FILE *open_export(const struct bench *b, const char *name, const char *mode)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", b->export, name);
+    for (char *p = path + strlen(b->export); *p; p++)
+        *p = *p == ' ' ? '-' : *p;
+    FILE *file = fopen(path, mode);
+    if (!file)
+        die("cannot write", path);
+    return file;
+}
+
+static void export_texts(const struct bench *b, const char *name, const struct texts *texts)
+{
+    FILE *file = open_export(b, name, "w");
+    for (size_t i = 0; i < texts->count; i++)
+        fprintf(file, "%.*s\n", (int)texts->lengths[i], texts->items[i]);
+    fclose(file);
+}
+
+static void export_row(const struct bench *b, const char *name, const struct texts *rules,
+                       const struct texts *events)
+{
+    FILE *rows = open_export(b, "rows.tsv", "a");
+    fprintf(rows, "%s\t%s\n", name, events == &b->trail ? "trail" : "lots");
+    fclose(rows);
+    export_texts(b, name, rules);
+    export_texts(b, events == &b->trail ? "trail" : "lots", events);
+}
+
 static void row(struct bench *b, const char *name, const struct texts *rules,
                 const struct texts *events)
 {
     double seconds;
     if (!wanted(b, name))
         return;
+    if (b->export) {
+        if (!b->options)
+            export_row(b, name, rules, events);
+        return;
+    }
     struct pattern_set *set = compile(rules, &seconds);
     struct figures f = measure(b, set, events);
     f.rules = rules->count;
@@ -329,7 +366,7 @@ static void parse_row(struct bench *b, const char *name, const struct texts *eve
     double passes[PASSES_MAX], begin = now();
     struct figures f = {0};
     int count = 0;
-    if (!wanted(b, name))
+    if (!wanted(b, name) || b->export)
         return;
     f.matches = pass(events);
     while (count < PASSES_MAX && (count < PASSES_MIN || now() - begin < ROW_SECONDS)) {
@@ -411,8 +448,12 @@ int main(int argc, char **argv)
     int at = 1;
     b.json = argc > at && strcmp(argv[at], "--json") == 0;
     at += b.json;
+    if (argc > at + 1 && strcmp(argv[at], "--export") == 0) {
+        b.export = argv[at + 1];
+        at += 2;
+    }
     if (argc <= at) {
-        fprintf(stderr, "usage: bench_pattern [--json] SHARED [ROW...]\n");
+        fprintf(stderr, "usage: bench_pattern [--json] [--export DIR] SHARED [ROW...]\n");
         return 2;
     }
     b.shared = argv[at++];
