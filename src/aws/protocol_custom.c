@@ -167,6 +167,8 @@ bool custom_input(const struct aws_operation *op, struct value input, struct are
 bool custom_request(const struct aws_operation *op, struct arena *arena,
                     struct aws_http_request *request)
 {
+    if (str_is(op->service->name, "s3control"))
+        request->host_prefix = (struct str){0}; // the endpoint rules place the account themselves
     if (str_is(op->service->name, "apigateway"))
         return aws_request_set_header(arena, request, STR("Accept"), STR("application/json"));
     if (str_is(op->service->name, "glacier"))

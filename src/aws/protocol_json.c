@@ -94,11 +94,6 @@ static bool write_scalar(struct writer *w, const struct aws_ref *ref, struct val
 {
     struct buf text = {.arena = w->arena};
     enum aws_shape_kind kind = ref->shape->kind;
-    if (kind == AWS_STRING && ref->json_value && v.kind != VALUE_STRING) {
-        json_write(&text, v, JSON_COMPACT);
-        json_write_string(w->out, buf_str(&text));
-        return !text.failed || writer_fail(w, "A0150", path, "needs more memory than there is");
-    }
     if (kind == AWS_STRING && v.kind == VALUE_STRING) {
         json_write_string(w->out, value_str(v));
         return true;
@@ -125,7 +120,7 @@ static bool write_any(struct writer *w, const struct aws_ref *ref, struct value 
         buf_add_cstr(w->out, "null");
         return true;
     }
-    if (ref->shape->document) {
+    if (ref->shape->document || ref->json_value) {
         json_write(w->out, v, JSON_COMPACT);
         return true;
     }
@@ -263,7 +258,7 @@ static bool read_scalar(struct reader *r, const struct aws_ref *ref, struct valu
 bool json_read(struct reader *r, const struct aws_ref *ref, struct value v,
                const struct aws_path *path, struct value *ret)
 {
-    if (v.kind == VALUE_NULL || ref->shape->document) {
+    if (v.kind == VALUE_NULL || ref->shape->document || ref->json_value) {
         *ret = v;
         return true;
     }
