@@ -313,9 +313,9 @@ static bool collect_leased(struct sqlite_store *store, struct claim_args *args, 
     return ok;
 }
 
-/* What the last owner sent just before it died may still arrive. It is proven dead (the file's lock is
- * ours), so that it sends nothing more: a moment is enough, where a worker that is only silent could
- * use its signatures until the whole grace is over. */
+/* What the last owner sent just before it died may still arrive. It is proven dead (the file's lock
+ * is ours), so that it sends nothing more: a moment is enough, where a worker that is only silent
+ * could use its signatures until the whole grace is over. */
 #define DEAD_OWNER_GRACE_MS 1000
 static int64_t claimable_ms(const struct sqlite_store *store, const struct claim_args *args,
                             sqlite3_stmt *stmt, int64_t due)

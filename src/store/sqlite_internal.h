@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "store/sqlite_statements.h"
 #include "store/store_internal.h"
@@ -25,6 +26,13 @@ enum sqlite_holds { HOLDS_PERMIT = 1, HOLDS_LOCK = 2 };
 
 struct sqlite_store;
 
+enum job_state {
+    JOB_WAITS,  // its caller is awake
+    JOB_SLEEPS, // its caller has to be woken
+    JOB_LEADS,  // its caller shall lead, or is already about to
+    JOB_DONE,   // answered: the job may be gone any moment
+};
+
 /* A verb on its way. Lives on the waiting caller's stack, or on the heap when `owned`. */
 struct sqlite_job {
     struct sqlite_job *next;
@@ -33,10 +41,9 @@ struct sqlite_job {
     bool writes;  // an error inside it rolls the transaction back
     bool durable; // answered only after the commit
     bool owned;   // nobody waits: freed once run
-    bool done;    // under the mutex
+    atomic_int state; // enum job_state; a futex
     enum store_result result;
     struct error *err;
-    pthread_cond_t wake;
 };
 
 /* Leases that this process has given out: id to epoch and end. Open addressing, id 0 = free. */
@@ -102,10 +109,7 @@ enum store_result sqlite_verb_flush(struct store *base, struct error *err);
 void sqlite_stop_flusher(struct sqlite_store *store);
 void sqlite_restore(struct sqlite_store *store); // memory as of the last commit
 
-#define SQLITE_JOB(function, arguments, ...)                                                       \
-    {                                                                                              \
-        .run = (function), .args = (arguments), .wake = PTHREAD_COND_INITIALIZER, __VA_ARGS__      \
-    }
+#define SQLITE_JOB(function, arguments, ...) {.run = (function), .args = (arguments), __VA_ARGS__}
 
 /* ---- sqlite_sql.c ---- */
 /* The statement, reset; NULL with err set. */

@@ -14,8 +14,11 @@
 #include "store/sqlite_internal.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/ensure.h"
 
@@ -138,7 +141,26 @@ static void run_job(struct sqlite_store *store, struct sqlite_job *job)
     }
 }
 
-/* Marks a list of jobs as answered. Under the mutex: a waiter may be gone once `done` is seen. */
+/* Raw futexes, because a waiter that is answered needs no mutex any more: with a condition variable
+ * it would wake up only to queue for one. */
+static void futex_wait(atomic_int *word, int value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+/* After this the job may be gone; waking an address that is none any more is harmless. */
+static void set_state(struct sqlite_job *job, enum job_state state)
+{
+    atomic_int *word = &job->state;
+    if (atomic_exchange_explicit(word, state, memory_order_acq_rel) == JOB_SLEEPS)
+        syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static bool is_done(const struct sqlite_job *job)
+{
+    return atomic_load_explicit(&job->state, memory_order_acquire) == JOB_DONE;
+}
+
 static void answer(struct sqlite_job *list)
 {
     while (list) {
@@ -148,8 +170,7 @@ static void answer(struct sqlite_job *list)
             free(job->args);
             free(job);
         } else {
-            job->done = true;
-            pthread_cond_signal(&job->wake);
+            set_state(job, JOB_DONE);
         }
     }
 }
@@ -189,7 +210,7 @@ static void hand_over(struct sqlite_store *store)
         for (next = store->head; next && next->owned;)
             next = next->next;
     if (next)
-        pthread_cond_signal(&next->wake);
+        set_state(next, JOB_LEADS);
     if ((store->in_transaction || store->head) && !store->armed) {
         store->armed = true;
         if (!store->flusher_started)
@@ -202,22 +223,19 @@ static void hand_over(struct sqlite_store *store)
 static void lead(struct sqlite_store *store, const struct sqlite_job *own)
 {
     store->leading = true;
-    while (!own->done) {
-        if (store->head) {
-            struct sqlite_job *list = store->head;
-            store->head = store->tail = NULL;
-            pthread_mutex_unlock(&store->mutex);
-            struct sqlite_job *answered = run_jobs(store, list);
-            pthread_mutex_lock(&store->mutex);
-            answer(answered);
-            continue; // whatever has come meanwhile shares the commit
-        }
+    while (!is_done(own)) {
+        struct sqlite_job *list = store->head;
+        store->head = store->tail = NULL;
         pthread_mutex_unlock(&store->mutex);
-        commit_or_roll_back(store);
+        if (list) { // what comes meanwhile shares the commit
+            answer(run_jobs(store, list));
+        } else {
+            commit_or_roll_back(store);
+            list = store->unanswered;
+            store->unanswered = NULL;
+            answer(list);
+        }
         pthread_mutex_lock(&store->mutex);
-        struct sqlite_job *list = store->unanswered;
-        store->unanswered = NULL;
-        answer(list);
     }
     store->leading = false;
     hand_over(store);
@@ -233,18 +251,36 @@ static void append(struct sqlite_store *store, struct sqlite_job *job)
     store->tail = job;
 }
 
+/* Until the job is answered: sleeps, or leads when told to. */
+static void wait_for(struct sqlite_store *store, struct sqlite_job *job)
+{
+    for (;;) {
+        int state = JOB_WAITS;
+        if (atomic_compare_exchange_strong(&job->state, &state, JOB_SLEEPS) ||
+            state == JOB_SLEEPS) {
+            futex_wait(&job->state, JOB_SLEEPS);
+            continue;
+        }
+        if (state == JOB_DONE)
+            return;
+        pthread_mutex_lock(&store->mutex);
+        state = JOB_LEADS;
+        if (atomic_compare_exchange_strong(&job->state, &state, JOB_WAITS) && !store->leading)
+            lead(store, job);
+        pthread_mutex_unlock(&store->mutex);
+    }
+}
+
 enum store_result sqlite_submit(struct sqlite_store *store, struct sqlite_job *job)
 {
     pthread_mutex_lock(&store->mutex);
     append(store, job);
-    while (!job->done) {
-        if (store->leading)
-            pthread_cond_wait(&job->wake, &store->mutex);
-        else
-            lead(store, job);
-    }
+    bool leads = !store->leading;
+    if (leads)
+        lead(store, job);
     pthread_mutex_unlock(&store->mutex);
-    pthread_cond_destroy(&job->wake);
+    if (!leads)
+        wait_for(store, job);
     return job->result;
 }
 
@@ -259,10 +295,10 @@ static enum store_result queue_copy(struct sqlite_store *store, const struct sql
         error_set(err, "S0006", "out of memory queueing a write");
         return STORE_ERROR;
     }
-    *owned = *job;
+    owned->run = job->run;
     owned->args = args;
+    owned->writes = job->writes;
     owned->owned = true;
-    owned->err = NULL;
     append(store, owned);
     return STORE_OK;
 }
