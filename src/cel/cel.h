@@ -89,6 +89,9 @@ void cel_env_set_options(struct cel_env *env, struct cel_options options);
  * cannot be one), C0303 (memory). */
 bool cel_env_add_variable(struct cel_env *env, struct str name, const struct cel_type *type,
                           unsigned *ret_slot, struct error *err) __attribute__((warn_unused_result));
+/* Makes a record one that expressions may build: `name{field: value}` gives a map, its fields checked. */
+bool cel_env_add_record(struct cel_env *env, const struct cel_type *record, struct error *err)
+    __attribute__((warn_unused_result));
 unsigned cel_env_slots(const struct cel_env *env);
 /* The slot of a variable by name. False when there is none. */
 bool cel_env_find(const struct cel_env *env, struct str name, unsigned *ret_slot)

@@ -129,9 +129,11 @@ struct ast {
         NAME_SLOT,
         NAME_LOCAL,
         NAME_TYPE,
+        NAME_NULL,
     } name_kind;
     unsigned slot;                // NAME_SLOT, NAME_LOCAL
-    const struct cel_type *named; // NAME_TYPE; AST_STRUCT: the type built
+    const struct cel_type *named;  // NAME_TYPE
+    const struct message *message; // AST_STRUCT; NULL: a record
     const struct cel_overload **overloads; // AST_CALL: candidates
     uint32_t overload_count;
     bool function_known; // a function of that name exists
@@ -221,7 +223,9 @@ struct parser {
     unsigned nesting, depth_max;
     unsigned open_parens, open_brackets, open_braces; // for skip_to_follow()
     unsigned recoveries;
+    uint32_t recovered_at; // the token at which skipping stopped last
     bool recovering; // an error was reported and no token has fitted since
+    bool muted;  // optional syntax is refused only once
     bool failed; // give up: depth, memory, too many errors
 };
 
@@ -257,7 +261,16 @@ struct cel_env {
     struct cel_variable *variables; // newest first
     unsigned first_slot, count;
     struct cel_declared *declared;
+    struct cel_record *records;
 };
+
+/* A record that may be built by name{field: value}. */
+struct cel_record {
+    const struct cel_type *type;
+    struct cel_record *next;
+};
+
+const struct cel_type *env_record(const struct cel_env *env, struct str name);
 
 const struct cel_variable *env_variable(const struct cel_env *env, struct str name);
 
@@ -313,6 +326,21 @@ const char *function_nearest(const struct cel_env *env, struct str name, bool me
 
 /* Declares a function by its types only: for checking, calling it fails. */
 bool cel_env_declare(struct cel_env *env, struct str name, const struct cel_overload *overload);
+
+/* ---- well-known messages (message.c) ---- */
+
+#define MESSAGE_FIELDS_MAX 6
+struct message {
+    struct str name;
+    const struct cel_type *type; // of what building it gives
+    enum value_kind kind;
+    struct {
+        const char *name;
+        const struct cel_type *type;
+    } fields[MESSAGE_FIELDS_MAX];
+};
+const struct message *message_find(struct str name);
+const struct cel_type *message_field(const struct message *message, struct str name);
 
 /* ---- checking (check.c, infer.c) ---- */
 
@@ -529,6 +557,7 @@ struct value ev_list(struct cel_cx *cx, const struct node *n);
 struct value ev_map(struct cel_cx *cx, const struct node *n);
 struct value ev_bind(struct cel_cx *cx, const struct node *n);
 struct value ev_matches(struct cel_cx *cx, const struct node *n);
+struct value ev_message(struct cel_cx *cx, const struct node *n);
 struct value ev_trace(struct cel_cx *cx, const struct node *n);
 node_fn loop_evaluator(enum loop_kind loop);
 /* Pairs of (sort key, item) to a list of the items in the keys' order; stable. */

@@ -54,6 +54,13 @@ static bool resolve_exact(struct checker *c, struct ast *ast, struct str name)
     const struct cel_type *type = variable ? NULL : type_named(name);
     if (type && c->env->options.core_only && type->kind >= CT_OPTIONAL)
         type = NULL;
+    if (!variable && !type)
+        type = env_record(c->env, name);
+    if (!variable && !type && str_is(name, "google.protobuf.NullValue.NULL_VALUE")) {
+        ast->name_kind = NAME_NULL;
+        ast->type = &T_NULL;
+        return true;
+    }
     if (variable) {
         ast->name_kind = NAME_SLOT;
         ast->slot = variable->slot;
@@ -67,6 +74,14 @@ static bool resolve_exact(struct checker *c, struct ast *ast, struct str name)
     return variable || type;
 }
 
+static struct str outer_container(struct str container)
+{
+    while (container.len && container.ptr[container.len - 1] != '.')
+        container.len--;
+    container.len -= container.len > 0;
+    return container;
+}
+
 /* Tries the name in the container, then in each that surrounds it, then as it is. */
 static bool resolve_name(struct checker *c, struct ast *ast, struct str name, bool rooted)
 {
@@ -76,9 +91,7 @@ static bool resolve_name(struct checker *c, struct ast *ast, struct str name, bo
             arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
         if (full && resolve_exact(c, ast, str_from(full)))
             return true;
-        while (container.len && container.ptr[container.len - 1] != '.')
-            container.len--;
-        container.len -= container.len > 0;
+        container = outer_container(container);
     }
     return resolve_exact(c, ast, name);
 }
@@ -195,7 +208,7 @@ static const struct cel_type *check_select(struct checker *c, struct ast *ast)
     bool optional = of->kind == CT_OPTIONAL;
     const struct cel_type *type = field_type(c, ast, optional ? of->params[0] : of);
     if (ast->test)
-        return type->kind == CT_ERROR ? type : &T_BOOL;
+        return &T_BOOL;
     return optional || ast->optional ? cel_type_optional(c->arena, type) : type;
 }
 
@@ -315,9 +328,7 @@ static bool find_in_container(struct checker *c, struct ast *ast)
         const char *full = arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
         if (find_overloads(c, ast, str_from(full), false))
             return true;
-        while (container.len && container.ptr[container.len - 1] != '.')
-            container.len--;
-        container.len -= container.len > 0;
+        container = outer_container(container);
     }
     return find_overloads(c, ast, name, ast->member);
 }
@@ -410,22 +421,64 @@ static const struct cel_type *check_map(struct checker *c, struct ast *ast)
                         value ? value : infer_fresh(&c->infer));
 }
 
-/* name{field: value}: only records that a variable's type names could be built; none are. */
+/* The message or record of a name, looked for in the container as variables are. */
+static bool find_built(struct checker *c, struct ast *ast, struct str name, const struct cel_type **ret)
+{
+    ast->message = message_find(name);
+    *ret = ast->message ? ast->message->type : env_record(c->env, name);
+    return *ret != NULL;
+}
+
+static bool resolve_built(struct checker *c, struct ast *ast, const struct cel_type **ret)
+{
+    struct str name = ast->name, container = c->env->options.container;
+    if (name.len && name.ptr[0] == '.')
+        return find_built(c, ast, str_sub(name, 1, SIZE_MAX), ret);
+    while (container.len) {
+        const char *full = arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
+        if (full && find_built(c, ast, str_from(full), ret))
+            return true;
+        container = outer_container(container);
+    }
+    return find_built(c, ast, name, ret);
+}
+
+static void check_struct_field(struct checker *c, struct ast *ast, uint32_t i,
+                               const struct cel_type *built)
+{
+    struct str name = ast->fields[i];
+    const struct cel_type *field =
+        ast->message ? message_field(ast->message, name) : type_field(built, name);
+    const struct cel_type *type = entry_type(c, ast->args[i], ast->args[i]->optional_entry);
+    uint32_t pos = ast->field_pos[i];
+    if (!field)
+        report_error(c->report, "C0103", pos, pos + 1, NULL, "undefined field '%.*s'", STR_FMT(name));
+    else if (!infer_assignable_all(&c->infer, &field, &type, 1))
+        report_error(c->report, "C0104", pos, pos + 1, NULL,
+                     "expected type of field '%.*s' is '%s' but provided type is '%s'", STR_FMT(name),
+                     text_of(c, field), text_of(c, type));
+}
+
+/* name{field: value} */
 static const struct cel_type *check_struct(struct checker *c, struct ast *ast)
 {
+    const struct cel_type *built = NULL;
+    if (resolve_built(c, ast, &built)) {
+        for (uint32_t i = 0; i < ast->count; i++)
+            check_struct_field(c, ast, i, built);
+        return c->unchecked ? &T_DYN : built;
+    }
     struct ast probe = {.kind = AST_IDENT};
-    struct str name = ast->name;
-    bool rooted = name.len && name.ptr[0] == '.';
-    bool known = resolve_name(c, &probe, rooted ? str_sub(name, 1, SIZE_MAX) : name, rooted);
+    bool known = resolve_name(c, &probe, ast->name, false);
     for (uint32_t i = 0; i < ast->count; i++)
         if (known || c->unchecked)
             check(c, ast->args[i]);
     if (c->unchecked)
         return &T_DYN;
     if (!known)
-        return undeclared(c, ast, ast->pos, name, NULL);
+        return undeclared(c, ast, ast->pos, ast->name, NULL);
     report_error(c->report, "C0105", ast->pos, ast->end, "write a map: {'field': value}",
-                 "'%.*s' is not a message type", STR_FMT(name));
+                 "'%.*s' is not a message type", STR_FMT(ast->name));
     return &T_ERROR;
 }
 
@@ -446,7 +499,9 @@ static void range_types(struct checker *c, const struct ast *loop, const struct 
         ret[0] = range->params[0];
         ret[1] = range->params[1];
         return;
-    case CT_RECORD:
+    case CT_RECORD: // over its fields, as far as it has them; the standard has no such thing
+        if (c->env->options.core_only)
+            break;
         ret[0] = &T_STRING;
         return;
     case CT_PARAM:
@@ -455,13 +510,14 @@ static void range_types(struct checker *c, const struct ast *loop, const struct 
     case CT_DYN:
         return;
     default:
-        ret[0] = ret[1] = &T_ERROR;
-        if (range->kind != CT_ERROR && !c->unchecked)
-            report_error(c->report, "C0105", loop->args[0]->pos, loop->args[0]->end, NULL,
-                         "expression of type '%s' cannot be range of a comprehension (must be list, "
-                         "map, or dynamic)",
-                         text_of(c, range));
+        break;
     }
+    ret[0] = ret[1] = &T_ERROR;
+    if (range->kind != CT_ERROR && !c->unchecked)
+        report_error(c->report, "C0105", loop->args[0]->pos, loop->args[0]->end, NULL,
+                     "expression of type '%s' cannot be range of a comprehension (must be list, "
+                     "map, or dynamic)",
+                     text_of(c, range));
 }
 
 static const struct cel_type *optional_range(struct checker *c, const struct ast *loop,

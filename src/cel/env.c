@@ -56,6 +56,25 @@ bool cel_env_add_variable(struct cel_env *env, struct str name, const struct cel
     return true;
 }
 
+bool cel_env_add_record(struct cel_env *env, const struct cel_type *record, struct error *err)
+{
+    struct cel_record *item = ARENA_NEW(env->arena, struct cel_record);
+    if (!item)
+        return error_set(err, "C0303", "out of memory");
+    *item = (struct cel_record){record, env->records};
+    env->records = item;
+    return true;
+}
+
+const struct cel_type *env_record(const struct cel_env *env, struct str name)
+{
+    for (; env; env = env->parent)
+        for (const struct cel_record *r = env->records; r; r = r->next)
+            if (str_eq(r->type->name, name))
+                return r->type;
+    return NULL;
+}
+
 unsigned cel_env_slots(const struct cel_env *env)
 {
     return env->first_slot + env->count;

@@ -147,8 +147,8 @@ static bool bind_variable(struct infer *infer, const struct cel_type *type,
             bind(infer, variable->id, general);
         return true;
     }
-    if (occurs(infer, variable, type))
-        return false;
+    if (variable->id >= infer->count || occurs(infer, variable, type))
+        return variable->id >= infer->count; // a declared type parameter: anything
     bind(infer, variable->id, type);
     return true;
 }

@@ -106,8 +106,11 @@ static bool may_follow(struct parser *p, enum token_kind kind)
 
 static void skip_to_follow(struct parser *p)
 {
+    if (p->recovered_at == p->token.start + 1 && p->token.kind != TOK_EOF)
+        advance(p); // stopped here before without getting further
     while (p->token.kind != TOK_EOF && !may_follow(p, p->token.kind))
         advance(p);
+    p->recovered_at = p->token.start + 1;
 }
 
 /* `kind` must come now. A surplus token before it is dropped. */
@@ -259,14 +262,18 @@ static bool parse_field_name(struct parser *p, struct str *ret, bool *ret_escape
     return true;
 }
 
+static void refuse_optional(struct parser *p, struct token token, uint32_t pos, const char *syntax)
+{
+    if (p->options->core_only && !p->muted)
+        report_error(p->report, "C0001", pos, token.end, NULL, "unsupported syntax '%s'", syntax);
+}
+
 static bool accept_optional(struct parser *p, uint32_t pos, const char *syntax)
 {
-    if (p->token.kind != TOK_QUESTION)
-        return false;
     struct token token = p->token;
-    accept(p, TOK_QUESTION);
-    if (p->options->core_only)
-        report_error(p->report, "C0001", pos, token.end, NULL, "unsupported syntax '%s'", syntax);
+    if (!accept(p, TOK_QUESTION))
+        return false;
+    refuse_optional(p, token, pos, syntax);
     return true;
 }
 
@@ -307,6 +314,16 @@ static struct ast *parse_list_literal(struct parser *p)
     return closed ? set_args(p, ast, list.items, list.count) : NULL;
 }
 
+/* The value of an entry; of an optional one that is refused already nothing more is refused. */
+static struct ast *parse_entry_value(struct parser *p, bool optional)
+{
+    bool muted = p->muted;
+    p->muted |= optional;
+    struct ast *value = parse_or_ternary(p);
+    p->muted = muted;
+    return value;
+}
+
 static struct ast *parse_map_literal(struct parser *p)
 {
     struct token open = p->token;
@@ -319,7 +336,7 @@ static struct ast *parse_map_literal(struct parser *p)
         bool optional = accept_optional(p, p->token.start, "?");
         struct ast *key = parse_or_ternary(p);
         bool colon = expect(p, TOK_COLON, "':'");
-        struct ast *value = colon ? parse_or_ternary(p) : NULL;
+        struct ast *value = colon ? parse_entry_value(p, optional) : NULL;
         if (key)
             key->optional_entry = optional;
         if (!push(p, &list, key) || !push(p, &list, value) || !accept(p, TOK_COMMA))
@@ -360,7 +377,8 @@ struct field_list {
 static bool parse_struct_field(struct parser *p, struct field_list *list)
 {
     struct str name;
-    bool escaped, optional = accept_optional(p, p->token.start, "?");
+    struct token mark = p->token;
+    bool escaped, optional = accept(p, TOK_QUESTION);
     uint32_t index = list->values.count;
     if (p->token.kind != TOK_IDENT && p->token.kind != TOK_ESC_IDENT) {
         syntax_error(p, "a field name or '}'");
@@ -372,10 +390,12 @@ static bool parse_struct_field(struct parser *p, struct field_list *list)
     }
     if (!parse_field_name(p, &name, &escaped))
         return false;
+    if (optional)
+        refuse_optional(p, mark, mark.start, "?");
     struct token colon = p->token;
     if (!expect(p, TOK_COLON, "':'"))
         return false;
-    struct ast *value = parse_or_ternary(p);
+    struct ast *value = parse_entry_value(p, optional);
     if (value)
         value->optional_entry = optional;
     list->names = arena_grow(p->arena, list->names, index * sizeof *list->names,

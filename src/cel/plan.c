@@ -67,6 +67,8 @@ static const struct node *plan_name(struct planner *p, const struct ast *ast)
         break;
     case NAME_TYPE:
         return constant(p, ast, value_type_named(type_run_time_name(ast->named)));
+    case NAME_NULL:
+        return constant(p, ast, value_null());
     default:
         return make(p, ast, ev_undeclared);
     }
@@ -374,6 +376,33 @@ static const struct node *plan_many(struct planner *p, const struct ast *ast, no
     return all_const ? fold(p, ast, node) : node;
 }
 
+/* A record is a map; a well-known message the value that it stands for. */
+static const struct node *plan_struct(struct planner *p, const struct ast *ast)
+{
+    const struct cel_type *type = ast->type;
+    if (ast->message && ast->count <= MESSAGE_FIELDS_MAX)
+        return plan_many(p, ast, ev_message);
+    if (ast->message || (type->kind != CT_RECORD && !p->env->options.unchecked))
+        return make(p, ast, ev_undeclared);
+    struct ast *map = ARENA_NEW(p->arena, struct ast);
+    struct ast **args = ARENA_ARRAY(p->arena, struct ast *, ast->count * 2 + 1);
+    struct ast *keys = ARENA_ARRAY(p->arena, struct ast, ast->count + 1);
+    if (!map || !args || !keys)
+        return NULL;
+    *map = *ast;
+    map->kind = AST_MAP;
+    map->args = args;
+    map->count = ast->count * 2;
+    for (uint32_t i = 0; i < ast->count; i++) {
+        keys[i] = (struct ast){.kind = AST_CONST, .pos = ast->pos, .end = ast->end};
+        keys[i].constant = value_string(ast->fields[i]);
+        keys[i].optional_entry = ast->args[i]->optional_entry;
+        args[2 * i] = &keys[i];
+        args[2 * i + 1] = ast->args[i];
+    }
+    return plan_many(p, map, ev_map);
+}
+
 static const struct node *plan_condition(struct planner *p, const struct ast *ast)
 {
     struct node *node = make(p, ast, ev_condition);
@@ -438,7 +467,7 @@ static const struct node *plan_kind(struct planner *p, const struct ast *ast)
     case AST_MAP:
         return plan_many(p, ast, ev_map);
     case AST_STRUCT:
-        return make(p, ast, ev_undeclared);
+        return plan_struct(p, ast);
     case AST_AND:
         return plan_many(p, ast, ev_and);
     case AST_OR:

@@ -54,7 +54,6 @@ static const struct {
     {"list", "list", &T_LIST_DYN},
     {"map", "map", &T_MAP_DYN},
     {"type", "type", &T_TYPE},
-    {"dyn", "dyn", &T_DYN},
     {"google.protobuf.Timestamp", "google.protobuf.Timestamp", &T_TIMESTAMP},
     {"google.protobuf.Duration", "google.protobuf.Duration", &T_DURATION},
     {"optional_type", "optional_type", &T_OPTIONAL},

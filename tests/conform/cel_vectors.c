@@ -69,32 +69,63 @@ static const struct cel_type *named_type(struct arena *arena, struct str name, s
 }
 
 /* The message of the standard's checker tests, as a record: the fields that those tests use. */
+static const char *const message_fields[][2] = {
+    {"single_int32", "int"},        {"single_int64", "int"},         {"single_uint32", "uint"},
+    {"single_uint64", "uint"},      {"single_sint32", "int"},        {"single_sint64", "int"},
+    {"single_fixed32", "uint"},     {"single_fixed64", "uint"},      {"single_sfixed32", "int"},
+    {"single_sfixed64", "int"},     {"single_float", "double"},      {"single_double", "double"},
+    {"single_bool", "bool"},        {"single_string", "string"},     {"single_bytes", "bytes"},
+    {"single_any", "any"},          {"single_value", "dyn"},         {"single_duration", "duration"},
+    {"single_timestamp", "timestamp"}, {"single_nested_enum", "int"}, {"standalone_enum", "int"},
+    {"single_struct", "google.protobuf.Struct"}, {"list_value", "google.protobuf.ListValue"},
+    {"single_bool_wrapper", "google.protobuf.BoolValue"},
+    {"single_bytes_wrapper", "google.protobuf.BytesValue"},
+    {"single_double_wrapper", "google.protobuf.DoubleValue"},
+    {"single_float_wrapper", "google.protobuf.FloatValue"},
+    {"single_int32_wrapper", "google.protobuf.Int32Value"},
+    {"single_int64_wrapper", "google.protobuf.Int64Value"},
+    {"single_string_wrapper", "google.protobuf.StringValue"},
+    {"single_uint32_wrapper", "google.protobuf.UInt32Value"},
+    {"single_uint64_wrapper", "google.protobuf.UInt64Value"},
+    {"nestedgroup", "dyn"},         {"map_int64_nested_type", "dyn"}, {"map_string_string", "dyn"},
+};
+#define MESSAGE_FIELDS (sizeof message_fields / sizeof *message_fields)
+
+static const struct cel_type *field_type(struct arena *arena, const char *name)
+{
+    const struct cel_type *type = simple_type(str_from(name));
+    const struct message *message = type ? NULL : message_find(str_from(name));
+    (void)arena;
+    return message ? message->type : type ? type : &T_DYN;
+}
+
 static const struct cel_type *message_type(struct arena *arena, struct str name)
 {
-    static const struct {
-        const char *name;
-        const struct cel_type *type;
-    } fields[] = {
-        {"single_int32", &T_INT},   {"single_int64", &T_INT},     {"single_uint32", &T_UINT},
-        {"single_uint64", &T_UINT}, {"single_bool", &T_BOOL},     {"single_string", &T_STRING},
-        {"single_double", &T_DOUBLE}, {"repeated_int32", &T_LIST_INT}, {"repeated_int64", &T_LIST_INT},
-        {"single_timestamp", &T_TIMESTAMP}, {"single_duration", &T_DURATION},
-        {"single_any", &T_DYN},     {"single_value", &T_DYN},     {"single_struct", &T_MAP_STRING_DYN},
-        {"list_value", &T_LIST_DYN}, {"map_int64_nested_type", &T_MAP_DYN},
-    };
     static const struct cel_field nested = {{"bb", 2}, &T_INT};
-    size_t count = sizeof fields / sizeof *fields;
+    static const char *const repeated[] = {"int32", "int64", "uint32", "uint64", "bool", "string", "double"};
     struct cel_type *record = cel_type_record(arena, name);
-    struct cel_type *inner = cel_type_record(arena, STR("NestedMessage"));
-    struct cel_field *list = ARENA_ARRAY(arena, struct cel_field, count + 2);
+    struct cel_type *inner = cel_type_record(arena, str_from(arena_printf(arena, "%.*s.NestedMessage", STR_FMT(name))));
+    size_t count = 0;
+    struct cel_field *list = ARENA_ARRAY(arena, struct cel_field, MESSAGE_FIELDS + 20);
     if (!record || !inner || !list)
         return &T_DYN;
-    for (size_t i = 0; i < count; i++)
-        list[i] = (struct cel_field){str_from(fields[i].name), fields[i].type};
+    if (!str_ends(name, STR("TestAllTypes")))
+        return record;
+    for (size_t i = 0; i < MESSAGE_FIELDS; i++)
+        list[count++] = (struct cel_field){str_from(message_fields[i][0]),
+                                           field_type(arena, message_fields[i][1])};
+    for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) {
+        struct str of = str_from(repeated[i]);
+        while (of.len && of.ptr[of.len - 1] >= '0' && of.ptr[of.len - 1] <= '9')
+            of.len--;
+        list[count++] = (struct cel_field){str_from(arena_printf(arena, "repeated_%s", repeated[i])),
+                                           cel_type_list(arena, simple_type(of))};
+    }
     cel_type_record_fields(inner, &nested, 1);
-    list[count] = (struct cel_field){STR("single_nested_message"), inner};
-    list[count + 1] = (struct cel_field){STR("standalone_message"), inner};
-    cel_type_record_fields(record, list, count + 2);
+    list[count++] = (struct cel_field){STR("single_nested_message"), inner};
+    list[count++] = (struct cel_field){STR("standalone_message"), inner};
+    list[count++] = (struct cel_field){STR("repeated_nested_message"), cel_type_list(arena, inner)};
+    cel_type_record_fields(record, list, count);
     return record;
 }
 
@@ -133,6 +164,9 @@ const struct cel_type *vector_type(struct arena *arena, struct value json)
     const struct cel_type *simple = simple_type(name.len ? name : kind.len ? kind : text(json, "wellKnown"));
     if (simple)
         return simple;
+    const struct message *message = message_find(name);
+    if (message)
+        return message->type;
     return name.len ? message_type(arena, name) : &T_DYN;
 }
 
@@ -196,7 +230,7 @@ bool vector_value(struct arena *arena, struct value json, struct value *ret)
     } else if (str_is(type, "timestamp") || str_is(type, "duration")) {
         *ret = time_value(type, v);
     } else if (str_is(type, "object")) {
-        struct value native = member(v, "native");
+        struct value native = member(json, "native");
         return native.kind == VALUE_MAP && vector_value(arena, native, ret);
     } else if (str_is(type, "enum")) {
         return false;
@@ -224,6 +258,45 @@ static bool declare_overload(struct cel_env *env, struct arena *arena, struct st
     return cel_env_declare(env, name, &overload);
 }
 
+/* The suite of comprehensions has the strings extension besides the core. */
+static bool declare_strings(struct cel_env *env)
+{
+    for (unsigned i = 0; i < group_strings.count; i++) {
+        const struct cel_function *function = &group_strings.functions[i];
+        for (unsigned k = 0; k < function->count; k++)
+            if (!cel_env_declare(env, str_from(function->name), &function->overloads[k]))
+                return false;
+    }
+    return true;
+}
+
+/* What the reference checker's own tests take for granted. */
+static bool declare_checker_defaults(struct cel_env *env, struct arena *arena)
+{
+    static const struct {
+        const char *name;
+        const struct cel_type *type;
+    } variables[] = {{"is", &T_STRING}, {"ii", &T_INT},  {"iu", &T_UINT}, {"iz", &T_BOOL},
+                     {"ib", &T_BYTES},  {"id", &T_DOUBLE}, {"ix", &T_NULL}};
+    static const struct cel_overload fg_s = {.result = &T_STRING};
+    static const struct cel_overload fi_s_s = {
+        .result = &T_STRING, .args = {&T_STRING}, .count = 1, .member = true};
+    unsigned slot;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        if (!cel_env_find(env, str_from(variables[i].name), &slot) &&
+            !cel_env_add_variable(env, str_from(variables[i].name), variables[i].type, NULL, NULL))
+            return false;
+    static const char *const packages[] = {"google.expr.proto2.test.TestAllTypes",
+                                           "google.expr.proto3.test.TestAllTypes"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *constant = arena_printf(arena, "%s.NestedEnum.BAR", packages[i]);
+        if (!constant || !cel_env_add_record(env, message_type(arena, str_from(packages[i])), NULL) ||
+            !cel_env_add_variable(env, str_from(constant), &T_INT, NULL, NULL))
+            return false;
+    }
+    return cel_env_declare(env, STR("fg_s"), &fg_s) && cel_env_declare(env, STR("fi_s_s"), &fi_s_s);
+}
+
 bool vector_declare(struct cel_env *env, struct arena *arena, struct value test)
 {
     struct value list = member(test, "type_env"), bindings = member(test, "bindings");
@@ -242,6 +315,10 @@ bool vector_declare(struct cel_env *env, struct arena *arena, struct value test)
             if (!declare_overload(env, arena, name, overloads.items[k]))
                 return false;
     }
+    if (str_is(text(test, "suite"), "comprehension") && !declare_strings(env))
+        return false;
+    if (member(test, "suite").kind == VALUE_STRING && !declare_checker_defaults(env, arena))
+        return false;
     for (uint32_t i = 0; i < bindings.len; i++) {
         unsigned slot;
         struct str name = value_str(bindings.pairs[i].key);
