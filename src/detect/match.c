@@ -219,6 +219,10 @@ static void add_match(struct matching *m, const struct policy *policy, struct st
                                 .id = id};
     struct error err;
     struct str key;
+    if (resource.account.len == 0) {
+        note(m, policy, "the event does not say whose it is: no account, no recipientAccountId");
+        return;
+    }
     if (!resource_key(&resource, m->arena, &key, &err)) {
         note(m, policy, err.message);
         return;
