@@ -48,6 +48,17 @@ enum aws_time_format {
     AWS_TIME_UNIX,
 };
 
+/* A definition of the model, parsed when it is first needed. */
+struct aws_definition {
+    struct str name, text; // text: its JSON; empty when it came parsed
+    struct value parsed;   // null = not yet
+};
+struct aws_definitions {
+    struct aws_definition *list; // in the model's order
+    size_t count;
+    struct map by_name;
+};
+
 struct aws_service {
     struct aws_models *models;
     struct str name;            // botocore's folder: "s3", "ec2"
@@ -67,7 +78,7 @@ struct aws_service {
 
     /* Guarded by the models' lock while it grows. */
     struct arena arena;
-    struct value shapes_model, operations_model;
+    struct aws_definitions shape_definitions, operation_definitions;
     struct map shapes;            // name -> struct aws_shape
     struct map operations;        // name -> struct aws_operation
     struct aws_shape *unresolved; // shells still to be filled

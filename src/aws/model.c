@@ -143,14 +143,18 @@ static bool service_exists(const struct aws_models *models, const char *name)
     return has_file(models->dir, file);
 }
 
-static bool read_document(struct aws_models *models, struct arena *arena, const char *name,
-                          struct value *ret, struct error *err)
+static bool read_service(struct aws_models *models, struct aws_service *service, const char *name,
+                         struct error *err)
 {
     char file[MODEL_NAME_BYTES_MAX + 16];
+    struct value document;
+    struct str text;
     if (!models->is_pack)
-        return model_assemble(arena, models->dir, name, ret, err);
+        return model_assemble(&service->arena, models->dir, name, &document, err) &&
+               model_fill_service(service, document, err);
     snprintf(file, sizeof file, "%s.json", name);
-    return model_read_json(arena, models->dir, file, false, ret, err);
+    return model_read_file(&service->arena, models->dir, file, false, &text, err) &&
+           model_fill_packed(service, text, err);
 }
 
 static bool load_service(struct aws_models *models, struct aws_service *service, struct str name,
@@ -159,13 +163,10 @@ static bool load_service(struct aws_models *models, struct aws_service *service,
     char text[MODEL_NAME_BYTES_MAX + 1];
     snprintf(text, sizeof text, "%.*s", STR_FMT(name));
     service->models = models;
-    service->shapes.arena = service->operations.arena = &service->arena;
     service->name = str_copy(&models->arena, name);
-    struct value document;
     if (!service->name.ptr)
         return out_of_memory(err);
-    return read_document(models, &service->arena, text, &document, err) &&
-           model_fill_service(service, document, err);
+    return read_service(models, service, text, err);
 }
 
 static struct aws_service *find_service(struct aws_models *models, struct str name,
@@ -210,11 +211,12 @@ const struct aws_service *aws_service_find(struct aws_models *models, struct str
 
 /* ---- operations ---- */
 
-static struct str *operation_names(struct value operations, struct arena *arena)
+static struct str *operation_names(const struct aws_service *service, struct arena *arena)
 {
-    struct str *names = ARENA_ARRAY(arena, struct str, operations.len);
-    for (uint32_t i = 0; names && i < operations.len; i++)
-        names[i] = value_str(operations.pairs[i].key);
+    const struct aws_definitions *operations = &service->operation_definitions;
+    struct str *names = ARENA_ARRAY(arena, struct str, operations->count);
+    for (size_t i = 0; names && i < operations->count; i++)
+        names[i] = operations->list[i].name;
     return names;
 }
 
@@ -222,9 +224,9 @@ static void unknown_operation(const struct aws_service *service, struct str name
 {
     ARENA_AUTO struct arena arena = {0};
     error_set(err, "A0107", "%.*s has no operation `%.*s`", STR_FMT(service->name), STR_FMT(name));
-    struct str *names = operation_names(service->operations_model, &arena);
+    struct str *names = operation_names(service, &arena);
     if (names)
-        suggest(err, name, names, service->operations_model.len);
+        suggest(err, name, names, service->operation_definitions.count);
 }
 
 const struct aws_operation *aws_operation_find(struct aws_models *models, struct str name,
@@ -239,7 +241,7 @@ const struct aws_operation *aws_operation_find(struct aws_models *models, struct
     const struct aws_operation *op = NULL;
     pthread_mutex_lock(&models->lock);
     struct aws_service *service = find_service(models, service_name, err);
-    if (service && !value_get(service->operations_model, operation))
+    if (service && !map_get(&service->operation_definitions.by_name, operation))
         unknown_operation(service, operation, err);
     else if (service)
         op = model_intern_operation(service, operation, err);
@@ -261,8 +263,8 @@ bool aws_models_list(struct aws_models *models, struct str service, struct arena
     } else {
         const struct aws_service *found = find_service(models, service, err);
         if (found) {
-            names = operation_names(found->operations_model, arena);
-            count = found->operations_model.len;
+            names = operation_names(found, arena);
+            count = found->operation_definitions.count;
             ok = names || out_of_memory(err);
         }
     }

@@ -47,6 +47,22 @@ struct str model_source(struct arena *arena, const char *data_dir);
 /* Fills a service from its document. */
 bool model_fill_service(struct aws_service *service, struct value document, struct error *err)
     __attribute__((warn_unused_result));
+/* The same from a pack's text, whose operations and shapes stay text until they are needed:
+ *
+ *   {"service":...,"rules":{...},      everything else, in one line
+ *   "operations":{
+ *   "CreateBucket":{...},              one a line
+ *   },
+ *   "shapes":{
+ *   "BucketName":{...}
+ *   }}
+ *
+ * which is JSON as well. The text must live as long as the service. */
+bool model_fill_packed(struct aws_service *service, struct str text, struct error *err)
+    __attribute__((warn_unused_result));
+/* A definition's JSON; null (and A0104) when there is none or it is damaged. */
+struct value model_define(struct aws_service *service, struct aws_definitions *definitions,
+                          struct str name, struct error *err);
 /* The operation with all shapes it needs, under the models' lock. */
 const struct aws_operation *model_intern_operation(struct aws_service *service, struct str name,
                                                    struct error *err)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A service's document to what the rest of aws/ asks of a service. Shapes are left for later. */
+/* A service's document to what the rest of aws/ asks of a service. Shapes are left for later,
+ * and so is parsing them where they come from a pack. */
 #include "aws/model_internal.h"
+
+#include "value/json.h"
 
 static struct value child_of(struct value map, const char *key)
 {
@@ -76,13 +79,12 @@ static struct str first_of(struct str a, struct str b)
     return a.ptr ? a : b;
 }
 
-bool model_fill_service(struct aws_service *service, struct value document, struct error *err)
+/* All but operations and shapes. */
+static bool fill_head(struct aws_service *service, struct value document, struct error *err)
 {
     struct value metadata = child_of(document, "metadata");
     struct value space = child_of(metadata, "xmlNamespace");
     service->metadata = metadata;
-    service->operations_model = child_of(document, "operations");
-    service->shapes_model = child_of(document, "shapes");
     service->endpoint_rules = child_of(document, "rules");
     service->client_contexts = child_of(document, "clientContextParams");
     service->paginators = child_of(document, "pagination");
@@ -96,8 +98,132 @@ bool model_fill_service(struct aws_service *service, struct value document, stru
     service->xml_namespace = space.kind == VALUE_STRING ? value_str(space) : text_of(space, "uri");
     service->query_compatible = child_of(metadata, "awsQueryCompatible").kind != VALUE_NULL;
     service->auth = auth_of(metadata);
-    if (service->operations_model.kind != VALUE_MAP)
+    service->shapes.arena = service->operations.arena = &service->arena;
+    return choose_protocol(service, err);
+}
+
+/* ---- definitions ---- */
+
+static bool damaged(const struct aws_service *service, struct error *err)
+{
+    return error_set(err, "A0104", "the model of %.*s is damaged", STR_FMT(service->name));
+}
+
+static bool add_definition(struct aws_service *service, struct aws_definitions *definitions,
+                           struct aws_definition definition, struct error *err)
+{
+    struct aws_definition *place = &definitions->list[definitions->count];
+    *place = definition;
+    if (!map_set(&definitions->by_name, definition.name, place))
+        return error_set(err, "A0100", "out of memory while loading %.*s", STR_FMT(service->name));
+    definitions->count++;
+    return true;
+}
+
+static bool make_room(struct aws_service *service, struct aws_definitions *definitions,
+                      size_t count, struct error *err)
+{
+    definitions->by_name.arena = &service->arena;
+    definitions->list = ARENA_ARRAY(&service->arena, struct aws_definition, count);
+    return definitions->list ||
+           error_set(err, "A0100", "out of memory while loading %.*s", STR_FMT(service->name));
+}
+
+static bool take_parsed(struct aws_service *service, struct value map,
+                        struct aws_definitions *definitions, struct error *err)
+{
+    size_t count = map.kind == VALUE_MAP ? map.len : 0;
+    if (!make_room(service, definitions, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct aws_definition definition = {.name = value_str(map.pairs[i].key),
+                                            .parsed = map.pairs[i].value};
+        if (!add_definition(service, definitions, definition, err))
+            return false;
+    }
+    return true;
+}
+
+bool model_fill_service(struct aws_service *service, struct value document, struct error *err)
+{
+    if (child_of(document, "operations").kind != VALUE_MAP)
         return error_set(err, "A0104", "the model of %.*s is damaged: it has no operations",
                          STR_FMT(service->name));
-    return choose_protocol(service, err);
+    return fill_head(service, document, err) &&
+           take_parsed(service, child_of(document, "operations"), &service->operation_definitions,
+                       err) &&
+           take_parsed(service, child_of(document, "shapes"), &service->shape_definitions, err);
+}
+
+static size_t count_lines(struct str text)
+{
+    size_t count = 0;
+    for (size_t at; (at = str_find_byte(text, '\n')) != SIZE_MAX; count++)
+        text = str_sub(text, at + 1, SIZE_MAX);
+    return count;
+}
+
+/* Lines of `"Name":{...},` up to one that begins with '}'. */
+static bool take_lines(struct aws_service *service, struct str *text,
+                       struct aws_definitions *definitions, struct error *err)
+{
+    while (text->len && text->ptr[0] != '}') {
+        struct str line = str_cut(text, '\n');
+        if (line.len && line.ptr[line.len - 1] == ',')
+            line.len--;
+        size_t quote = line.len && line.ptr[0] == '"'
+                           ? str_find_byte(str_sub(line, 1, SIZE_MAX), '"')
+                           : SIZE_MAX;
+        if (quote == SIZE_MAX || quote + 3 > line.len)
+            return damaged(service, err);
+        struct aws_definition definition = {.name = str_sub(line, 1, quote),
+                                            .text = str_sub(line, quote + 3, SIZE_MAX)};
+        if (!add_definition(service, definitions, definition, err))
+            return false;
+    }
+    return true;
+}
+
+bool model_fill_packed(struct aws_service *service, struct str text, struct error *err)
+{
+    static const struct str operations = STR("\n\"operations\":{\n"),
+                            shapes = STR("},\n\"shapes\":{\n");
+    size_t at = str_find(text, operations);
+    struct value head;
+    if (at == SIZE_MAX || at == 0)
+        return damaged(service, err);
+    char *copy = arena_copy(&service->arena, text.ptr, at);
+    if (!copy)
+        return error_set(err, "A0100", "out of memory while loading %.*s", STR_FMT(service->name));
+    copy[at - 1] = '}'; // the comma before the operations
+    if (!json_parse(&service->arena, (struct str){copy, at}, &head, err))
+        return error_context(err, "the model of %.*s", STR_FMT(service->name));
+    struct str rest = str_sub(text, at + operations.len, SIZE_MAX);
+    size_t lines = count_lines(rest);
+    if (!fill_head(service, head, err) ||
+        !make_room(service, &service->operation_definitions, lines, err) ||
+        !take_lines(service, &rest, &service->operation_definitions, err))
+        return false;
+    if (!str_starts(rest, shapes))
+        return damaged(service, err);
+    rest = str_sub(rest, shapes.len, SIZE_MAX);
+    return make_room(service, &service->shape_definitions, count_lines(rest) + 1, err) &&
+           take_lines(service, &rest, &service->shape_definitions, err);
+}
+
+struct value model_define(struct aws_service *service, struct aws_definitions *definitions,
+                          struct str name, struct error *err)
+{
+    struct aws_definition *definition = map_get(&definitions->by_name, name);
+    if (!definition) {
+        error_set(err, "A0104", "the model of %.*s is damaged: it has no \"%.*s\"",
+                  STR_FMT(service->name), STR_FMT(name));
+        return value_null();
+    }
+    if (definition->parsed.kind == VALUE_NULL && definition->text.ptr &&
+        !json_parse(&service->arena, definition->text, &definition->parsed, err)) {
+        error_context(err, "the model of %.*s", STR_FMT(service->name));
+        return value_null();
+    }
+    return definition->parsed;
 }

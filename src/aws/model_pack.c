@@ -54,6 +54,37 @@ static void write_stripped(struct buf *out, struct value v)
     }
 }
 
+/* "key":{ and one entry a line, as model_fill_packed() reads it. */
+static void write_lines(struct buf *out, const char *key, struct value map)
+{
+    buf_printf(out, "\n\"%s\":{\n", key);
+    for (uint32_t i = 0; i < map.len; i++) {
+        json_write_string(out, value_str(map.pairs[i].key));
+        buf_add_byte(out, ':');
+        write_stripped(out, map.pairs[i].value);
+        buf_add_cstr(out, i + 1 < map.len ? ",\n" : "\n");
+    }
+    buf_add_byte(out, '}');
+}
+
+static void write_document(struct buf *out, struct value document)
+{
+    buf_add_byte(out, '{');
+    for (uint32_t i = 0; i < document.len; i++) {
+        struct str key = value_str(document.pairs[i].key);
+        if (str_is(key, "operations") || str_is(key, "shapes"))
+            continue;
+        json_write_string(out, key);
+        buf_add_byte(out, ':');
+        write_stripped(out, document.pairs[i].value);
+        buf_add_byte(out, ',');
+    }
+    write_lines(out, "operations", *value_get(document, STR("operations")));
+    buf_add_byte(out, ',');
+    write_lines(out, "shapes", *value_get(document, STR("shapes")));
+    buf_add_byte(out, '}');
+}
+
 static bool write_file(const char *dir, const char *name, struct str bytes, struct error *err)
 {
     char path[4096], temporary[4096];
@@ -107,12 +138,13 @@ static bool pack_service(struct arena *arena, ZSTD_CCtx *zstd, const char *data_
     if (!model_assemble(arena, data_dir, service, &document, err))
         return false;
     const struct value *operations = value_get(document, STR("operations"));
-    if (!operations || operations->kind != VALUE_MAP)
-        return error_set(err, "A0104", "the model of %s has no operations", service);
+    const struct value *shapes = value_get(document, STR("shapes"));
+    if (!operations || operations->kind != VALUE_MAP || !shapes || shapes->kind != VALUE_MAP)
+        return error_set(err, "A0104", "the model of %s has no operations or shapes", service);
     char name[300];
     snprintf(name, sizeof name, "%s.json.zst", service);
     struct buf text = {.arena = arena};
-    write_stripped(&text, document);
+    write_document(&text, document);
     if (text.failed)
         return error_set(err, "A0100", "out of memory while packing %s", service);
     add_to_index(index, document, index->len == 0);

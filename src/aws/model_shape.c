@@ -173,9 +173,9 @@ struct aws_shape *model_intern_shape(struct aws_service *service, struct str nam
     struct aws_shape *shape = map_get(&service->shapes, name);
     if (shape)
         return shape;
-    const struct value *model = value_get(service->shapes_model, name);
+    struct value model = model_define(service, &service->shape_definitions, name, err);
     enum aws_shape_kind kind = AWS_STRUCTURE;
-    if (!model || !kind_of(text_of(*model, "type"), &kind)) {
+    if (model.kind != VALUE_MAP || !kind_of(text_of(model, "type"), &kind)) {
         error_set(err, "A0104", "the model of %.*s is damaged: no usable shape \"%.*s\"",
                   STR_FMT(service->name), STR_FMT(name));
         return NULL;
@@ -188,10 +188,10 @@ struct aws_shape *model_intern_shape(struct aws_service *service, struct str nam
     shape->name = name;
     shape->kind = kind;
     shape->service = service;
-    shape->model = *model;
+    shape->model = model;
     shape->by_name.arena = shape->by_wire.arena = &service->arena;
     shape->own.shape = shape;
-    apply_traits(&shape->own, *model);
+    apply_traits(&shape->own, model);
     shape->next_unresolved = service->unresolved;
     service->unresolved = shape;
     return shape;
@@ -378,16 +378,21 @@ static bool intern_errors(struct aws_service *service, struct aws_operation *op,
  * operation. */
 static bool intern_service_errors(struct aws_service *service, struct error *err)
 {
-    struct value shapes = service->shapes_model;
+    struct aws_definitions *shapes = &service->shape_definitions;
     if (service->errors.arena)
         return true;
     service->errors.arena = &service->arena;
-    for (uint32_t i = 0; i < shapes.len && shapes.kind == VALUE_MAP; i++) {
-        if (!flag_of(shapes.pairs[i].value, "exception"))
+    for (size_t i = 0; i < shapes->count; i++) {
+        const struct aws_definition *shape_definition = &shapes->list[i];
+        if (shape_definition->text.ptr
+                ? str_find(shape_definition->text, STR("\"exception\":true")) == SIZE_MAX
+                : !flag_of(shape_definition->parsed, "exception"))
             continue;
-        struct aws_shape *shape = model_intern_shape(service, value_str(shapes.pairs[i].key), err);
+        struct aws_shape *shape = model_intern_shape(service, shape_definition->name, err);
         if (!shape || !model_resolve_shapes(service, err))
             return false;
+        if (!shape->exception)
+            continue;
         if (!map_get(&service->errors, shape->error_code) &&
             !map_set(&service->errors, shape->error_code, shape))
             return out_of_memory(err);
@@ -463,13 +468,14 @@ const struct aws_operation *model_intern_operation(struct aws_service *service, 
         return NULL;
     }
     op = ARENA_NEW(&service->arena, struct aws_operation);
-    const struct value *model = value_get(service->operations_model, name);
-    if (!op || !model) {
+    if (!op) {
         out_of_memory(err);
         return NULL;
     }
+    op->model = model_define(service, &service->operation_definitions, name, err);
+    if (op->model.kind != VALUE_MAP)
+        return NULL;
     op->service = service;
-    op->model = *model;
     op->name = str_copy(&service->arena, name);
     fill_operation(op);
     if (!op->name.ptr || !intern_end(service, op, "input", &op->input, err) ||

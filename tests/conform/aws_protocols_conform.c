@@ -86,7 +86,6 @@ static const struct aws_operation *make_operation(struct arena *arena, struct aw
     value_set(&document, "shapes", get(suite, "shapes"));
     value_set(&document, "operations", value_finish_map(&operations));
     service->name = STR("suite");
-    service->shapes.arena = service->operations.arena = &service->arena;
     if (!model_fill_service(service, value_finish_map(&document), err))
         return NULL;
     return model_intern_operation(service, name, err);
