@@ -95,7 +95,7 @@ class Proxy:
     def __exit__(self, *_):
         self.stop()
 
-    def rule(self, when, **options):
+    def rule(self, when=lambda seen: True, **options):
         rule = Rule(when, **options)
         with self.lock:
             self.rules.append(rule)
