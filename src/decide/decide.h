@@ -70,6 +70,7 @@ struct decide_guards {
     int reversals;     // healed repairs of this policy and resource within 24 h
     int changes;       // fingerprint changes so far
     bool by_hand;      // a person asked for exactly this
+    const char *stopped; // the kill switch is on or cannot be read: why; NULL = off
 };
 
 #define DECIDE_REASONS_MAX 12

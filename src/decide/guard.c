@@ -54,8 +54,20 @@ static void guard_mode(struct deciding *d)
         tighten(d, DECIDE_OBSERVE, "mode observe: the violation is only noted");
     else if (d->subject->assignment->mode == MODE_APPROVE && !d->guards->by_hand)
         tighten(d, DECIDE_ASK, "mode approve: a person decides");
-    else if (p->always_ask && !d->guards->by_hand)
-        tighten(d, DECIDE_ASK, "the policy asks before it acts");
+}
+
+/* The author's own condition; one that cannot be evaluated asks. */
+static void guard_ask(struct deciding *d)
+{
+    struct cel_budget budget = cel_budget_default();
+    struct value asks = value_bool(false);
+    struct error err;
+    if (!d->subject->policy->ask || d->guards->by_hand)
+        return;
+    if (!cel_eval(d->subject->policy->ask, d->finding->slots, &budget, d->arena, &asks, &err))
+        tighten(d, DECIDE_ASK, arena_printf(d->arena, "`ask` cannot be evaluated: %s", err.message));
+    else if (asks.kind != VALUE_BOOL || asks.b)
+        tighten(d, DECIDE_ASK, "the policy asks before it makes such a change");
 }
 
 static void guard_exemption(struct deciding *d)
@@ -101,6 +113,12 @@ static void guard_limits(struct deciding *d)
         hold(d, 1000, arena_printf(d->arena, "limit: %d repairs of this policy at once", p->at_once));
     if (p->per_hour && d->guards->per_hour >= p->per_hour)
         hold(d, 60000, arena_printf(d->arena, "limit: %d repairs of this policy an hour", p->per_hour));
+}
+
+static void guard_kill_switch(struct deciding *d)
+{
+    if (d->guards->stopped)
+        hold(d, 10000, d->guards->stopped);
 }
 
 static void guard_resource(struct deciding *d)
@@ -158,8 +176,8 @@ void decide_guard(const struct decide_subject *subject, const struct decide_find
                   struct value plan, const struct decide_guards *guards, struct arena *arena,
                   struct decide_decision *ret)
 {
-    static void (*const table[])(struct deciding *) = {guard_mode,   guard_exemption, guard_breaker,
-                                                       guard_limits, guard_resource,  guard_risk};
+    static void (*const table[])(struct deciding *) = {guard_mode, guard_ask, guard_exemption, guard_breaker,
+                                                       guard_limits, guard_kill_switch, guard_resource, guard_risk};
     *ret = (struct decide_decision){.action = DECIDE_ACT};
     struct deciding d = {subject, finding, plan, guards, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

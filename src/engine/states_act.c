@@ -105,7 +105,7 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
     case AWS_THROTTLED:
     case AWS_NOT_SENT:
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = number, .reason = why,
-                                                .wait_ms = a->gate_closed ? 1000 : retry_pause(calls, a),
+                                                .wait_ms = a->gate_closed ? 5000 : retry_pause(calls, a),
                                                 .record = attempt_record(s)});
     case AWS_FAILED:
     case AWS_UNKNOWN:

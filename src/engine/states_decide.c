@@ -101,6 +101,9 @@ bool state_reading(struct step *s)
 static bool gather_guards(struct step *s, struct decide_guards *ret)
 {
     struct store_guards g;
+    char reason[256];
+    struct act_gate gate = {.kill_switch = s->engine->kill_switch, .clock = s->engine->clock,
+                            .deadline_ms = INT64_MAX};
     struct store_guard_query query = {s->r.policy, s->r.resource, s->policy->breaker_of,
                                       s->policy->breaker_window_ms};
     if (store_guards(s->engine->store, &query, &g, s->err) != STORE_OK)
@@ -117,6 +120,7 @@ static bool gather_guards(struct step *s, struct decide_guards *ret)
         .reversals = g.reversals,
         .changes = step_count(s, "changes"),
         .by_hand = s->r.kind == REMEDIATION_ROLLBACK,
+        .stopped = act_gate_open(&gate, reason, sizeof reason) ? NULL : arena_printf(s->arena, "%s", reason),
     };
     return true;
 }

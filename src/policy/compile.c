@@ -515,7 +515,8 @@ static void compile_guard(struct builder *b, const struct yaml *root)
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
         b->ok = false;
     }
-    p->always_ask = policy_flag(yaml_get(guard, "ask"), false, &b->ok);
+    const struct yaml *ask = yaml_get(guard, "ask");
+    p->ask = ask ? expression(b, b->decide_env, ask, cel_type_of(VALUE_BOOL)) : NULL;
     p->breaker_in_a_row = policy_count(yaml_get(breaker, "in_a_row"), 3, &b->ok);
     p->breaker_percent = policy_count(yaml_get(breaker, "errors"), 50, &b->ok);
     p->breaker_of = policy_count(yaml_get(breaker, "of"), 20, &b->ok);

@@ -110,7 +110,7 @@ struct policy {
     bool verify_else_undo; // else a person
 
     enum mode mode;            // the ceiling
-    bool always_ask;           // guard.ask: true
+    const struct cel_program *ask; // guard.ask: a person decides when it holds; NULL = never
     int at_once, per_hour;     // limits; 0 = none
     int breaker_in_a_row;      // trips at so many bad results in a row
     int breaker_percent;       // or at this share ...

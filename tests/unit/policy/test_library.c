@@ -22,7 +22,7 @@ static void test_library__closing_a_hole_asks_and_is_never_undone_by_itself(void
     (void)state;
     struct policy_set *set = fixture_library(everything);
     const struct policy *p = policy_set_find(set, STR("ec2-no-world-open-admin-ports"));
-    assert_true(p->always_ask);
+    assert_non_null(p->ask);
     assert_false(p->verify_else_undo);
     assert_int_equal(p->step_count, 2);
     assert_false(p->steps[0].closes_hole);
