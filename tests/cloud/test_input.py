@@ -180,7 +180,7 @@ class TestRealRecords(CloudCase):
                      "ModifySecurityGroupRules", "RevokeSecurityGroupIngress"}}
         for remediation in found:
             event = rectify.show(remediation["id"])["detail"]["event"]
-            self.assertIn(event["name"], names[remediation["policy"]], remediation)
+            self.assertIn(event["name"].split(":")[1], names[remediation["policy"]], remediation)
         buckets = {(r["recipientAccountId"], r["requestParameters"]["bucketName"]) for r in records
                    if r["eventName"] in names["s3-cost-center-tag"] and not r.get("errorCode")}
         seen = {(r["resource"].split("/")[1], r["resource"].split("/", 4)[4]) for r in found
