@@ -135,7 +135,8 @@ class Rectify:
 
     def memory(self, stub):
         log = self.home / "log"
-        pid, _ = spawn(self.command("start"), environment(stub.endpoint), log)
+        pid, _ = spawn(self.command("start", "--listen", "127.0.0.1:0"),
+                       environment(stub.endpoint), log)
         time.sleep(1.5)
         done, _ = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -257,7 +258,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    binary, X
+    binary, stub = options.build / "src" / "rectify", options.build / "bench" / "stub"
     home = pathlib.Path(tempfile.mkdtemp(prefix="rectify-bench-"))
     try:
         with Stub(stub) as fast, Stub(stub, delay_ms=20) as slow:
