@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See act.h. The kill switch is looked up through its folder, so that a vanished folder is not taken
- * for a switch that is off. */
+/* See act.h. The kill switch is looked up through its folder, so that a vanished folder is not
+ * taken for a switch that is off. */
 #include "act/act.h"
 
 #include "base/fault.h"
@@ -17,6 +17,10 @@ static bool switch_is_off(const char *path, char *reason, size_t size)
     struct stat info;
     char folder[4096];
     const char *slash = strrchr(path, '/');
+    if (path[0] == '\0') {
+        snprintf(reason, size, "the kill switch cannot be read: its path is empty");
+        return false;
+    }
     if (lstat(path, &info) == 0) {
         snprintf(reason, size, "the kill switch is on (%s exists)", path);
         return false;
@@ -29,7 +33,8 @@ static bool switch_is_off(const char *path, char *reason, size_t size)
                        slash ? path : ".");
     if (len < 0 || (size_t)len >= sizeof folder || stat(len ? folder : "/", &info) != 0 ||
         !S_ISDIR(info.st_mode)) {
-        snprintf(reason, size, "the kill switch cannot be read (%s: its folder is not there)", path);
+        snprintf(reason, size, "the kill switch cannot be read (%s: its folder is not there)",
+                 path);
         return false;
     }
     return true;
@@ -62,7 +67,8 @@ void act_call(const struct act_request *request, struct arena *arena, struct aws
     struct error err;
     const struct value *input = value_get(request->planned, STR("with"));
     struct aws_call call = {
-        .operation = aws_operation_find(request->models, value_path_str(request->planned, "call"), &err),
+        .operation =
+            aws_operation_find(request->models, value_path_str(request->planned, "call"), &err),
         .input = input ? *input : value_null(),
         .region = value_path_str(request->planned, "region"),
         .role = request->role,

@@ -10,7 +10,7 @@
 struct act_gate {
     const char *kill_switch; // path; the file's existence stops everything; NULL = none
     const struct clock *clock;
-    int64_t deadline_ms; // steady clock: nothing leaves later
+    int64_t deadline_ms;     // steady clock: nothing leaves later
     bool (*owns)(void *ctx); // is the lease still ours?
     void *owns_ctx;
 };
