@@ -31,7 +31,7 @@ static const struct mistake mistakes[] = {
     {"wrong severity", "severity: low", "severity: lowish", "P0108", 3, 11, "not a severity", "info, low"},
     {"wrong mode", "mode: enforce", "mode: enfroce", "P0108", 30, 15, "not a mode", "observe, approve or enforce"},
     {"ask that is no condition", "mode: enforce", "ask: maybe", "C0101", 30, 0, "maybe", NULL},
-    {"wrong flag", "    undo:\n      - when", "    closes_hole: maybe\n    undo:\n      - when", "P0108", 24, 18, "true or false", NULL},
+    {"wrong flag", "    undo:\n      - when", "    closes_hole: maybe\n    undo:\n      - when", "P0108", 25, 18, "true or false", NULL},
     {"wrong scope", "AWS::S3::Bucket}", "AWS::S3::Bucket, scope: world}", "P0108", 6, 0, "not a scope", "regional"},
     {"unknown operation", "call: s3:GetBucketTagging", "call: s3:GetBucketTaging", "P0111", 14, 13, "GetBucketTaging", "GetBucketTagging"},
     {"unknown service", "call: s3:GetBucketTagging", "call: s33:GetBucketTagging", "P0111", 14, 13, "s33", "s3"},

@@ -4,7 +4,8 @@
 
 #include "../cmocka_all.h"
 
-static const char everything[] = "assignments: [{policies: \"*\", accounts: \"*\", mode: enforce}]\n";
+static const char everything[] =
+    "assignments: [{policies: \"*\", accounts: \"*\", mode: enforce}]\n";
 
 static void test_library__compiles_with_three_policies(void **state)
 {
