@@ -7,6 +7,10 @@
 #include "value/json.h"
 
 #define PURGE_EVERY_MS 60000
+/* The last owner is proven dead (the file's lock is ours) and sends nothing more: a moment is
+ * enough, where a worker that is only silent could use its signatures until the whole grace is
+ * over. */
+#define DEAD_OWNER_GRACE_MS 1000
 
 bool sqlite_insert(struct sqlite_store *store, const struct sqlite_new *row, int64_t now,
                    int64_t *ret_id, struct error *err)
@@ -313,10 +317,7 @@ static bool collect_leased(struct sqlite_store *store, struct claim_args *args, 
     return ok;
 }
 
-/* What the last owner sent just before it died may still arrive. It is proven dead (the file's lock
- * is ours), so that it sends nothing more: a moment is enough, where a worker that is only silent
- * could use its signatures until the whole grace is over. */
-#define DEAD_OWNER_GRACE_MS 1000
+/* What the last owner sent just before it died may still arrive. */
 static int64_t claimable_ms(const struct sqlite_store *store, const struct claim_args *args,
                             sqlite3_stmt *stmt, int64_t due)
 {

@@ -38,9 +38,9 @@ struct sqlite_job {
     struct sqlite_job *next;
     enum store_result (*run)(struct sqlite_store *, void *args, struct error *err);
     void *args;
-    bool writes;  // an error inside it rolls the transaction back
-    bool durable; // answered only after the commit
-    bool owned;   // nobody waits: freed once run
+    bool writes;      // an error inside it rolls the transaction back
+    bool durable;     // answered only after the commit
+    bool owned;       // nobody waits: freed once run
     atomic_int state; // enum job_state; a futex
     enum store_result result;
     struct error *err;
@@ -109,7 +109,10 @@ enum store_result sqlite_verb_flush(struct store *base, struct error *err);
 void sqlite_stop_flusher(struct sqlite_store *store);
 void sqlite_restore(struct sqlite_store *store); // memory as of the last commit
 
-#define SQLITE_JOB(function, arguments, ...) {.run = (function), .args = (arguments), __VA_ARGS__}
+#define SQLITE_JOB(function, arguments, ...)                                                       \
+    {                                                                                              \
+        .run = (function), .args = (arguments), __VA_ARGS__                                        \
+    }
 
 /* ---- sqlite_sql.c ---- */
 /* The statement, reset; NULL with err set. */

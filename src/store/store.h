@@ -81,9 +81,10 @@ struct store_claim {
 /* Up to `count` due remediations whose lease is free or over, earliest first; each gets epoch+1, a
  * lease until now + lease_ms, and sequence_seen = sequence. *ret_next_due_ms: when the next one is
  * due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
- * process's is handed out only `grace_ms` after that lease ended (its signatures may still be
- * good); store_open() of a file that nobody owns counts its leases as over, process proven dead,
- * but keeps the grace. With :memory: the same. */
+ * process's is handed out only `grace_ms` after that lease ended, as its signatures may still be
+ * good. A file that nobody owned when it was opened proves that process dead: its leases ended then
+ * at the latest, it sends nothing any more, and a second of the grace is enough. With :memory: the
+ * same. */
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));
@@ -105,11 +106,11 @@ struct store_transition {
     struct str detail; // JSON object that replaces the old one; empty = unchanged
     struct str record; // JSON object of the audit record's body (see below)
 
-    bool sequence_unchanged;  // STORE_CONFLICT when an event came since the claim
-    bool lock;                // take the resource's lock (kept until terminal): STORE_LOCKED
-    bool freeze;              // terminal, but keep the lock until a person clears it
-    int at_once_max;          // permits reserved at intent: how many of this policy may be
-    int per_hour_max;         //   in locked states / have begun within the last hour; 0 = any
+    bool sequence_unchanged; // STORE_CONFLICT when an event came since the claim
+    bool lock;               // take the resource's lock (kept while in locked states): STORE_LOCKED
+    bool freeze;             // terminal, but keep the lock until a person clears it
+    int at_once_max;         // permits reserved at intent: how many of this policy may be
+    int per_hour_max;        //   in locked states / have begun within the last hour; 0 = any
     struct str approval_hash; // consume a given, unexpired approval of this plan: STORE_VOID
     struct str ask_hash;      // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
@@ -117,10 +118,12 @@ struct store_transition {
     enum { RESULT_NONE, RESULT_GOOD, RESULT_BAD } breaker; // counts for the policy's breaker
 };
 
-/* Applies it. The new version is version+1. Terminal states release lock and permits, and when
- * sequence > sequence_seen a successor in `received` (due now) is created in the same transaction,
- * carrying the newest event. With `wait` false it returns at once; its failure shows as
- * STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
+/* Applies it. The new version is version+1; a kept lease is renewed. States that are not locked
+ * release lock and permits (a contested repair takes them anew); entering `reading` sees every
+ * event so far. A person (epoch 0) clears a frozen lock by the same terminal state without freeze.
+ * When it ends and sequence > sequence_seen a successor in `received` (due now) is created in the
+ * same transaction, carrying the newest event. With `wait` false it returns at once; its failure
+ * shows as STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
  *   {"at": ms, "id": "r1", "kind": "transition", "policy":..., "resource":..., "state": "...",
  *    "step": n, "version": n, "reason": "...", "body": {record}}. */
 enum store_result store_advance(struct store *store, const struct store_transition *transition,

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What survives: kill -9 between verbs, a full disk, a folder that cannot be written, a file that
+ * is owned, damaged, foreign or newer. */
+#include "store_help.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define MOMENT_MS 1000 // of the grace that a dead owner gets
+
+struct fixture {
+    struct test_time time;
+    char folder[256], path[300];
+    struct arena arena;
+    struct error err;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    test_time_init(&f->time);
+    test_folder(f->folder, sizeof f->folder);
+    snprintf(f->path, sizeof f->path, "%s/s.db", f->folder);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    chmod(f->folder, 0700);
+    test_folder_remove(f->folder);
+    arena_finish(&f->arena);
+    free(f);
+    return 0;
+}
+
+static void must_fail(struct fixture *f, const char *code)
+{
+    f->err = (struct error){0};
+    assert_null(store_open(f->path, &f->time.clock, &f->err));
+    assert_string_equal(f->err.code, code);
+}
+
+/* Runs `body` in a child, which is killed (or ends) when it has written `wanted` bytes to its pipe.
+ */
+static size_t in_child(struct fixture *f, void (*body)(struct fixture *f, int out), size_t wanted)
+{
+    int ends[2];
+    char byte;
+    size_t got = 0;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        body(f, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    while (got < wanted && read(ends[0], &byte, 1) == 1)
+        got++;
+    kill(pid, SIGKILL);
+    while (read(ends[0], &byte, 1) == 1)
+        got++; // said before it died
+    close(ends[0]);
+    waitpid(pid, NULL, 0);
+    return got;
+}
+
+static void accept_and_tell(struct fixture *f, int out)
+{
+    struct error err;
+    struct store *store = store_open(f->path, &f->time.clock, &err);
+    for (int i = 0; store; i++) {
+        char key[32], resource[64];
+        snprintf(key, sizeof key, "e%d", i);
+        snprintf(resource, sizeof resource, BUCKET("b%d"), i);
+        struct store_match match = match_of("p", resource, T0);
+        struct store_event event = {str_from(key), STR("n"), &match, 1};
+        if (store_accept(store, &event, 1, NULL, &err) != STORE_OK || write(out, "x", 1) != 1)
+            _exit(1);
+    }
+    _exit(2);
+}
+
+static void test_store__what_was_told_survives_a_kill(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t round = 1; round <= 5; round++) {
+        size_t told = in_child(f, accept_and_tell, round * 7);
+        assert_true(told >= round * 7);
+        struct store *store = open_or_fail(f->path, &f->time.clock);
+        for (size_t i = 1; i <= told; i++)
+            get(store, (int64_t)i, &f->arena);
+        int64_t counts[STATE_COUNT], size = log_size(store);
+        assert_int_equal(store_counts(store, counts, &f->err), STORE_OK);
+        assert_int_equal(counts[STATE_RECEIVED], size);
+        assert_in_range(size, (int64_t)told, (int64_t)told + 1); // durable, but not told yet
+        store_close(store);
+        test_folder_remove(f->folder);
+        assert_int_equal(mkdir(f->folder, 0700), 0);
+    }
+}
+
+static void call_and_tell(struct fixture *f, int out)
+{
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    accept_one(store, "e1", "p", BUCKET("a"), T0);
+    accept_one(store, "e2", "p", BUCKET("b"), T0);
+    struct store_claim claims[2];
+    int64_t next;
+    if (claim_some(store, 2, claims, &next) != 2)
+        _exit(1);
+    must_go(store, claims[0], STATE_READING);
+    must_go(store, claims[1], STATE_INTENT);
+    must_go(store, claims[1], STATE_CALLING);
+    if (write(out, "x", 1) != 1)
+        _exit(1);
+    pause();
+}
+
+static void test_store__grace_after_the_owner_died(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(in_child(f, call_and_tell, 1), 1);
+    struct store_claim claims[2];
+    int64_t next;
+    /* Half a lease later the reading row is free at once, the calling one a moment later, counted
+     * from now, when its process is known to be dead. */
+    f->time.now = T0 + LEASE_MS / 2;
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(claim_some(store, 2, claims, &next), 1);
+    assert_int_equal(claims[0].id, 1);
+    assert_int_equal(claims[0].epoch, 2);
+    assert_int_equal(next, T0 + LEASE_MS / 2 + MOMENT_MS);
+    store_close(store);
+    /* Opened once more: the moment does not start again. */
+    f->time.now += MOMENT_MS - 1;
+    store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(claim_some(store, 2, claims, &next), 1);
+    f->time.now++;
+    assert_int_equal(claim_some(store, 2, claims, &next), 1);
+    assert_int_equal(claims[0].id, 2);
+    /* Our own lease that ran out needs none: the epoch at the gate stops us. */
+    f->time.now += LEASE_MS;
+    assert_int_equal(claim_some(store, 2, claims, &next), 2);
+    store_close(store);
+}
+
+static void test_store__lease_that_ended_before_death_counts_from_its_end(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(in_child(f, call_and_tell, 1), 1);
+    struct store_claim claims[2];
+    int64_t next;
+    f->time.now = T0 + LEASE_MS + MOMENT_MS - 1;
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(claim_some(store, 2, claims, &next), 1);
+    assert_int_equal(next, T0 + LEASE_MS + MOMENT_MS);
+    f->time.now++;
+    assert_int_equal(claim_some(store, 2, claims, &next), 1);
+    store_close(store);
+}
+
+static void test_store__grace_of_nothing_is_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(in_child(f, call_and_tell, 1), 1);
+    struct store_claim claims[2];
+    size_t count;
+    int64_t next;
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(store_claim(store, 2, LEASE_MS, 0, claims, &count, &next, &f->err), STORE_OK);
+    assert_int_equal(count, 2);
+    store_close(store);
+}
+
+static void test_store__one_process_owns_the_file(void **state)
+{
+    struct fixture *f = *state;
+    char pid[32];
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    must_fail(f, "S0001");
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_non_null(strstr(f->err.message, pid));
+    accept_one(store, "e1", "p", BUCKET("a"), T0); // and it was not disturbed
+    store_close(store);
+    store_close(open_or_fail(f->path, &f->time.clock));
+}
+
+static void test_store__nobody_else_reads_the_file(void **state)
+{
+    struct fixture *f = *state;
+    struct stat info;
+    store_close(open_or_fail(f->path, &f->time.clock));
+    assert_int_equal(stat(f->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
+static void test_store__missing_folder_and_foreign_files(void **state)
+{
+    struct fixture *f = *state;
+    char good[300];
+    snprintf(good, sizeof good, "%s", f->path);
+    snprintf(f->path, sizeof f->path, "%s/none/s.db", f->folder);
+    must_fail(f, "S0002");
+    snprintf(f->path, sizeof f->path, "%s", good);
+    int fd = open(f->path, O_CREAT | O_WRONLY, 0600);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(write(fd, "this is not a database, not at all. ", 36), 36);
+    close(fd);
+    must_fail(f, "S0003");
+    assert_int_equal(unlink(f->path), 0);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE x(y)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    must_fail(f, "S0002");
+}
+
+static void sql(struct fixture *f, const char *text)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    char *problem = NULL;
+    if (sqlite3_exec(db, text, NULL, NULL, &problem) != SQLITE_OK)
+        fail_msg("%s", problem);
+    sqlite3_close(db);
+}
+
+static void test_store__newer_schema_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    store_close(open_or_fail(f->path, &f->time.clock));
+    sql(f, "PRAGMA user_version = 99");
+    must_fail(f, "S0005");
+    sql(f, "PRAGMA user_version = 1");
+    store_close(open_or_fail(f->path, &f->time.clock));
+}
+
+static void test_store__damaged_log_is_refused_but_can_be_looked_at(void **state)
+{
+    static const char *const damage[] = {"DELETE FROM record WHERE position = 2",
+                                         "UPDATE head SET size = 2",
+                                         "UPDATE head SET root = zeroblob(32)",
+                                         "UPDATE head SET peaks = x'00'",
+                                         "UPDATE record SET text = text || ' ' WHERE position = 2",
+                                         "DELETE FROM head"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        struct store *store = open_or_fail(f->path, &f->time.clock);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(store_record(store, STR("k"), STR("{}"), &f->err), STORE_OK);
+        store_close(store);
+        sql(f, damage[i]);
+        must_fail(f, "S0003");
+        test_folder_remove(f->folder);
+        assert_int_equal(mkdir(f->folder, 0700), 0);
+    }
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(store_record(store, STR("k"), STR("{}"), &f->err), STORE_OK);
+    store_close(store);
+    sql(f, "UPDATE record SET text = '{}'");
+    must_fail(f, "S0003");
+    struct store_leaf *leaves;
+    size_t count;
+    store = store_open_to_look(f->path, &f->time.clock, &f->err);
+    assert_non_null(store);
+    assert_int_equal(store_leaves(store, 0, 0, 5, &f->arena, &leaves, &count, &f->err), STORE_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_record(store, STR("k"), STR("{}"), &f->err), STORE_ERROR);
+    assert_string_equal(f->err.code, "S0003");
+    store_close(store);
+}
+
+static void open_unwritable(struct fixture *f, int out)
+{
+    struct error err = {0};
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        _exit(1);
+    if (!store_open(f->path, &f->time.clock, &err) && err.code && strcmp(err.code, "S0004") == 0 &&
+        write(out, "x", 1) == 1)
+        _exit(0);
+}
+
+static void test_store__folder_that_cannot_be_written(void **state)
+{
+    struct fixture *f = *state;
+    chmod(f->folder, 0555);
+    assert_int_equal(in_child(f, open_unwritable, 2), 1);
+}
+
+/* Writes until the disk is full, makes room, goes on; tells one byte for each thing that held. */
+static void fill_disk(struct fixture *f, int out)
+{
+    struct rlimit limit = {512 * 1024, RLIM_INFINITY};
+    char body[4096];
+    struct error err = {0};
+    signal(SIGXFSZ, SIG_IGN);
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    accept_one(store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(store);
+    must_go(store, claim, STATE_READING);
+    struct store_transition t = move_to(store, claim, STATE_INTENT);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    memset(body, 'a', sizeof body);
+    memcpy(body, "{\"a\":\"", 6);
+    memcpy(body + sizeof body - 2, "\"}", 2);
+    enum store_result result;
+    int64_t told = log_size(store);
+    while ((result = store_record(store, STR("k"), (struct str){body, sizeof body}, &err)) ==
+           STORE_OK)
+        told++;
+    bool failed = result == STORE_ERROR && strcmp(err.code, "S0004") == 0;
+    failed = failed && go(store, &t) == STORE_ERROR && !store_owns(store, claim.id, claim.epoch);
+    if (!failed || write(out, "1", 1) != 1)
+        _exit(1);
+    limit.rlim_cur = RLIM_INFINITY;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    struct store_checkpoint checkpoint;
+    if (go(store, &t) != STORE_OK || store_flush(store, &err) != STORE_OK ||
+        store_checkpoint(store, &checkpoint, &err) != STORE_OK || checkpoint.size != told + 1 ||
+        write(out, "2", 1) != 1)
+        _exit(1);
+    _exit(0); // no close: as if killed
+}
+
+static void test_store__full_disk_loses_nothing_and_is_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(in_child(f, fill_disk, 3), 2);
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(get(store, 1, &f->arena).state, STATE_INTENT);
+    store_close(store);
+}
+
+/* An unawaited write that a full disk swallowed is reported by the next flush, once. */
+static void lose_unawaited(struct fixture *f, int out)
+{
+    struct error err = {0};
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    accept_one(store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(store);
+    must_go(store, claim, STATE_READING);
+    struct store_transition t = move_to(store, claim, STATE_DECIDING);
+    struct rlimit limit = {1, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    enum store_result queued = store_advance(store, &t, false, &err);
+    if (queued != STORE_OK || store_flush(store, &err) != STORE_ERROR || write(out, "1", 1) != 1)
+        _exit(1);
+    limit.rlim_cur = RLIM_INFINITY;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    t.version++;
+    if (store_flush(store, &err) != STORE_OK || go(store, &t) != STORE_CONFLICT ||
+        write(out, "2", 1) != 1)
+        _exit(1);
+    _exit(0);
+}
+
+static void test_store__swallowed_write_is_reported(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(in_child(f, lose_unawaited, 3), 2);
+}
+
+static void test_store__all_is_there_after_closing(void **state)
+{
+    struct fixture *f = *state;
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    accept_one(store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(store);
+    struct store_transition t = move_to(store, claim, STATE_READING);
+    assert_int_equal(store_advance(store, &t, false, &f->err), STORE_OK);
+    store_close(store);
+    store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(get(store, 1, &f->arena).state, STATE_READING);
+    assert_int_equal(log_size(store), 2);
+    assert_int_equal(claim_one(store).epoch, claim.epoch + 1);
+    store_close(store);
+    store_close(NULL);
+}
+
+int main(void)
+{
+#define EACH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        EACH(test_store__what_was_told_survives_a_kill),
+        EACH(test_store__grace_after_the_owner_died),
+        EACH(test_store__lease_that_ended_before_death_counts_from_its_end),
+        EACH(test_store__grace_of_nothing_is_nothing),
+        EACH(test_store__one_process_owns_the_file),
+        EACH(test_store__nobody_else_reads_the_file),
+        EACH(test_store__missing_folder_and_foreign_files),
+        EACH(test_store__newer_schema_is_left_alone),
+        EACH(test_store__damaged_log_is_refused_but_can_be_looked_at),
+        EACH(test_store__folder_that_cannot_be_written),
+        EACH(test_store__full_disk_loses_nothing_and_is_left_behind),
+        EACH(test_store__swallowed_write_is_reported),
+        EACH(test_store__all_is_there_after_closing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
