@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Array consistency: may the leaves that satisfy a rule's conditions be picked so that no array is at
- * two of its elements at once?
+/* Array consistency: may the leaves that satisfy a rule's conditions be picked so that no array is
+ * at two of its elements at once?
  *
  *   {"a":[{"x":1,"y":2},{"x":3,"y":4}]}   a.x is 1 and a.y is 4: no; a.x is 1 and a.y is 2: yes
  *
- * Conditions are decided in UTF-16 order of their paths, as event-ruler does, which can be seen in one
- * place: "exists": false is held against the elements chosen by the paths before it. Where it
- * fails, the search goes back to the latest condition whose choice was in the way, not merely to the
- * one before (conflict-directed backjumping: Prosser, 1993), and leaves of elements that were not
- * chosen are jumped over. Steps are counted over the whole event. */
+ * Conditions are decided in UTF-16 order of their paths, as event-ruler does, which can be seen in
+ * one place: "exists": false is held against the elements chosen by the paths before it. Where it
+ * fails, the search goes back to the latest condition whose choice was in the way, not merely to
+ * the one before (conflict-directed backjumping: Prosser, 1993), and leaves of elements that were
+ * not chosen are jumped over. Steps are counted over the whole event. */
 #include "pattern/pattern_internal.h"
 
 #define CONDITION_WORDS (PATTERN_PATHS_MAX / 64)
@@ -80,8 +80,8 @@ static uint32_t conflicting_element(const struct pattern_scratch *s, const struc
     return found;
 }
 
-/* The next position, from `at`, of a leaf that agrees with the arrays held; `end` when there is none.
- * `conflicts` gains the levels that were in the way. */
+/* The next position, from `at`, of a leaf that agrees with the arrays held; `end` when there is
+ * none. `conflicts` gains the levels that were in the way. */
 static uint32_t next_consistent(struct pattern_scratch *s, uint32_t at, uint32_t end,
                                 struct levels *conflicts)
 {
@@ -152,7 +152,8 @@ static bool choose(struct solver *solver, uint32_t number)
     level->next = leaves.end + 1;
     if (!fresh || !(condition->flags & CONDITION_ABSENT))
         return false;
-    /* Absent if no leaf at all agrees with what is held; else any level before may have caused it. */
+    /* Absent if no leaf at all agrees with what is held; else any level before may have caused it.
+     */
     if (next_consistent(s, leaves.first, leaves.end, NULL) == leaves.end)
         return true;
     all_before(&level->conflicts, number);
@@ -215,8 +216,8 @@ enum array_answer arrays_solve(struct pattern_scratch *s, const struct rule *rul
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
         uint32_t condition = set->condition_lists[i] & ~CONDITION_SPECIAL, at = solver.count++;
         uint32_t rank = set->fields[set->conditions[condition].field].rank;
-        for (; at > 0 && set->fields[set->conditions[solver.levels[at - 1].condition].field].rank >
-                             rank;
+        for (; at > 0 &&
+               set->fields[set->conditions[solver.levels[at - 1].condition].field].rank > rank;
              at--)
             solver.levels[at].condition = solver.levels[at - 1].condition;
         solver.levels[at].condition = condition;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The builder: parsed patterns to distinct fields, atoms and conditions. Arrays are malloc'ed, since
- * they grow over the builder's life; texts live in its arena. One thread. */
+/* The builder: parsed patterns to distinct fields, atoms and conditions. Arrays are malloc'ed,
+ * since they grow over the builder's life; texts live in its arena. One thread. */
 #include "pattern/builder_internal.h"
 
 #include <stdlib.h>
@@ -209,7 +209,8 @@ static bool add_rule(struct pattern_builder *b, const struct pattern_source *sou
     return true;
 }
 
-bool builder_add_source(struct pattern_builder *b, const struct pattern_source *source, uint32_t tag)
+bool builder_add_source(struct pattern_builder *b, const struct pattern_source *source,
+                        uint32_t tag)
 {
     uint32_t rules = b->rule_count, lists = b->condition_list_count;
     uint32_t *conditions = ARENA_ARRAY(source->arena, uint32_t, source->leaf_count);
@@ -227,7 +228,8 @@ bool builder_add_source(struct pattern_builder *b, const struct pattern_source *
     return false;
 }
 
-bool pattern_builder_add(struct pattern_builder *b, struct str json, uint32_t tag, struct error *err)
+bool pattern_builder_add(struct pattern_builder *b, struct str json, uint32_t tag,
+                         struct error *err)
 {
     struct pattern_source source;
     arena_reset(&b->temp);

@@ -8,7 +8,7 @@
 
 /* Numbers of distinct things by their hash. */
 struct distinct {
-    uint32_t *slots; // number + 1, 0 = free
+    uint32_t *slots;  // number + 1, 0 = free
     uint64_t *hashes; // by number
     uint32_t mask, count, cap;
 };

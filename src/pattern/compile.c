@@ -2,9 +2,9 @@
 /* Builder to immutable set: which condition each rule waits for, the lists that follow from it, and
  * the tree of paths. The index of each field is index.c's.
  *
- * A rule waits for its rarest condition, the one whose alternatives the fewest rules share: only when
- * that becomes true are its others looked at. Conditions that are mostly true (anything-but, exists
- * false) are waited for only if a rule has no other. */
+ * A rule waits for its rarest condition, the one whose alternatives the fewest rules share: only
+ * when that becomes true are its others looked at. Conditions that are mostly true (anything-but,
+ * exists false) are waited for only if a rule has no other. */
 #include "pattern/index_internal.h"
 
 #include "base/hash.h"
@@ -59,11 +59,23 @@ static uint32_t tag_position(const struct pattern_set *set, uint32_t tag, uint32
 /* ---- what a condition costs to wait for ---- */
 
 static const uint64_t kind_costs[] = {
-    [ATOM_STRING] = 1,      [ATOM_NUMBER_TEXT] = 1, [ATOM_PREFIX] = 4, [ATOM_SUFFIX] = 4,
-    [ATOM_FOLD] = 1,        [ATOM_FOLD_PREFIX] = 4, [ATOM_FOLD_SUFFIX] = 4,
-    [ATOM_WILDCARD] = 8,    [ATOM_NUMBER] = 1,      [ATOM_RANGE] = 16, [ATOM_IP] = 1,
-    [ATOM_CIDR] = 16,       [ATOM_TRUE] = 8,        [ATOM_FALSE] = 8,  [ATOM_NULL] = 4,
-    [ATOM_EXISTS] = 64,     [ATOM_ABSENT] = (uint64_t)1 << 50,
+    [ATOM_STRING] = 1,
+    [ATOM_NUMBER_TEXT] = 1,
+    [ATOM_PREFIX] = 4,
+    [ATOM_SUFFIX] = 4,
+    [ATOM_FOLD] = 1,
+    [ATOM_FOLD_PREFIX] = 4,
+    [ATOM_FOLD_SUFFIX] = 4,
+    [ATOM_WILDCARD] = 8,
+    [ATOM_NUMBER] = 1,
+    [ATOM_RANGE] = 16,
+    [ATOM_IP] = 1,
+    [ATOM_CIDR] = 16,
+    [ATOM_TRUE] = 8,
+    [ATOM_FALSE] = 8,
+    [ATOM_NULL] = 4,
+    [ATOM_EXISTS] = 64,
+    [ATOM_ABSENT] = (uint64_t)1 << 50,
     [ATOM_BUT] = (uint64_t)1 << 40,
 };
 
@@ -165,8 +177,8 @@ static int compare_but_rules(const void *a, const void *b)
     return (x->tag > y->tag) - (x->tag < y->tag);
 }
 
-/* Rules of one single anything-but match by default: a word of tags a field, from which failures are
- * taken. `places` of the rules that are handled so becomes NONE. */
+/* Rules of one single anything-but match by default: a word of tags a field, from which failures
+ * are taken. `places` of the rules that are handled so becomes NONE. */
 static bool compile_defaults(struct compiler *c, uint32_t *places)
 {
     struct pattern_set *set = c->set;
@@ -310,8 +322,8 @@ static bool compile_groups(struct compiler *c, struct waiting *waiting, const st
             choose_seconds(c, waiting + span.first, span.end - span.first, counts);
         for (uint32_t i = span.first; i < span.end; i++) {
             if (i == span.first || waiting[i].second != waiting[i - 1].second)
-                groups[groups_used++] = (struct group){listed(c, waiting[i].second),
-                                                       {rules_used, rules_used}};
+                groups[groups_used++] =
+                    (struct group){listed(c, waiting[i].second), {rules_used, rules_used}};
             place_rule(c, &waiting[i], lists, &lists_used, &rules[rules_used++]);
             groups[groups_used - 1].rules.end = rules_used;
         }
@@ -406,7 +418,8 @@ static bool compile_atoms(struct compiler *c)
     for (uint32_t i = 0; i < b->atom_set.count; i++) {
         const struct built_atom *from = &b->atoms[i];
         struct str operand = from->operand;
-        char *copy = arena_alloc_raw(&c->set->arena, operand.len, from->kind >= ATOM_NUMBER ? 8 : 1);
+        char *copy =
+            arena_alloc_raw(&c->set->arena, operand.len, from->kind >= ATOM_NUMBER ? 8 : 1);
         if (!copy)
             return false;
         if (operand.len)
@@ -469,8 +482,7 @@ static bool compile_fields(struct compiler *c)
 static bool compile_all(struct compiler *c)
 {
     return compile_fields(c) && compile_atoms(c) && compile_conditions(c) && compile_tags(c) &&
-           compile_costs(c) && compile_rules(c) && index_paths(c) &&
-           index_fields(c);
+           compile_costs(c) && compile_rules(c) && index_paths(c) && index_fields(c);
 }
 
 struct pattern_set *pattern_builder_finish(struct pattern_builder *b, struct error *err)

@@ -10,7 +10,8 @@ static void set_tag(struct pattern_scratch *s, uint32_t tag)
 }
 
 /* Some leaf passes an anything-but unless all of them failed. */
-static bool but_holds(const struct pattern_scratch *s, uint32_t atom, const struct field_state *state)
+static bool but_holds(const struct pattern_scratch *s, uint32_t atom,
+                      const struct field_state *state)
 {
     const struct but_state *but = &s->buts[atom];
     return state->epoch == s->epoch && (but->epoch != s->epoch || but->fails < state->leaves);
@@ -46,7 +47,8 @@ static bool needs_arrays(const struct pattern_scratch *s, const struct rule *rul
 {
     unsigned in_arrays = 0;
     for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        const struct condition *condition = &s->set->conditions[s->set->condition_lists[i] & ~CONDITION_SPECIAL];
+        const struct condition *condition =
+            &s->set->conditions[s->set->condition_lists[i] & ~CONDITION_SPECIAL];
         const struct field_state *state = &s->fields[condition->field];
         if (state->epoch == s->epoch && state->in_array) {
             in_arrays++;

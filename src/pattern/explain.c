@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Why a pattern does or does not match an event, condition by condition. It compiles and matches like
- * everybody else and then asks the scratch what was found. */
+/* Why a pattern does or does not match an event, condition by condition. It compiles and matches
+ * like everybody else and then asks the scratch what was found. */
 #include "pattern/builder_internal.h"
 
 #include "value/json.h"

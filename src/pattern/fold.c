@@ -110,7 +110,8 @@ static size_t take(struct str pattern, struct str s, bool back)
             p = pattern.ptr + pattern.len - done - step;
         }
         char ascii[2];
-        struct str ways[3], rest = back ? str_sub(s, 0, s.len - taken) : str_sub(s, taken, SIZE_MAX);
+        struct str ways[3],
+            rest = back ? str_sub(s, 0, s.len - taken) : str_sub(s, taken, SIZE_MAX);
         size_t found = SIZE_MAX;
         for (unsigned i = spellings(p, step, ascii, ways); i > 0 && found == SIZE_MAX; i--)
             if (back ? str_ends(rest, ways[i - 1]) : str_starts(rest, ways[i - 1]))

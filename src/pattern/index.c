@@ -105,7 +105,9 @@ static bool lay_out_nodes(struct compiler *c, const struct tree *tree, struct no
     for (uint32_t i = 0; i < tree->count; i++) {
         const struct tree_edge *edge = &tree->edges[i];
         table_add(&tables[edge->parent], edge->name, i + 1);
-        nodes[edge->parent].lengths |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
+        nodes[edge->parent].names |= (uint64_t)1 << name_bit(edge->name.ptr, edge->name.len);
+        if (children[i + 1])
+            nodes[edge->parent].deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
     }
     for (uint32_t i = 0; i < count; i++) {
         nodes[i].slots = tables[i].slots;

@@ -20,8 +20,8 @@ struct compiler {
 /* Zeroed arrays that stay with the set, and such as go when it is made. NULL = out of memory. */
 void *compiler_array(struct compiler *c, size_t count, size_t size);
 void *compiler_temp(struct compiler *c, size_t count, size_t size);
-/* Spans whose `end` holds a count become [first, first) in a row, to be filled by end++. Returns the
- * total. */
+/* Spans whose `end` holds a count become [first, first) in a row, to be filled by end++. Returns
+ * the total. */
 uint32_t compiler_lay_out(struct span *spans, uint32_t count);
 
 /* The tree of paths; then what each field needs to evaluate a leaf. */

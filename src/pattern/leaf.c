@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One leaf against the atoms of its field. Each distinct atom is decided once a leaf, whatever number
- * of rules share it, and only those that are true cost more than the look-up that finds them. */
+/* One leaf against the atoms of its field. Each distinct atom is decided once a leaf, whatever
+ * number of rules share it, and only those that are true cost more than the look-up that finds
+ * them. */
 #include "pattern/pattern_internal.h"
 
 #include "value/number.h"
@@ -36,6 +37,16 @@ static void fire(struct pattern_scratch *s, uint32_t id)
     }
     for (uint32_t i = atom->excludes.first; i < atom->excludes.end; i++)
         exclude(s, set->postings[i]);
+}
+
+/* Would fire() change nothing any more? */
+static bool is_settled(const struct pattern_scratch *s, uint32_t id)
+{
+    const struct atom *atom = &s->set->atoms[id];
+    for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++)
+        if (s->stamps[s->set->postings[i]] != s->epoch)
+            return false;
+    return atom->excludes.first == atom->excludes.end;
 }
 
 /* ---- strings ---- */
@@ -206,7 +217,8 @@ static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards
 static void evaluate_blocks(struct pattern_scratch *s, const struct field *field,
                             struct address address)
 {
-    for (unsigned word = address.version == 4 ? 0 : 1; word < (address.version == 4 ? 1 : 3); word++) {
+    for (unsigned word = address.version == 4 ? 0 : 1; word < (address.version == 4 ? 1 : 3);
+         word++) {
         for (uint64_t bits = field->block_bits[word]; bits; bits &= bits - 1) {
             unsigned length = (unsigned)__builtin_ctzll(bits) + (word == 2 ? 64 : 0);
             struct address block = address_mask(address, length);
@@ -245,7 +257,7 @@ static void evaluate_string(struct pattern_scratch *s, const struct field *field
 /* ---- numbers ---- */
 
 struct number_leaf {
-    struct str text;
+    struct number_parts parts;
     double value;
     uint64_t key;
     enum { UNKNOWN, EXACT, INEXACT } exact;
@@ -255,7 +267,8 @@ struct number_leaf {
 static bool is_exact(struct number_leaf *number)
 {
     if (number->exact == UNKNOWN)
-        number->exact = number_is_shortest(number->text, number->value) ? EXACT : INEXACT;
+        number->exact =
+            number_parts_are_shortest(&number->parts, number->value) ? EXACT : INEXACT;
     return number->exact == EXACT;
 }
 
@@ -264,8 +277,9 @@ static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges,
                          uint32_t group, uint32_t limit, struct number_leaf *number)
 {
     if (level == 0) {
-        if (ranges->high[group] >= number->key && is_exact(number))
-            fire(s, ranges->atoms[group]);
+        uint32_t atom = ranges->atoms[group];
+        if (ranges->high[group] >= number->key && !is_settled(s, atom) && is_exact(number))
+            fire(s, atom);
         return;
     }
     if (ranges->greatest[level - 1][group] < number->key)
@@ -287,7 +301,8 @@ static void evaluate_number(struct pattern_scratch *s, const struct field *field
     }
     if (!(field->needs & NEEDS_NUMBER))
         return;
-    struct number_leaf number = {.text = text, .value = number_parse(text)};
+    struct number_leaf number = {.exact = UNKNOWN};
+    number.value = number_parse_parts(text, &number.parts);
     number.key = ordered_double(number.value);
     if (field->numbers.count) {
         uint32_t atom = table_get(&field->numbers, (const char *)&number.key, sizeof number.key);

@@ -25,7 +25,6 @@ struct frame {
 
 struct walker {
     struct pattern_scratch *s;
-    struct str text; // without white space at the end
     unsigned depth;
     uint32_t objects;
     struct error *err;
@@ -34,7 +33,8 @@ struct walker {
 
 /* Where the walk is. Apart from the walker so that it stays in registers. */
 struct cursor {
-    size_t at;
+    const char *p; // the event, without white space at the end
+    size_t len, at;
     const uint32_t *end; // of the next string
 };
 
@@ -56,10 +56,10 @@ static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t a
     return false;
 }
 
-INLINE void skip_space(struct walker *w, struct cursor *c)
+INLINE void skip_space(struct cursor *c)
 {
-    if ((unsigned char)w->text.ptr[c->at] <= ' ')
-        c->at = json_skip_space(w->text, c->at);
+    if ((unsigned char)c->p[c->at] <= ' ')
+        c->at = json_skip_space((struct str){c->p, c->len}, c->at);
 }
 
 /* ---- what nothing names ---- */
@@ -71,18 +71,18 @@ INLINE void skip_string(struct cursor *c)
 
 INLINE bool skip_scalar(struct walker *w, struct cursor *c)
 {
-    char first = w->text.ptr[c->at];
+    char first = c->p[c->at];
     size_t end;
     if (first == '"') {
         skip_string(c);
         return true;
     }
     if (first == '-' || (first >= '0' && first <= '9')) {
-        end = json_number_end(w->text, c->at);
+        end = json_number_end((struct str){c->p, c->len}, c->at);
         if (!end)
             return malformed(w, c->at, "bad number");
     } else {
-        end = json_literal_end(w->text, c->at);
+        end = json_literal_end((struct str){c->p, c->len}, c->at);
         if (!end)
             return malformed(w, c->at, "expected a value");
     }
@@ -92,14 +92,14 @@ INLINE bool skip_scalar(struct walker *w, struct cursor *c)
 
 INLINE bool skip_key(struct walker *w, struct cursor *c)
 {
-    if (w->text.ptr[c->at] != '"')
+    if (c->p[c->at] != '"')
         return malformed(w, c->at, "expected a key in double quotes");
     skip_string(c);
-    skip_space(w, c);
-    if (w->text.ptr[c->at] != ':')
+    skip_space(c);
+    if (c->p[c->at] != ':')
         return malformed(w, c->at, "expected :");
     c->at++;
-    skip_space(w, c);
+    skip_space(c);
     return true;
 }
 
@@ -112,40 +112,40 @@ static bool skip_container(struct walker *w, struct cursor *outside)
     const unsigned outer = depth;
     for (;;) {
         /* At a value. */
-        char first = w->text.ptr[c->at];
+        char first = c->p[c->at];
         if (first == '{' || first == '[') {
             if (depth == LIMIT_JSON_DEPTH)
                 return fail(w, c->at, "G0204", "nested deeper than 64");
             arrays = arrays << 1 | (first == '[');
             depth++;
             c->at++;
-            skip_space(w, c);
-            if (w->text.ptr[c->at] != first + 2) {
+            skip_space(c);
+            if (c->p[c->at] != first + 2) {
                 if (first == '{' && !skip_key(w, c))
                     return false;
                 continue;
             }
         } else if (skip_scalar(w, c)) {
-            skip_space(w, c);
+            skip_space(c);
         } else {
             return false;
         }
         /* Behind a value, or at the bracket that closes an empty container. */
-        while (w->text.ptr[c->at] == (arrays & 1 ? ']' : '}')) {
+        while (c->p[c->at] == (arrays & 1 ? ']' : '}')) {
             c->at++;
             arrays >>= 1;
             if (--depth == outer) {
                 *outside = copy;
                 return true;
             }
-            if (c->at >= w->text.len)
+            if (c->at >= c->len)
                 return malformed(w, c->at, "the object is not closed");
-            skip_space(w, c);
+            skip_space(c);
         }
-        if (w->text.ptr[c->at] != ',')
+        if (c->p[c->at] != ',')
             return malformed(w, c->at, arrays & 1 ? "expected , or ]" : "expected , or }");
         c->at++;
-        skip_space(w, c);
+        skip_space(c);
         if (!(arrays & 1) && !skip_key(w, c))
             return false;
     }
@@ -153,46 +153,42 @@ static bool skip_container(struct walker *w, struct cursor *outside)
 
 /* ---- keys ---- */
 
-static bool has_dot(const char *p, size_t len)
-{
-    const uint64_t ones = 0x0101010101010101u, dots = ones * '.';
-    if (len < 8) {
-        uint64_t x = load_short(p, len) ^ dots;
-        return ((x - ones) & ~x & ones << 7 & (((uint64_t)1 << 8 * len) - 1)) != 0;
-    }
-    uint64_t found = 0;
-    for (size_t i = 0; i + 8 < len; i += 8) {
-        uint64_t x = load8(p + i) ^ dots;
-        found |= (x - ones) & ~x;
-    }
-    uint64_t x = load8(p + len - 8) ^ dots;
-    return ((found | ((x - ones) & ~x)) & ones << 7) != 0;
-}
-
 INLINE uint32_t step(const struct node *node, struct str name)
 {
-    if (!(node->lengths >> (name.len < 63 ? name.len : 63) & 1))
+    if (!(node->names >> name_bit(name.ptr, name.len) & 1))
         return NONE;
     return table_find(node->slots, node->mask, name.ptr, name.len);
 }
 
-/* The node below `node` for a key, which may be several steps with dots between. */
+/* A key with dots is several steps. */
+static __attribute__((noinline)) uint32_t find_dotted(const struct pattern_set *set, uint32_t node,
+                                                      struct str key)
+{
+    do
+        node = step(&set->nodes[node], str_cut(&key, '.'));
+    while (key.ptr && node != NONE);
+    return key.ptr ? NONE : node;
+}
+
+/* The node below `node` for a key. */
 INLINE uint32_t find_child(const struct pattern_set *set, uint32_t node, struct str key)
 {
-    uint32_t child = step(&set->nodes[node], key);
-    if (child != NONE || !set->nodes[node].lengths || !has_dot(key.ptr, key.len))
+    const struct node *from = &set->nodes[node];
+    uint32_t child = step(from, key);
+    if (child != NONE)
         return child;
-    child = node;
-    do
-        child = step(&set->nodes[child], str_cut(&key, '.'));
-    while (key.ptr && child != NONE);
-    return child;
+    /* A dot matters only behind the name of a child that has children itself. */
+    uint64_t lengths = from->deep & (((uint64_t)1 << (key.len < 63 ? key.len : 63)) - 1);
+    for (; lengths; lengths &= lengths - 1)
+        if (key.ptr[__builtin_ctzll(lengths)] == '.')
+            return find_dotted(set, node, key);
+    return from->deep >> 63 && key.len > 63 ? find_dotted(set, node, key) : NONE;
 }
 
 /* A string's content: as it is, or decoded into the scratch. */
-INLINE struct str content(struct walker *w, size_t start, size_t end)
+INLINE struct str content(struct walker *w, const struct cursor *c, size_t start, size_t end)
 {
-    struct str raw = {w->text.ptr + start, end - start};
+    struct str raw = {c->p + start, end - start};
     if (!json_has_escape(&w->s->scan, start, end))
         return raw;
     char *out = w->s->text + w->s->text_used;
@@ -241,19 +237,19 @@ INLINE bool read_scalar(struct walker *w, struct cursor *c, const struct frame *
                         uint32_t node)
 {
     size_t start = c->at;
-    char first = w->text.ptr[start];
+    char first = c->p[start];
     if (node == NONE)
         return skip_scalar(w, c);
     if (first == '"') {
         size_t end = *c->end;
         skip_string(c);
-        add_leaf(w, frame, node, LEAF_STRING, content(w, start + 1, end));
+        add_leaf(w, frame, node, LEAF_STRING, content(w, c, start + 1, end));
         return true;
     }
     if (!skip_scalar(w, c))
         return false;
     uint8_t kind = first == 't' ? LEAF_TRUE : first == 'f' ? LEAF_FALSE : first == 'n' ? LEAF_NULL : LEAF_NUMBER;
-    add_leaf(w, frame, node, kind, (struct str){w->text.ptr + start, c->at - start});
+    add_leaf(w, frame, node, kind, (struct str){c->p + start, c->at - start});
     return true;
 }
 
@@ -262,7 +258,7 @@ INLINE bool open_container(struct walker *w, struct cursor *c, uint32_t node)
 {
     struct pattern_scratch *s = w->s;
     const struct frame *outer = &w->frames[w->depth];
-    bool is_array = w->text.ptr[c->at] == '[';
+    bool is_array = c->p[c->at] == '[';
     if (w->depth == LIMIT_JSON_DEPTH)
         return fail(w, c->at, "G0204", "nested deeper than 64");
     struct frame frame = {.node = node, .element = outer->element, .is_array = is_array};
@@ -279,7 +275,7 @@ INLINE bool open_container(struct walker *w, struct cursor *c, uint32_t node)
     }
     w->frames[++w->depth] = frame;
     c->at++;
-    skip_space(w, c);
+    skip_space(c);
     return true;
 }
 
@@ -298,23 +294,23 @@ INLINE void close_container(struct walker *w, struct cursor *c)
 INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *frame,
                      uint32_t key_mask, uint32_t *ret)
 {
-    if (w->text.ptr[c->at] != '"')
+    if (c->p[c->at] != '"')
         return malformed(w, c->at, "expected a key in double quotes");
     size_t start = c->at, end = *c->end;
     *ret = NONE;
     if (frame->node != NONE || key_mask) {
-        struct str key = content(w, start + 1, end);
+        struct str key = content(w, c, start + 1, end);
         if (frame->node != NONE)
             *ret = find_child(w->s->set, frame->node, key);
         if (key_mask && !is_new_key(w, frame->array, key, key_mask))
             return fail(w, start, "G0206", "a key occurs twice in one object");
     }
     skip_string(c);
-    skip_space(w, c);
-    if (w->text.ptr[c->at] != ':')
+    skip_space(c);
+    if (c->p[c->at] != ':')
         return malformed(w, c->at, "expected :");
     c->at++;
-    skip_space(w, c);
+    skip_space(c);
     return true;
 }
 
@@ -334,17 +330,18 @@ INLINE bool walked(size_t *at, const struct cursor *c)
 
 /* From the root's brace to behind its end. `key_mask`: of the table of keys, 0 = do not look for
  * duplicates. */
-INLINE bool walk(struct walker *w, size_t *at, const uint32_t key_mask, const bool early_stop)
+INLINE bool walk(struct walker *w, struct str text, size_t *at, const uint32_t key_mask,
+                 const bool early_stop)
 {
-    struct cursor here = {*at, w->s->scan.ends}, *c = &here;
+    struct cursor here = {text.ptr, text.len, *at, w->s->scan.ends}, *c = &here;
     uint32_t node = 0;
     w->frames[0] = (struct frame){.node = 0};
     for (;;) {
         /* At a value, below `node`. */
         const struct frame *frame = &w->frames[w->depth];
-        char first = w->text.ptr[c->at];
+        char first = c->p[c->at];
         if (first == '{' || first == '[') {
-            if (node == NONE && !key_mask) {
+            if (!key_mask && (node == NONE || (first == '{' && !w->s->set->nodes[node].names))) {
                 struct cursor there = here;
                 if (!skip_container(w, &there))
                     return false;
@@ -353,7 +350,7 @@ INLINE bool walk(struct walker *w, size_t *at, const uint32_t key_mask, const bo
                 if (!open_container(w, c, node))
                     return false;
                 frame = &w->frames[w->depth];
-                if (w->text.ptr[c->at] != first + 2) {
+                if (c->p[c->at] != first + 2) {
                     if (first == '{' && !read_key(w, c, frame, key_mask, &node))
                         return false;
                     continue;
@@ -363,50 +360,50 @@ INLINE bool walk(struct walker *w, size_t *at, const uint32_t key_mask, const bo
             }
             if (w->depth == 0)
                 return walked(at, c);
-            if (c->at >= w->text.len)
+            if (c->at >= c->len)
                 return malformed(w, c->at, "the object is not closed");
         } else if (!read_scalar(w, c, frame, node)) {
             return false;
         } else if (early_stop && w->s->unseen == 0 && no_array_open(w)) {
-            *at = w->text.len;
+            *at = c->len;
             return true;
         }
-        skip_space(w, c);
-        while (w->text.ptr[c->at] == (frame->is_array ? ']' : '}')) {
+        skip_space(c);
+        while (c->p[c->at] == (frame->is_array ? ']' : '}')) {
             close_container(w, c);
             frame--;
             if (w->depth == 0)
                 return walked(at, c);
-            if (c->at >= w->text.len)
+            if (c->at >= c->len)
                 return malformed(w, c->at, "the object is not closed");
-            skip_space(w, c);
+            skip_space(c);
         }
-        if (w->text.ptr[c->at] != ',')
+        if (c->p[c->at] != ',')
             return malformed(w, c->at, frame->is_array ? "expected , or ]" : "expected , or }");
         c->at++;
-        skip_space(w, c);
+        skip_space(c);
         node = frame->node;
         if (!frame->is_array && !read_key(w, c, frame, key_mask, &node))
             return false;
     }
 }
 
-static bool walk_plain(struct walker *w, size_t *at)
+static bool walk_plain(struct walker *w, struct str text, size_t *at)
 {
-    return walk(w, at, 0, false);
+    return walk(w, text, at, 0, false);
 }
 
-static bool walk_early(struct walker *w, size_t *at)
+static bool walk_early(struct walker *w, struct str text, size_t *at)
 {
-    return walk(w, at, 0, true);
+    return walk(w, text, at, 0, true);
 }
 
-static bool walk_keys(struct walker *w, size_t *at, bool early_stop)
+static bool walk_keys(struct walker *w, struct str text, size_t *at, bool early_stop)
 {
     uint32_t mask = 63;
     while (mask < 2 * w->s->scan.end_count)
         mask = mask * 2 + 1;
-    return walk(w, at, mask, early_stop);
+    return walk(w, text, at, mask, early_stop);
 }
 
 static bool scan_event(struct walker *w)
@@ -433,13 +430,12 @@ static bool read_event(struct walker *w, const struct pattern_options *options)
         return fail(w, at, at == text.len ? "G0201" : "G0202", "an event is a JSON object");
     while (text.len && json_skip_space(text, text.len - 1) == text.len)
         text.len--;
-    w->text = text;
     if (text.ptr[text.len - 1] != '}')
         return fail(w, text.len - 1, "G0201", "malformed JSON: the event does not end with }");
     bool early = options && options->early_stop;
-    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE ? walk_keys(w, &at, early)
-              : early                                                          ? walk_early(w, &at)
-                                                                               : walk_plain(w, &at);
+    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE ? walk_keys(w, text, &at, early)
+              : early                                                          ? walk_early(w, text, &at)
+                                                                               : walk_plain(w, text, &at);
     if (ok && at < text.len)
         return malformed(w, json_skip_space(text, at), "text after the event");
     return ok;
@@ -521,14 +517,17 @@ bool pattern_match(const struct pattern_set *set, struct str event,
 /* ---- working memory ---- */
 
 #define MAP_FROM ((size_t)64 << 10)
+#define STAGGER ((size_t)9 * 64)
 
 /* Zeroed. What is large is mapped, so that pages nobody touches are never made (calloc would clear
- * what it got back from an earlier scratch). */
+ * what it got back from an earlier scratch); the parts begin at different places of their pages, so
+ * that their first bytes, the busiest, do not all compete for the same lines of the cache. */
 static bool allocate(struct pattern_scratch *s, void *ret, size_t count, size_t size)
 {
     struct scratch_block *block = &s->blocks[s->block_count];
     ENSURE(s->block_count < sizeof s->blocks / sizeof *s->blocks);
-    block->size = (count ? count : 1) * size;
+    size_t shift = s->block_count * STAGGER;
+    block->size = (count ? count : 1) * size + shift;
     block->mapped = block->size >= MAP_FROM;
     block->memory = block->mapped ? mmap(NULL, block->size, PROT_READ | PROT_WRITE,
                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -536,7 +535,8 @@ static bool allocate(struct pattern_scratch *s, void *ret, size_t count, size_t 
     if (!block->memory || block->memory == MAP_FAILED)
         return false;
     s->block_count++;
-    memcpy(ret, &block->memory, sizeof block->memory);
+    char *start = (char *)block->memory + shift;
+    memcpy(ret, &start, sizeof start);
     return true;
 }
 

@@ -3,8 +3,8 @@
  *
  * $or is multiplied out while reading, as event-ruler does: what is read applies to every branch so
  * far, and a path written twice keeps what was written last. A pattern that is refused this way is
- * read again with $or as an ordinary field name; only if that fails too is it refused, with the first
- * reading's error. */
+ * read again with $or as an ordinary field name; only if that fails too is it refused, with the
+ * first reading's error. */
 #include "pattern/pattern_internal.h"
 
 #include <stdio.h>
@@ -20,8 +20,8 @@ struct parser {
     struct str path; // of the object being read; in `path_bytes`
     char *path_bytes;
     size_t at, string; // the next byte, the next of scan.ends
-    unsigned depth;   // of the path
-    unsigned nesting; // of objects, those of $or counted twice as JSON does
+    unsigned depth;    // of the path
+    unsigned nesting;  // of objects, those of $or counted twice as JSON does
     uint32_t branch_cap;
     bool plain_or; // $or is an ordinary name
     bool saw_or;
@@ -102,7 +102,8 @@ static bool next_item(struct parser *p, char close, bool *failed)
     }
     *failed = c != close;
     if (*failed)
-        malformed(p, close == '}' ? "malformed JSON: expected , or }" : "malformed JSON: expected , or ]");
+        malformed(p, close == '}' ? "malformed JSON: expected , or }"
+                                  : "malformed JSON: expected , or ]");
     else
         p->at++;
     return false;
@@ -132,7 +133,8 @@ static bool read_operand_number(struct parser *p, double *ret)
     if (number_is_shortest(text, *ret))
         return true;
     fail(p, at, "G0108", "the number is not exact");
-    return error_hint(p->err, "numbers are compared as IEEE doubles: at most 15 digits are always safe");
+    return error_hint(p->err,
+                      "numbers are compared as IEEE doubles: at most 15 digits are always safe");
 }
 
 /* ---- growing arrays of the source ---- */
@@ -153,12 +155,13 @@ static void *grow(struct parser *p, void *array, uint32_t count, uint32_t *cap, 
 static bool add_alternative(struct parser *p, enum atom_kind kind, struct str operand)
 {
     struct pattern_source *s = p->source;
-    struct alternative *grown = grow(p, s->alternatives, s->alternative_count, &s->alternative_cap,
-                                     sizeof *grown);
+    struct alternative *grown =
+        grow(p, s->alternatives, s->alternative_count, &s->alternative_cap, sizeof *grown);
     if (!grown)
         return false;
     s->alternatives = grown;
-    s->alternatives[s->alternative_count++] = (struct alternative){.kind = kind, .operand = operand};
+    s->alternatives[s->alternative_count++] =
+        (struct alternative){.kind = kind, .operand = operand};
     return true;
 }
 
@@ -256,7 +259,8 @@ static bool read_affix(struct parser *p, enum atom_kind kind)
     if (peek(p) == '}' || !read_key(p, &name))
         return fail(p, at, "G0106", "expected a string or {\"equals-ignore-case\": string}");
     if (!str_is(name, "equals-ignore-case"))
-        return fail(p, at, "G0106", "only equals-ignore-case may stand inside of prefix and suffix");
+        return fail(p, at, "G0106",
+                    "only equals-ignore-case may stand inside of prefix and suffix");
     if (!read_word(p, kind == ATOM_PREFIX ? ATOM_FOLD_PREFIX : ATOM_FOLD_SUFFIX))
         return false;
     if (next_item(p, '}', &failed))
@@ -283,7 +287,8 @@ static bool read_cidr(struct parser *p, enum atom_kind kind)
     if (!expect_string(p, "cidr takes a string", &s))
         return false;
     if (!address_parse_block(s, &block)) {
-        fail(p, at, "G0109", "not a CIDR block: an IP address, a slash, 0 to 31 (IPv4) or 0 to 127 (IPv6)");
+        fail(p, at, "G0109",
+             "not a CIDR block: an IP address, a slash, 0 to 31 (IPv4) or 0 to 127 (IPv6)");
         return error_hint(p->err, "write a single host as a plain string");
     }
     return add_bytes(p, kind, &block, sizeof block);
@@ -336,7 +341,8 @@ static bool read_numeric(struct parser *p, enum atom_kind kind)
     if (!bound(ops[0], numbers[0], &range) || (count == 2 && !bound(ops[1], numbers[1], &range)))
         return fail(p, at, "G0106", "expected one of = < <= > >=");
     if (count == 2 && (ops[0].ptr[0] != '>' || ops[1].ptr[0] != '<' || numbers[0] >= numbers[1]))
-        return fail(p, at, "G0106", "a range is > or >= a smaller number, then < or <= a greater one");
+        return fail(p, at, "G0106",
+                    "a range is > or >= a smaller number, then < or <= a greater one");
     return add_bytes(p, kind, &range, sizeof range);
 }
 
@@ -390,8 +396,9 @@ static bool read_but_operator(struct parser *p)
             return fail(p, p->at, "G0106", "one operator in an object only");
         return !failed;
     }
-    return fail(p, at, "G0105",
-                "inside of anything-but only prefix, suffix, equals-ignore-case and wildcard may stand");
+    return fail(
+        p, at, "G0105",
+        "inside of anything-but only prefix, suffix, equals-ignore-case and wildcard may stand");
 }
 
 static bool read_but(struct parser *p, enum atom_kind kind)
@@ -403,12 +410,13 @@ static bool read_but(struct parser *p, enum atom_kind kind)
         size_t inside = json_skip_space(p->scan.text, p->at + 1);
         item = inside < p->scan.text.len ? p->scan.text.ptr[inside] : '\0';
     }
-    bool ok = c == '{'                                          ? read_but_operator(p)
-              : item == '"'                                     ? read_list_of(p, read_word, ATOM_STRING)
-              : item == '-' || (item >= '0' && item <= '9')     ? read_list_of(p, read_but_number, kind)
-              : item == ']' ? fail(p, p->at, "G0103", "the list is empty")
-                            : fail(p, p->at, "G0106",
-                                   "anything-but takes strings, or numbers, or one operator in braces");
+    bool ok = c == '{'      ? read_but_operator(p)
+              : item == '"' ? read_list_of(p, read_word, ATOM_STRING)
+              : item == '-' || (item >= '0' && item <= '9') ? read_list_of(p, read_but_number, kind)
+              : item == ']'
+                  ? fail(p, p->at, "G0103", "the list is empty")
+                  : fail(p, p->at, "G0106",
+                         "anything-but takes strings, or numbers, or one operator in braces");
     if (!ok)
         return false;
     /* Its own atoms go behind it. */
@@ -425,10 +433,10 @@ static const struct {
     enum atom_kind kind;
     bool (*read)(struct parser *, enum atom_kind);
 } operators[] = {
-    {"prefix", ATOM_PREFIX, read_affix},     {"suffix", ATOM_SUFFIX, read_affix},
-    {"anything-but", ATOM_BUT, read_but},    {"equals-ignore-case", ATOM_FOLD, read_word},
-    {"exists", ATOM_EXISTS, read_exists},    {"wildcard", ATOM_WILDCARD, read_wildcard},
-    {"numeric", ATOM_RANGE, read_numeric},   {"cidr", ATOM_CIDR, read_cidr},
+    {"prefix", ATOM_PREFIX, read_affix},   {"suffix", ATOM_SUFFIX, read_affix},
+    {"anything-but", ATOM_BUT, read_but},  {"equals-ignore-case", ATOM_FOLD, read_word},
+    {"exists", ATOM_EXISTS, read_exists},  {"wildcard", ATOM_WILDCARD, read_wildcard},
+    {"numeric", ATOM_RANGE, read_numeric}, {"cidr", ATOM_CIDR, read_cidr},
     {"exactly", ATOM_STRING, read_word},
 };
 #define OPERATORS (sizeof operators / sizeof *operators)
@@ -444,8 +452,9 @@ static bool unknown_operator(struct parser *p, size_t at, struct str name)
     if (near)
         error_hint(p->err, "did you mean \"%s\"?", near);
     else
-        error_hint(p->err, "operators are prefix, suffix, anything-but, equals-ignore-case, exists, "
-                           "wildcard, numeric and cidr");
+        error_hint(p->err,
+                   "operators are prefix, suffix, anything-but, equals-ignore-case, exists, "
+                   "wildcard, numeric and cidr");
     return false;
 }
 
@@ -514,7 +523,10 @@ static bool read_alternative(struct parser *p)
     if (!end)
         return malformed(p, "malformed JSON: expected a value");
     p->at = end;
-    return add_alternative(p, c == 't' ? ATOM_TRUE : c == 'f' ? ATOM_FALSE : ATOM_NULL,
+    return add_alternative(p,
+                           c == 't'   ? ATOM_TRUE
+                           : c == 'f' ? ATOM_FALSE
+                                      : ATOM_NULL,
                            (struct str){0});
 }
 
@@ -638,8 +650,14 @@ static bool parse_or(struct parser *p)
 
 static bool is_reserved(struct str name)
 {
-    static const char *const others[] = {"=",  "<",     "<=",           ">",
-                                         ">=", "regex", "not-wildcard", "not-equals-ignore-case",
+    static const char *const others[] = {"=",
+                                         "<",
+                                         "<=",
+                                         ">",
+                                         ">=",
+                                         "regex",
+                                         "not-wildcard",
+                                         "not-equals-ignore-case",
                                          "in-date-range"};
     for (size_t i = 0; i < OPERATORS; i++)
         if (str_is(name, operators[i].name))
@@ -658,7 +676,7 @@ static bool parse_field(struct parser *p, struct str name, size_t at, bool in_or
     p->saw_or |= is_or;
     if (is_or && !p->plain_or) {
         return peek(p) == '[' ? parse_or(p)
-                                              : fail(p, p->at, "G0110", "$or takes a list of objects");
+                              : fail(p, p->at, "G0110", "$or takes a list of objects");
     }
     if (in_or && is_reserved(name))
         return fail(p, at, "G0110", "a field inside of $or must not have the name of an operator");

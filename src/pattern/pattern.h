@@ -25,8 +25,8 @@
  * belongs to one thread at a time and to the set it was made for.
  *
  * Errors of patterns (placed by line and column inside the pattern):
- *   G0101 not a JSON object      G0102 field is neither object nor array   G0103 empty object or list
- *   G0104 list inside a list     G0105 unknown operator                    G0106 wrong operand
+ *   G0101 not a JSON object      G0102 field is neither object nor array   G0103 empty object or
+ * list G0104 list inside a list     G0105 unknown operator                    G0106 wrong operand
  *   G0107 wildcard's syntax      G0108 number that is no exact double      G0109 not a CIDR block
  *   G0110 $or is misused         G0111 over a limit                        G0112 out of memory
  * Errors of events:
@@ -53,7 +53,7 @@ struct pattern_set;
 struct pattern_scratch;
 
 enum pattern_duplicates {
-    PATTERN_DUPLICATES_ALL,    // every value of a key that occurs twice counts, as event-ruler has it
+    PATTERN_DUPLICATES_ALL, // every value of a key that occurs twice counts, as event-ruler has it
     PATTERN_DUPLICATES_REFUSE, // an event with a duplicate key anywhere is refused with G0206
 };
 
@@ -75,7 +75,8 @@ bool pattern_builder_add(struct pattern_builder *builder, struct str json, uint3
                          struct error *err) __attribute__((warn_unused_result));
 
 /* The immutable set of all patterns added so far; the builder may be destroyed, or added to and
- * finished again. NULL on failure. An empty builder gives a set that validates and never matches. */
+ * finished again. NULL on failure. An empty builder gives a set that validates and never matches.
+ */
 struct pattern_set *pattern_builder_finish(struct pattern_builder *builder, struct error *err)
     __attribute__((warn_unused_result));
 void pattern_set_destroy(struct pattern_set *set);
@@ -98,11 +99,11 @@ bool pattern_match(const struct pattern_set *set, struct str event,
 
 /* Why one pattern does or does not match one event. */
 struct pattern_condition {
-    struct str path;     // "detail.eventName"
-    struct str wanted;   // the alternatives as the pattern has them: ["RunInstances",{"prefix":"x"}]
-    struct str found;    // the values there as the event has them: "a",5 ; empty = nothing there
-    size_t found_count;  // how many
-    bool holds;          // some value satisfies it (or its absence does)
+    struct str path;    // "detail.eventName"
+    struct str wanted;  // the alternatives as the pattern has them: ["RunInstances",{"prefix":"x"}]
+    struct str found;   // the values there as the event has them: "a",5 ; empty = nothing there
+    size_t found_count; // how many
+    bool holds;         // some value satisfies it (or its absence does)
     unsigned line, column; // of `wanted` in the pattern
 };
 struct pattern_branch {

@@ -237,8 +237,16 @@ struct node {
     struct table_slot *slots; // children by name; NULL = none
     uint32_t mask;
     uint32_t field; // or NONE
-    uint64_t lengths; // bit n: a child's name has n bytes; 63: or more
+    uint64_t names; // name_bit() of each child's name
+    uint64_t deep;  // bit n: a child that has children has a name of n bytes; 63: or more
 };
+
+/* A few bits of a name, to rule most others out. */
+static inline unsigned name_bit(const char *name, size_t len)
+{
+    return len ? (unsigned)(len + (unsigned char)name[0] * 5u + (unsigned char)name[len - 1] * 3u) & 63
+               : 0;
+}
 
 struct pattern_set {
     struct arena arena;

@@ -172,7 +172,8 @@ static bool read_map(struct reader *r, struct value *ret)
     if (duplicate == SIZE_MAX)
         return no_memory(r);
     ENSURE(pairs && duplicate < count);
-    error_set(r->err, "V0003", "key \"%.*s\" occurs twice", STR_FMT(value_str(pairs[duplicate].key)));
+    error_set(r->err, "V0003", "key \"%.*s\" occurs twice",
+              STR_FMT(value_str(pairs[duplicate].key)));
     error_place(r->err, "", r->scan.text, r->at - 1, 1);
     return false;
 }

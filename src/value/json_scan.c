@@ -279,6 +279,30 @@ enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
     return json_scan_fast(scan, ret_at);
 }
 
+size_t json_number_end_any(struct str text, size_t at)
+{
+    at += at < text.len && text.ptr[at] == '-';
+    size_t digits = at;
+    at = json_skip_digits(text, at);
+    if (at == digits || (text.ptr[digits] == '0' && at > digits + 1))
+        return 0;
+    if (at < text.len && text.ptr[at] == '.') {
+        digits = ++at;
+        at = json_skip_digits(text, at);
+        if (at == digits)
+            return 0;
+    }
+    if (at < text.len && (text.ptr[at] | 0x20) == 'e') {
+        at++;
+        at += at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-');
+        digits = at;
+        at = json_skip_digits(text, at);
+        if (at == digits)
+            return 0;
+    }
+    return at;
+}
+
 const char *json_scan_message(enum json_scan_error error)
 {
     static const char *const messages[] = {

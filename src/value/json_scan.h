@@ -108,29 +108,39 @@ static inline size_t json_skip_digits(struct str text, size_t at)
     return at;
 }
 
-/* Behind the number that starts at `at`, or 0 when it is malformed. */
+/* Behind the number that starts at `at`, or 0 when it is malformed. Any length. */
+size_t json_number_end_any(struct str text, size_t at);
+
+/* The same. Numbers without an exponent, of up to 31 bytes, are settled here. */
 static inline size_t json_number_end(struct str text, size_t at)
 {
-    at += at < text.len && text.ptr[at] == '-';
-    size_t digits = at;
-    at = json_skip_digits(text, at);
-    if (at == digits || (text.ptr[digits] == '0' && at > digits + 1))
-        return 0;
-    if (at < text.len && text.ptr[at] == '.') {
-        digits = ++at;
-        at = json_skip_digits(text, at);
-        if (at == digits)
+#ifdef __SSE2__
+    if (at + 32 <= text.len) {
+        const char *p = text.ptr + at;
+        __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
+        const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
+        low = _mm_sub_epi8(low, zero);
+        high = _mm_sub_epi8(high, zero);
+        low = _mm_cmpeq_epi8(_mm_min_epu8(low, nine), low);
+        high = _mm_cmpeq_epi8(_mm_min_epu8(high, nine), high);
+        /* One bit a byte that is no digit; the bits above the 32 end every run. */
+        uint64_t other = ~((uint64_t)(uint32_t)_mm_movemask_epi8(low) |
+                           (uint64_t)(uint32_t)_mm_movemask_epi8(high) << 16);
+        unsigned first = *p == '-', end = first + (unsigned)__builtin_ctzll(other >> first);
+        if (end == first || (p[first] == '0' && end > first + 1))
             return 0;
+        if (end < 31 && p[end] == '.') {
+            unsigned fraction = end + 1;
+            end = fraction + (unsigned)__builtin_ctzll(other >> fraction);
+            if (end == fraction)
+                return 0;
+        }
+        if (end < 32 && (p[end] | 0x20) != 'e')
+            return at + end;
     }
-    if (at < text.len && (text.ptr[at] | 0x20) == 'e') {
-        at++;
-        at += at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-');
-        digits = at;
-        at = json_skip_digits(text, at);
-        if (at == digits)
-            return 0;
-    }
-    return at;
+#endif
+    return json_number_end_any(text, at);
 }
 
 /* Behind the literal (true, false, null) that starts at `at`, or 0. */

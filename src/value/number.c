@@ -9,24 +9,40 @@
 
 #include "value/number_table.h"
 
-#define EXACT_POWER_MAX 55 // 5^55 is the last power that fits 128 bits
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight_digits() reads words");
 
-/* A JSON number taken apart: at most 19 significant digits, and whether there were more. */
-struct parts {
-    uint64_t digits;
-    int64_t exponent;
-    bool negative;
-    bool more; // digits other than zero were left out
-};
+#define EXACT_POWER_MAX 55 // 5^55 is the last power that fits 128 bits
 
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static size_t take_digits(struct str text, size_t at, bool fraction, struct parts *parts,
+/* Eight digits at once, or false (Lemire: pairs, then fours, then all). */
+static inline bool eight_digits(const char *p, uint64_t *ret)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    uint64_t value = word - 0x3030303030303030u;
+    if (((word + 0x4646464646464646u) | value) & 0x8080808080808080u)
+        return false;
+    value = value * 10 + (value >> 8);
+    *ret = (((value & 0x000000FF000000FFu) * 0x000F424000000064u) +
+            ((value >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u)) >> 32;
+    return true;
+}
+
+static size_t take_digits(struct str text, size_t at, bool fraction, struct number_parts *parts,
                           unsigned *count)
 {
+    uint64_t eight;
+    while (*count <= 11 && text.len - at >= 8 && (*count || text.ptr[at] != '0') &&
+           eight_digits(text.ptr + at, &eight)) {
+        parts->digits = parts->digits * 100000000 + eight;
+        parts->exponent -= fraction ? 8 : 0;
+        *count += 8;
+        at += 8;
+    }
     for (; at < text.len && is_digit(text.ptr[at]); at++) {
         unsigned digit = (unsigned)(text.ptr[at] - '0');
         if (*count < 19) {
@@ -41,9 +57,9 @@ static size_t take_digits(struct str text, size_t at, bool fraction, struct part
     return at;
 }
 
-static struct parts take_apart(struct str text)
+static struct number_parts take_apart(struct str text)
 {
-    struct parts parts = {0};
+    struct number_parts parts = {0};
     unsigned count = 0;
     size_t at = parts.negative = text.len && text.ptr[0] == '-';
     at = take_digits(text, at, false, &parts, &count);
@@ -139,7 +155,7 @@ static double parse_slowly(struct str text)
     return d;
 }
 
-static double from_parts(struct str text, const struct parts *parts)
+static double from_parts(struct str text, const struct number_parts *parts)
 {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -158,11 +174,17 @@ static double from_parts(struct str text, const struct parts *parts)
     return d;
 }
 
+double number_parse_parts(struct str text, struct number_parts *ret)
+{
+    *ret = take_apart(text);
+    double d = from_parts(text, ret);
+    return ret->negative ? -d : d;
+}
+
 double number_parse(struct str text)
 {
-    struct parts parts = take_apart(text);
-    double d = from_parts(text, &parts);
-    return parts.negative ? -d : d;
+    struct number_parts parts;
+    return number_parse_parts(text, &parts);
 }
 
 static struct number_decimal trim_zeros(uint64_t digits, int64_t exponent)
@@ -204,7 +226,8 @@ struct number_decimal number_shortest(double d)
     uint64_t low = number_powers[-k - NUMBER_POWER_MIN].low;
     if (-k < 0 || -k > EXACT_POWER_MAX)
         high += ++low == 0;
-    uint64_t left = multiply_round_to_odd(high, low, (4 * c - 2 + lower_is_closer) << shift) + !even;
+    uint64_t left =
+        multiply_round_to_odd(high, low, (4 * c - 2 + lower_is_closer) << shift) + !even;
     uint64_t middle = multiply_round_to_odd(high, low, 4 * c << shift);
     uint64_t right = multiply_round_to_odd(high, low, (4 * c + 2) << shift) - !even;
     uint64_t s = middle / 4;
@@ -221,18 +244,23 @@ struct number_decimal number_shortest(double d)
     return trim_zeros(s + (middle > half || (middle == half && (s & 1))), k);
 }
 
-bool number_is_shortest(struct str text, double d)
+bool number_parts_are_shortest(const struct number_parts *parts, double d)
 {
-    struct parts parts = take_apart(text);
-    if (parts.digits == 0)
+    if (parts->digits == 0)
         return true;
-    if (parts.more || !isfinite(d))
+    if (parts->more || !isfinite(d))
         return false;
-    if (parts.digits < 1000000000000000u && parts.exponent > -300 && parts.exponent < 290)
+    if (parts->digits < 1000000000000000u && parts->exponent > -300 && parts->exponent < 290)
         return true;
-    struct number_decimal given = trim_zeros(parts.digits, parts.exponent);
+    struct number_decimal given = trim_zeros(parts->digits, parts->exponent);
     struct number_decimal best = number_shortest(d);
     return given.digits == best.digits && given.exponent == best.exponent;
+}
+
+bool number_is_shortest(struct str text, double d)
+{
+    struct number_parts parts = take_apart(text);
+    return number_parts_are_shortest(&parts, d);
 }
 
 unsigned number_write(double d, char ret[NUMBER_TEXT_SIZE])

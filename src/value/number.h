@@ -2,8 +2,9 @@
 /* Decimal numbers as JSON spells them, to doubles and back, both exact and without locale.
  *
  * Reading is correctly rounded (Lemire, "Number parsing at a gigabyte per second", 2021). Writing
- * finds the shortest decimal that reads back as the same double and, among those of that length, the
- * nearest (Giulietti, "The Schubfach way to render doubles", 2020). No allocation. Any thread. */
+ * finds the shortest decimal that reads back as the same double and, among those of that length,
+ * the nearest (Giulietti, "The Schubfach way to render doubles", 2020). No allocation. Any thread.
+ */
 #ifndef RECTIFY_VALUE_NUMBER_H
 #define RECTIFY_VALUE_NUMBER_H
 
@@ -20,6 +21,16 @@ struct number_decimal {
 
 /* `text` is a valid JSON number. Beyond the range of doubles: +-infinity; below it: +-0. */
 double number_parse(struct str text);
+
+/* The same for one who will ask number_is_shortest() about the text: `ret` saves reading it twice. At
+ * most 19 digits; `more`: others but zeros were left out. */
+struct number_parts {
+    uint64_t digits;
+    int64_t exponent;
+    bool negative, more;
+};
+double number_parse_parts(struct str text, struct number_parts *ret);
+bool number_parts_are_shortest(const struct number_parts *parts, double d);
 
 /* Of a finite double's magnitude. */
 struct number_decimal number_shortest(double d);

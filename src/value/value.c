@@ -5,7 +5,6 @@
 #include "base/ensure.h"
 #include "base/hash.h"
 
-
 /* Open-addressed positions into the pairs; 0 is free, n means pairs[n-1]. */
 struct value_index {
     uint32_t *slots;
@@ -45,7 +44,8 @@ static uint64_t key_hash(struct value key)
 static const struct value_pair *index_find(struct value map, struct value key, uint64_t hash)
 {
     const struct value_index *index = map_index(map);
-    for (uint32_t at = (uint32_t)hash & index->mask; index->slots[at]; at = (at + 1) & index->mask) {
+    for (uint32_t at = (uint32_t)hash & index->mask; index->slots[at];
+         at = (at + 1) & index->mask) {
         const struct value_pair *pair = &map.pairs[index->slots[at] - 1];
         if (value_equal(pair->key, key))
             return pair;
@@ -300,9 +300,9 @@ bool value_copy(struct arena *arena, struct value v, struct value *ret)
 const char *value_kind_name(enum value_kind kind)
 {
     static const char *const names[] = {
-        [VALUE_NULL] = "null_type", [VALUE_BOOL] = "bool",     [VALUE_INT] = "int",
-        [VALUE_UINT] = "uint",      [VALUE_DOUBLE] = "double", [VALUE_STRING] = "string",
-        [VALUE_BYTES] = "bytes",    [VALUE_LIST] = "list",     [VALUE_MAP] = "map",
+        [VALUE_NULL] = "null_type",      [VALUE_BOOL] = "bool",         [VALUE_INT] = "int",
+        [VALUE_UINT] = "uint",           [VALUE_DOUBLE] = "double",     [VALUE_STRING] = "string",
+        [VALUE_BYTES] = "bytes",         [VALUE_LIST] = "list",         [VALUE_MAP] = "map",
         [VALUE_TIMESTAMP] = "timestamp", [VALUE_DURATION] = "duration", [VALUE_TYPE] = "type",
         [VALUE_OPTIONAL] = "optional",   [VALUE_OPAQUE] = "opaque",
     };
@@ -314,8 +314,7 @@ static bool builder_reserve(struct value_builder *builder, void **array, size_t 
     if (builder->count < builder->cap)
         return true;
     size_t cap = builder->cap ? builder->cap * 2 : 8;
-    void *grown =
-        arena_grow(builder->arena, *array, builder->cap * item_size, cap * item_size);
+    void *grown = arena_grow(builder->arena, *array, builder->cap * item_size, cap * item_size);
     if (!grown) {
         builder->failed = true;
         return false;

@@ -3,9 +3,9 @@
  * `struct value`, so nothing is converted between rooms.
  *
  * 16 bytes, passed by value, immutable once built, pointing into an arena or a document that lives
- * longer. Strings are UTF-8 and borrowed. Lists are an array of values. Maps are an array of pairs in
- * insertion order without duplicate keys; with more than VALUE_MAP_SCAN_MAX pairs an index precedes
- * them:
+ * longer. Strings are UTF-8 and borrowed. Lists are an array of values. Maps are an array of pairs
+ * in insertion order without duplicate keys; with more than VALUE_MAP_SCAN_MAX pairs an index
+ * precedes them:
  *
  *   value{MAP, len=n, pairs} ──► pairs[0] pairs[1] ... pairs[n-1]
  *                                ▲
@@ -47,10 +47,10 @@ enum {
 struct value_pair;
 
 struct value {
-    uint8_t kind;  // enum value_kind
+    uint8_t kind; // enum value_kind
     uint8_t flags;
-    uint16_t aux;  // belongs to the kind; 0 where the kind does not say otherwise
-    uint32_t len;  // strings, bytes: bytes; lists, maps: entries; timestamps: nanoseconds
+    uint16_t aux; // belongs to the kind; 0 where the kind does not say otherwise
+    uint32_t len; // strings, bytes: bytes; lists, maps: entries; timestamps: nanoseconds
     union {
         bool b;
         int64_t i;
@@ -139,8 +139,8 @@ bool value_copy(struct arena *arena, struct value v, struct value *ret)
 const char *value_kind_name(enum value_kind kind);
 
 /* A map or list being built: add, then finish. Zeroed plus an arena is valid and empty. When memory
- * runs out `failed` is set and finishing gives null. Keys of builder maps must be distinct: a key set
- * twice keeps its place and takes the later value. */
+ * runs out `failed` is set and finishing gives null. Keys of builder maps must be distinct: a key
+ * set twice keeps its place and takes the later value. */
 struct value_builder {
     struct arena *arena;
     struct value_pair *pairs; // map under construction
