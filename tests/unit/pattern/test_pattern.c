@@ -98,7 +98,8 @@ static void test_pattern__tags_are_ascending_and_distinct(void **state)
     struct fixture f = {0};
     struct pattern_builder *builder = pattern_builder_create();
     for (size_t i = 0; i < COUNT(patterns); i++)
-        assert_true(pattern_builder_add(builder, str_from(patterns[i].pattern), patterns[i].tag, &err));
+        assert_true(
+            pattern_builder_add(builder, str_from(patterns[i].pattern), patterns[i].tag, &err));
     f.set = pattern_builder_finish(builder, &err);
     pattern_builder_destroy(builder);
     f.scratch = pattern_scratch_create(f.set);
@@ -192,11 +193,13 @@ static void test_pattern_event__depth_64_is_read_and_65_is_not(void **state)
     for (unsigned i = 0; i < 2; i++) {
         const char *heads[] = {"{\"a\":", "{\"z\":"};
         const char *inner = repeat(&arena, "", "[", 63, "1");
-        const char *fits = repeat(&arena, arena_printf(&arena, "%s%s", heads[i], inner), "]", 63, "}");
+        const char *fits =
+            repeat(&arena, arena_printf(&arena, "%s%s", heads[i], inner), "]", 63, "}");
         assert_true(fixture_match(&f, str_from(fits), NULL));
         assert_int_equal(f.count, i == 0);
         inner = repeat(&arena, "", "[", 64, "1");
-        const char *over = repeat(&arena, arena_printf(&arena, "%s%s", heads[i], inner), "]", 64, "}");
+        const char *over =
+            repeat(&arena, arena_printf(&arena, "%s%s", heads[i], inner), "]", 64, "}");
         assert_false(fixture_match(&f, str_from(over), NULL));
         assert_string_equal(f.err.code, "G0204");
     }
@@ -223,23 +226,32 @@ static void test_pattern_event__one_mebibyte_is_read_and_one_byte_more_is_not(vo
 static void test_pattern_event__dense_events_fit_the_scratch(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
-    const char *patterns[] = {"{\"a\":[1]}", "{\"a\":{\"\":[1]}}", "{\"a\":[{\"equals-ignore-case\":\"\xE1\xBA\x9E\"}]}"};
+    const char *patterns[] = {"{\"a\":[1]}", "{\"a\":{\"\":[1]}}",
+                              "{\"a\":[{\"equals-ignore-case\":\"\xE1\xBA\x9E\"}]}"};
     const struct pattern_options refuse = {.duplicate_keys = PATTERN_DUPLICATES_REFUSE};
     const size_t room = LIMIT_EVENT_BYTES - 32;
     (void)state;
     struct fixture f = fixture_compile(patterns, 3);
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[1", ",1", room / 2, "]}")), &refuse));
+    assert_true(
+        fixture_match(&f, str_from(repeat(&arena, "{\"a\":[1", ",1", room / 2, "]}")), &refuse));
     assert_int_equal(f.count, 1);
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[{}", ",{}", room / 3, "]}")), &refuse));
+    assert_true(
+        fixture_match(&f, str_from(repeat(&arena, "{\"a\":[{}", ",{}", room / 3, "]}")), &refuse));
     const char *nest = "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],";
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[", nest, room / 65, "1]}")), &refuse));
+    assert_true(
+        fixture_match(&f, str_from(repeat(&arena, "{\"a\":[", nest, room / 65, "1]}")), &refuse));
     assert_int_equal(f.count, 1);
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[\"\"", ",\"\"", room / 3, "]}")), &refuse));
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[{\"\":1}", ",{\"\":1}", room / 7, "]}")), &refuse));
+    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":[\"\"", ",\"\"", room / 3, "]}")),
+                              &refuse));
+    assert_true(fixture_match(
+        &f, str_from(repeat(&arena, "{\"a\":[{\"\":1}", ",{\"\":1}", room / 7, "]}")), &refuse));
     assert_int_equal(f.count, 1);
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":\"", "\xE1\xBA\x9E", room / 3, "\"}")), NULL));
-    assert_false(fixture_match(&f, str_from(repeat(&arena, "{\"a\":1", ",\"a\":1", room / 6, "}")), &refuse));
-    assert_true(fixture_match(&f, str_from(repeat(&arena, "{\"a\":1", ",\"a\":1", room / 6, "}")), NULL));
+    assert_true(fixture_match(
+        &f, str_from(repeat(&arena, "{\"a\":\"", "\xE1\xBA\x9E", room / 3, "\"}")), NULL));
+    assert_false(fixture_match(&f, str_from(repeat(&arena, "{\"a\":1", ",\"a\":1", room / 6, "}")),
+                               &refuse));
+    assert_true(
+        fixture_match(&f, str_from(repeat(&arena, "{\"a\":1", ",\"a\":1", room / 6, "}")), NULL));
     assert_false(fixture_match(&f, str_from(repeat(&arena, "{", "\"", room, "}")), &refuse));
     fixture_finish(&f);
 }
@@ -305,8 +317,11 @@ static void test_pattern__limits_of_paths_and_branches(void **state)
     /* 10 * 10 * 10 = 1000 combinations, then one more alternative. */
     const char *ten = "[{\"a\":[0]},{\"a\":[1]},{\"a\":[2]},{\"a\":[3]},{\"a\":[4]},{\"a\":[5]},"
                       "{\"a\":[6]},{\"a\":[7]},{\"a\":[8]},{\"a\":[9]}";
-    fits = arena_printf(&arena, "{\"x\":{\"$or\":%s]},\"y\":{\"$or\":%s]},\"z\":{\"$or\":%s]}}", ten, ten, ten);
-    over = arena_printf(&arena, "{\"x\":{\"$or\":%s]},\"y\":{\"$or\":%s]},\"z\":{\"$or\":%s,{\"a\":[\"\"]}]}}", ten, ten, ten);
+    fits = arena_printf(&arena, "{\"x\":{\"$or\":%s]},\"y\":{\"$or\":%s]},\"z\":{\"$or\":%s]}}",
+                        ten, ten, ten);
+    over = arena_printf(
+        &arena, "{\"x\":{\"$or\":%s]},\"y\":{\"$or\":%s]},\"z\":{\"$or\":%s,{\"a\":[\"\"]}]}}", ten,
+        ten, ten);
     assert_null(refusal(str_from(fits), &err));
     assert_true(matches(fits, "{\"x\":{\"a\":3},\"y\":{\"a\":4},\"z\":{\"a\":9}}"));
     assert_false(matches(fits, "{\"x\":{\"a\":3},\"y\":{\"a\":10},\"z\":{\"a\":9}}"));
@@ -345,9 +360,10 @@ static void test_pattern_arrays__long_hopeless_searches_end(void **state)
     (void)state;
     /* a could be chosen in 20,000 ways, b in none: that must not be tried 20,000 times. */
     struct fixture f = fixture_compile(&pattern, 1);
-    char *event = arena_printf(&arena, "{\"a\":%s,\"b\":%s}",
-                               repeat(&arena, "[{\"x\":1,\"y\":2}", ",{\"x\":1,\"y\":2}", 20000, "]"),
-                               repeat(&arena, "[{\"x\":1},{\"y\":2}", ",{\"x\":1},{\"y\":2}", 20000, "]"));
+    char *event =
+        arena_printf(&arena, "{\"a\":%s,\"b\":%s}",
+                     repeat(&arena, "[{\"x\":1,\"y\":2}", ",{\"x\":1,\"y\":2}", 20000, "]"),
+                     repeat(&arena, "[{\"x\":1},{\"y\":2}", ",{\"x\":1},{\"y\":2}", 20000, "]"));
     assert_true(fixture_match(&f, str_from(event), NULL));
     assert_int_equal(f.count, 0);
     fixture_finish(&f);
@@ -359,7 +375,8 @@ static void test_pattern_arrays__entangled_events_are_refused(void **state)
     struct buf pattern = {.arena = &arena}, event = {.arena = &arena};
     (void)state;
     /* Duplicate keys make arrays independent that share paths: which element of each holds every
-     * field is then a puzzle of its own. Here it has no solution: 40 fields, 39 arrays of one each. */
+     * field is then a puzzle of its own. Here it has no solution: 40 fields, 39 arrays of one each.
+     */
     for (unsigned i = 0; i < 40; i++)
         buf_printf(&pattern, "%s\"f%02u\":[1]", i ? "," : "{\"a\":{", i);
     buf_add_cstr(&pattern, "}}");
@@ -382,11 +399,14 @@ static void test_pattern_arrays__entangled_events_are_refused(void **state)
 static void test_pattern__paths_are_ordered_as_utf16(void **state)
 {
     /* U+FFFF sorts behind U+10000 in UTF-16, so the absence is decided first or last. */
-    const char *pattern = "{\"a\":{\"\xEF\xBF\xBF\":[{\"exists\":false}],\"\xF0\x90\x80\x80\":[1]}}";
+    const char *pattern =
+        "{\"a\":{\"\xEF\xBF\xBF\":[{\"exists\":false}],\"\xF0\x90\x80\x80\":[1]}}";
     (void)state;
-    assert_true(matches(pattern, "{\"a\":[{\"\xF0\x90\x80\x80\":1},{\"\xF0\x90\x80\x80\":2,\"\xEF\xBF\xBF\":3}]}"));
+    assert_true(matches(
+        pattern, "{\"a\":[{\"\xF0\x90\x80\x80\":1},{\"\xF0\x90\x80\x80\":2,\"\xEF\xBF\xBF\":3}]}"));
     pattern = "{\"a\":{\"\xF0\x90\x80\x80\":[{\"exists\":false}],\"\xEF\xBF\xBF\":[1]}}";
-    assert_false(matches(pattern, "{\"a\":[{\"\xEF\xBF\xBF\":1},{\"\xEF\xBF\xBF\":2,\"\xF0\x90\x80\x80\":3}]}"));
+    assert_false(matches(
+        pattern, "{\"a\":[{\"\xEF\xBF\xBF\":1},{\"\xEF\xBF\xBF\":2,\"\xF0\x90\x80\x80\":3}]}"));
 }
 
 static void test_pattern_explain__says_which_condition_failed_and_what_was_found(void **state)
@@ -407,7 +427,8 @@ static void test_pattern_explain__says_which_condition_failed_and_what_was_found
     assert_true(str_is(b->found, "\"p\\n\",6,null"));
     assert_int_equal(b->found_count, 3);
     assert_false(x.branches[0].arrays);
-    assert_true(pattern_explain(&arena, STR("{\"$or\":[{\"a\":{\"x\":[1],\"y\":[2]}},{\"c\":[1]}]}"),
+    assert_true(pattern_explain(&arena,
+                                STR("{\"$or\":[{\"a\":{\"x\":[1],\"y\":[2]}},{\"c\":[1]}]}"),
                                 STR("{\"a\":[{\"x\":1},{\"y\":2}]}"), &x, &err));
     assert_int_equal(x.count, 2);
     assert_true(!x.matches && x.branches[0].arrays && !x.branches[1].arrays);

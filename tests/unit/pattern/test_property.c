@@ -269,7 +269,8 @@ static void draw_patterns(struct round *round)
     }
 }
 
-static void check_conditions(struct round *round, const char *pattern, const char *event, bool alone)
+static void check_conditions(struct round *round, const char *pattern, const char *event,
+                             bool alone)
 {
     struct pattern_explanation explained;
     struct error err;
@@ -287,7 +288,8 @@ static void check_conditions(struct round *round, const char *pattern, const cha
                  alone, pattern, event);
 }
 
-static void check_event(struct round *round, struct fixture *together, const char *event, bool arrays)
+static void check_event(struct round *round, struct fixture *together, const char *event,
+                        bool arrays)
 {
     bool in_set[PATTERNS_MAX] = {false};
     if (!fixture_match(together, str_from(event), NULL))
@@ -325,7 +327,8 @@ static void run_round(void)
 static void test_pattern__a_set_answers_like_each_pattern_alone(void **state)
 {
     (void)state;
-    const char *seconds = getenv("PATTERN_PROPERTY_SECONDS"), *seed = getenv("PATTERN_PROPERTY_SEED");
+    const char *seconds = getenv("PATTERN_PROPERTY_SECONDS"),
+               *seed = getenv("PATTERN_PROPERTY_SEED");
     time_t end = time(NULL) + (seconds ? atoi(seconds) : 2);
     uint64_t first = seed ? strtoull(seed, NULL, 0) : 1, rounds = 0;
     do {

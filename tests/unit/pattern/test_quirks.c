@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where event-ruler behaves oddly: what was decided here, case by case. The cases themselves, with what
- * event-ruler does, are in tests/conform/pattern/pattern-quirks.json; this table is in their order. */
+/* Where event-ruler behaves oddly: what was decided here, case by case. The cases themselves, with
+ * what event-ruler does, are in tests/conform/pattern/pattern-quirks.json; this table is in their
+ * order. */
 #include "pattern_fixture.h"
 #include "value/json.h"
 
