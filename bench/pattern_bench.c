@@ -3,10 +3,11 @@
  *
  * Reads events and rules below SHARED (../shared of the source tree), prints one line a row: median
  * and 99.9th percentile of nanoseconds an event, events a second, matches of one pass, how long the
- * rules took to compile and what they occupy. With ROW only rows whose name begins with it. Each row
- * warms up, then repeats passes for about a second; the median is over passes, the percentile over
- * single events. --json prints the same as JSON lines; --export DIR writes each row's rules and events as
- * files beside a list of them (rows.tsv): bench/peers/pattern_peers.py compares with others by both. */
+ * rules took to compile and what they occupy. With ROW only rows whose name begins with it. Each
+ * row warms up, then repeats passes for about a second; the median is over passes, the percentile
+ * over single events. --json prints the same as JSON lines; --export DIR writes each row's rules
+ * and events as files beside a list of them (rows.tsv): bench/peers/pattern_peers.py compares with
+ * others by both. */
 #include "pattern/pattern.h"
 #include "value/json.h"
 #include "value/json_scan.h"
@@ -105,16 +106,18 @@ static struct str envelope(struct bench *b, struct str record)
         die("not JSON", record.ptr);
     struct str source = value_path_str(v, "eventSource"), kind = value_path_str(v, "eventType");
     source = str_cut(&source, '.');
-    const char *detail_type = str_is(kind, "AwsConsoleSignIn")   ? "AWS Console Sign In via CloudTrail"
-                              : str_is(kind, "AwsServiceEvent")  ? "AWS Service Event via CloudTrail"
-                              : str_is(kind, "AwsConsoleAction") ? "AWS Console Action via CloudTrail"
-                                                                 : "AWS API Call via CloudTrail";
-    buf_printf(&out,
-               "{\"version\":\"0\",\"id\":\"%.*s\",\"detail-type\":\"%s\",\"source\":\"aws.%.*s\","
-               "\"account\":\"%.*s\",\"time\":\"%.*s\",\"region\":\"%.*s\",\"resources\":[],\"detail\":",
-               STR_FMT(value_path_str(v, "eventID")), detail_type, STR_FMT(source),
-               STR_FMT(value_path_str(v, "recipientAccountId")),
-               STR_FMT(value_path_str(v, "eventTime")), STR_FMT(value_path_str(v, "awsRegion")));
+    const char *detail_type =
+        str_is(kind, "AwsConsoleSignIn")   ? "AWS Console Sign In via CloudTrail"
+        : str_is(kind, "AwsServiceEvent")  ? "AWS Service Event via CloudTrail"
+        : str_is(kind, "AwsConsoleAction") ? "AWS Console Action via CloudTrail"
+                                           : "AWS API Call via CloudTrail";
+    buf_printf(
+        &out,
+        "{\"version\":\"0\",\"id\":\"%.*s\",\"detail-type\":\"%s\",\"source\":\"aws.%.*s\","
+        "\"account\":\"%.*s\",\"time\":\"%.*s\",\"region\":\"%.*s\",\"resources\":[],\"detail\":",
+        STR_FMT(value_path_str(v, "eventID")), detail_type, STR_FMT(source),
+        STR_FMT(value_path_str(v, "recipientAccountId")), STR_FMT(value_path_str(v, "eventTime")),
+        STR_FMT(value_path_str(v, "awsRegion")));
     buf_add_str(&out, record);
     buf_add_byte(&out, '}');
     return buf_str(&out);
@@ -280,8 +283,8 @@ static void row(struct bench *b, const char *name, const struct texts *rules,
 
 static void trail_rows(struct bench *b)
 {
-    static const char *const names[] = {"exact-1000", "exact-10000", "mixed-10", "mixed-100",
-                                        "mixed-1000", "mixed-10000"};
+    static const char *const names[] = {"exact-1000", "exact-10000", "mixed-10",
+                                        "mixed-100",  "mixed-1000",  "mixed-10000"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char file[128], name[128];
         snprintf(file, sizeof file, "bench/ct-rules-%s.jsonl.gz", names[i]);
@@ -384,13 +387,15 @@ static size_t pass_simdjson(const struct texts *events)
     return simdjson_parse_all(events->items, events->lengths, events->count);
 }
 
-static size_t pass_scan(const struct texts *events, enum json_scan_error (*scan)(struct json_scan *, size_t *))
+static size_t pass_scan(const struct texts *events,
+                        enum json_scan_error (*scan)(struct json_scan *, size_t *))
 {
     static uint32_t ends[JSON_SCAN_ENDS(1 << 20)];
     static uint64_t escapes[JSON_SCAN_ESCAPES(1 << 20)];
     size_t total = 0, at;
     for (size_t i = 0; i < events->count; i++) {
-        struct json_scan s = {.text = {events->items[i], events->lengths[i]}, .ends = ends, .escapes = escapes};
+        struct json_scan s = {
+            .text = {events->items[i], events->lengths[i]}, .ends = ends, .escapes = escapes};
         total += scan(&s, &at) == JSON_SCAN_OK;
     }
     return total;
@@ -461,8 +466,7 @@ int main(int argc, char **argv)
     b.only_count = argc - at;
     struct texts records = read_lines(&b, "events/cloudtrail.jsonl.gz");
     for (size_t i = 0; i < records.count; i++)
-        add_text(&b, &b.trail,
-                 envelope(&b, (struct str){records.items[i], records.lengths[i]}));
+        add_text(&b, &b.trail, envelope(&b, (struct str){records.items[i], records.lengths[i]}));
     b.lots = read_lines(&b, "bench/citylots2-like-20k.jsonl.gz");
     parse_rows(&b);
     trail_rows(&b);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What simdjson's DOM parser takes for the same bytes: the floor that the matcher is held against. */
+/* What simdjson's DOM parser takes for the same bytes: the floor that the matcher is held against.
+ */
 #include <simdjson.h>
 
 #include "pattern_simdjson.h"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the store costs: a compliant event (accept, claim, get, one awaited-by-nobody transition, terminal)
- * and a repaired one (guards, intent, calling, verifying, healed on top), with 1, 8 and 64 threads.
+/* What the store costs: a compliant event (accept, claim, get, one awaited-by-nobody transition,
+ * terminal) and a repaired one (guards, intent, calling, verifying, healed on top), with 1, 8 and
+ * 64 threads.
  *
  *   store_bench [FOLDER] [EVENTS]      default: a new folder under TMPDIR, 20000
  *
- * Prints events and transitions a second, and CPU (user + sys) microseconds an event and a transition.
- * Single: each thread takes one row at a time and waits where the engine waits. Bulk: accepts of 500. */
+ * Prints events and transitions a second, and CPU (user + sys) microseconds an event and a
+ * transition. Single: each thread takes one row at a time and waits where the engine waits. Bulk:
+ * accepts of 500. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,7 +33,8 @@
     "\"plan\":[{\"call\":\"s3:PutBucketTagging\",\"with\":{\"Bucket\":\"b\",\"Tagging\":"          \
     "{\"TagSet\":[{\"Key\":\"team\",\"Value\":\"payments\"},{\"Key\":\"cost-center\",\"Value\":"   \
     "\"unassigned\"}]}}}]}"
-#define RECORD "{\"call\":\"s3:GetBucketTagging\",\"request_id\":\"ABCDEF0123456789\",\"verdict\":\"x\"}"
+#define RECORD                                                                                     \
+    "{\"call\":\"s3:GetBucketTagging\",\"request_id\":\"ABCDEF0123456789\",\"verdict\":\"x\"}"
 
 struct bench {
     struct store *store;
@@ -78,8 +81,12 @@ static void accept_all(struct store *store, const char *run, long count)
             matches[n] = (struct store_match){
                 STR("s3-cost-center-tag"),
                 STR("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
-                str_from(resources[n]), STR("eu-west-1"), 0, STR(DETAIL)};
-            events[n] = (struct store_event){str_from(keys[n]), STR("s3:CreateBucket"), &matches[n], 1};
+                str_from(resources[n]),
+                STR("eu-west-1"),
+                0,
+                STR(DETAIL)};
+            events[n] =
+                (struct store_event){str_from(keys[n]), STR("s3:CreateBucket"), &matches[n], 1};
         }
         must(store_accept(store, events, n, NULL, &err), &err);
     }

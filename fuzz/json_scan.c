@@ -18,7 +18,8 @@ struct result {
     size_t at;
 };
 
-static struct result run(struct str text, enum json_scan_error (*scan)(struct json_scan *, size_t *))
+static struct result run(struct str text,
+                         enum json_scan_error (*scan)(struct json_scan *, size_t *))
 {
     struct result r = {.scan.text = text};
     r.scan.ends = malloc(JSON_SCAN_ENDS(text.len) * sizeof *r.scan.ends);
@@ -55,7 +56,8 @@ static struct pattern_scratch *matcher(const struct pattern_set **ret_set)
     static struct pattern_scratch *scratch;
     if (!set) {
         struct pattern_builder *builder = pattern_builder_create();
-        ENSURE(pattern_builder_add(builder, STR("{\"a\":{\"b\":[1]},\"c\":[{\"exists\":true}]}"), 0, NULL));
+        ENSURE(pattern_builder_add(builder, STR("{\"a\":{\"b\":[1]},\"c\":[{\"exists\":true}]}"), 0,
+                                   NULL));
         set = pattern_builder_finish(builder, NULL);
         pattern_builder_destroy(builder);
         scratch = pattern_scratch_create(set);
@@ -65,7 +67,8 @@ static struct pattern_scratch *matcher(const struct pattern_set **ret_set)
     return scratch;
 }
 
-static void check_matcher(struct str text, bool read, const struct value *v, const struct error *why)
+static void check_matcher(struct str text, bool read, const struct value *v,
+                          const struct error *why)
 {
     const struct pattern_options refuse = {.duplicate_keys = PATTERN_DUPLICATES_REFUSE};
     const struct pattern_set *set;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any text is compiled or refused with a code and a place; what is compiled can be finished, used, and
- * compiled again beside itself. */
+/* Any text is compiled or refused with a code and a place; what is compiled can be finished, used,
+ * and compiled again beside itself. */
 #include "pattern/pattern.h"
 
 #include "base/ensure.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Input: lines of patterns, then, behind the last newline, an event. What each pattern alone says, all
- * say together, in another order too; explanations agree; early stop never loses what strict finds
- * outside of arrays and duplicate keys. */
+/* Input: lines of patterns, then, behind the last newline, an event. What each pattern alone says,
+ * all say together, in another order too; explanations agree; early stop never loses what strict
+ * finds outside of arrays and duplicate keys. */
 #include "pattern/pattern.h"
 #include "value/json.h"
 
@@ -17,7 +17,8 @@ struct answer {
     const char *code;
 };
 
-static struct answer ask(const struct str *patterns, const uint32_t *tags, size_t count, struct str event)
+static struct answer ask(const struct str *patterns, const uint32_t *tags, size_t count,
+                         struct str event)
 {
     struct answer answer = {0};
     struct error err = {0};

@@ -9,16 +9,25 @@
 
 const struct cli_command cli_commands[] = {
     {"run", "", "take events through to their ends; without --events: the daemon",
-     "policies events state config kill-switch models workers listen token-file accounts", "rectify run --policies policies --events events.jsonl", cli_run},
-    {"list", "", "remediations, newest first", "state policy resource all json", "rectify list", cli_list},
+     "policies events state config kill-switch models workers listen token-file accounts",
+     "rectify run --policies policies --events events.jsonl", cli_run},
+    {"list", "", "remediations, newest first", "state policy resource all json", "rectify list",
+     cli_list},
     {"show", "ID", "the story of one remediation", "state json", "rectify show r1", cli_show},
     {"explain", "ID", "why it was decided so", "state", "rectify explain r1", cli_explain},
-    {"approve", "ID", "say yes to what it asks", "state by reason", "rectify approve r1", cli_approve},
-    {"deny", "ID", "say no, with a reason", "state by reason", "rectify deny r1 --reason 'not now'", cli_deny},
-    {"rollback", "ID", "take back what a repair changed", "policies state config kill-switch models workers by", "rectify rollback r1 --policies policies", cli_rollback},
-    {"validate", "", "check policies offline, all errors at once", "policies config models", "rectify validate --policies policies", cli_validate},
-    {"audit show", "[ID]", "the records, one JSON object a line", "state", "rectify audit show r1", cli_audit_show},
-    {"audit verify", "", "recompute the whole log", "state json", "rectify audit verify", cli_audit_verify},
+    {"approve", "ID", "say yes to what it asks", "state by reason", "rectify approve r1",
+     cli_approve},
+    {"deny", "ID", "say no, with a reason", "state by reason", "rectify deny r1 --reason 'not now'",
+     cli_deny},
+    {"rollback", "ID", "take back what a repair changed",
+     "policies state config kill-switch models workers by",
+     "rectify rollback r1 --policies policies", cli_rollback},
+    {"validate", "", "check policies offline, all errors at once", "policies config models",
+     "rectify validate --policies policies", cli_validate},
+    {"audit show", "[ID]", "the records, one JSON object a line", "state", "rectify audit show r1",
+     cli_audit_show},
+    {"audit verify", "", "recompute the whole log", "state json", "rectify audit verify",
+     cli_audit_verify},
     {"help", "", "this text", "", "rectify help", cli_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -30,7 +39,10 @@ static const struct option {
     size_t offset;
     const char *value, *help;
 } options_table[] = {
-#define OPTION(name, kind, field, value, help) {name, kind, offsetof(struct cli_options, field), value, help}
+#define OPTION(name, kind, field, value, help)                                                     \
+    {                                                                                              \
+        name, kind, offsetof(struct cli_options, field), value, help                               \
+    }
     OPTION("policies", TEXT, policies, "DIR", "where the policies are (RECTIFY_POLICIES)"),
     OPTION("events", TEXT, events, "FILE", "events to take, - for standard input"),
     OPTION("state", TEXT, state, "DIR", "where state is kept (RECTIFY_STATE)"),
@@ -39,8 +51,10 @@ static const struct option {
     OPTION("models", TEXT, models, "DIR", "AWS service models (RECTIFY_MODELS)"),
     OPTION("workers", NUMBER, workers, "N", "remediations worked on at once, 1 to 500"),
     OPTION("listen", TEXT, listen, "ADDRESS", "where the daemon listens; 127.0.0.1:8787, or none"),
-    OPTION("token-file", TEXT, token_file, "FILE", "the token that events over HTTP need (RECTIFY_TOKEN)"),
-    OPTION("accounts", TEXT, accounts, "LIST", "accounts that events may speak for; any when not given"),
+    OPTION("token-file", TEXT, token_file, "FILE",
+           "the token that events over HTTP need (RECTIFY_TOKEN)"),
+    OPTION("accounts", TEXT, accounts, "LIST",
+           "accounts that events may speak for; any when not given"),
     OPTION("policy", TEXT, policy, "NAME", "only this policy"),
     OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
@@ -66,7 +80,8 @@ static void print_command(const struct cli_command *c)
     printf("rectify %s %s\n  %s\n\n", c->name, c->args, c->summary);
     for (size_t i = 0; i < OPTION_COUNT; i++)
         if (command_takes(c, options_table[i].name))
-            printf("  --%s %s\n        %s\n", options_table[i].name, options_table[i].value, options_table[i].help);
+            printf("  --%s %s\n        %s\n", options_table[i].name, options_table[i].value,
+                   options_table[i].help);
     printf("\nExample: %s\n", c->example);
 }
 
@@ -76,7 +91,8 @@ int cli_help(const struct cli_options *options)
     printf("rectify: self-healing infrastructure\n\n");
     for (const struct cli_command *c = cli_commands; c->name; c++)
         printf("  %-13s %-6s %s\n", c->name, c->args, c->summary);
-    printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 3 waiting, 64 usage.\n");
+    printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 3 waiting, 64 "
+           "usage.\n");
     return CLI_OK;
 }
 

@@ -38,7 +38,7 @@ PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 # and the undefined behaviour's, those of the folders with threads with the threads'.
 ALSO = {"asan": ("unit",), "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/")}
 LINT = ("format", "cppcheck", "tidy")
-HOUSE = ["may_use.py", "check_house.py", "check_links.py", "check_headers.py"]
+HOUSE = ["may_use.py", "check_links.py", "check_headers.py"]
 
 
 @dataclasses.dataclass

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Any operation of any AWS service, from the service models, without a line written for one.
  *
- * A call is one attempt: it answers, or says what is known and when to try again. Nothing here waits
- * for more than the call's own deadline, retries, or guesses. Input and output are `struct value` in
- * the service's own member names; blobs are VALUE_BYTES, timestamps VALUE_TIMESTAMP.
+ * A call is one attempt: it answers, or says what is known and when to try again. Nothing here
+ * waits for more than the call's own deadline, retries, or guesses. Input and output are `struct
+ * value` in the service's own member names; blobs are VALUE_BYTES, timestamps VALUE_TIMESTAMP.
  *
  * Models: immutable after loading, shared by threads; a service is loaded at its first use.
  * Errors carry codes A0xxx. */
@@ -21,7 +21,8 @@ struct aws_shape;
 
 /* ---- models ---- */
 
-/* Opens a pack (made by aws_models_pack) or a botocore data folder. Cheap: no service is read yet. */
+/* Opens a pack (made by aws_models_pack) or a botocore data folder. Cheap: no service is read yet.
+ */
 struct aws_models *aws_models_open(const char *dir, struct error *err)
     __attribute__((warn_unused_result));
 void aws_models_close(struct aws_models *models);
@@ -32,8 +33,8 @@ struct str aws_models_source(struct aws_models *models);
 bool aws_models_list(struct aws_models *models, struct str service, struct arena *arena,
                      struct str **ret, size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
-/* Turns a botocore data folder (plain or gzip files, newest API version of each service) into a pack:
- * SERVICE.json.zst without documentation, index.json, partitions.json. Makes `out_dir`. */
+/* Turns a botocore data folder (plain or gzip files, newest API version of each service) into a
+ * pack: SERVICE.json.zst without documentation, index.json, partitions.json. Makes `out_dir`. */
 bool aws_models_pack(const char *data_dir, const char *out_dir, struct error *err)
     __attribute__((warn_unused_result));
 /* `name` is "service:Operation" as policies have it: botocore's service name, the operation's own
@@ -41,8 +42,8 @@ bool aws_models_pack(const char *data_dir, const char *out_dir, struct error *er
 const struct aws_operation *aws_operation_find(struct aws_models *models, struct str name,
                                                struct error *err)
     __attribute__((warn_unused_result));
-struct str aws_operation_name(const struct aws_operation *op);    // "PutBucketTagging"
-struct str aws_operation_service(const struct aws_operation *op); // "s3"
+struct str aws_operation_name(const struct aws_operation *op);                // "PutBucketTagging"
+struct str aws_operation_service(const struct aws_operation *op);             // "s3"
 const struct aws_shape *aws_operation_input(const struct aws_operation *op);  // NULL: takes none
 const struct aws_shape *aws_operation_output(const struct aws_operation *op); // NULL: gives none
 /* The member to fill with a client token (idempotencyToken trait), or empty. */
@@ -51,8 +52,17 @@ struct str aws_operation_token(const struct aws_operation *op);
 bool aws_operation_is_paged(const struct aws_operation *op);
 
 enum aws_shape_kind {
-    AWS_STRUCTURE, AWS_LIST, AWS_MAP, AWS_STRING, AWS_INTEGER, AWS_LONG, AWS_FLOAT, AWS_DOUBLE,
-    AWS_BOOLEAN, AWS_BLOB, AWS_TIMESTAMP,
+    AWS_STRUCTURE,
+    AWS_LIST,
+    AWS_MAP,
+    AWS_STRING,
+    AWS_INTEGER,
+    AWS_LONG,
+    AWS_FLOAT,
+    AWS_DOUBLE,
+    AWS_BOOLEAN,
+    AWS_BLOB,
+    AWS_TIMESTAMP,
 };
 enum aws_shape_kind aws_shape_kind(const struct aws_shape *shape);
 struct str aws_shape_name(const struct aws_shape *shape);
@@ -66,8 +76,8 @@ const struct aws_shape *aws_shape_item(const struct aws_shape *shape); // list i
 const struct aws_shape *aws_shape_key(const struct aws_shape *shape);
 bool aws_shape_is_document(const struct aws_shape *shape); // any JSON
 
-/* Checks an input completely: unknown members ("did you mean"), missing ones, kinds, enums, lengths,
- * ranges; every finding is appended with its path. Values of kind VALUE_OPAQUE with aux
+/* Checks an input completely: unknown members ("did you mean"), missing ones, kinds, enums,
+ * lengths, ranges; every finding is appended with its path. Values of kind VALUE_OPAQUE with aux
  * AWS_HOLE stand for "filled at run time": accepted anywhere, which is how policies are checked
  * when they are loaded. */
 #define AWS_HOLE 0xA05
@@ -87,9 +97,9 @@ enum aws_outcome {
 
 struct aws_answer {
     enum aws_outcome outcome;
-    struct value output;    // AWS_OK; in the caller's arena
-    struct str code;        // the service's error code ("NoSuchTagSet"), or ours ("A0301") if NOT_SENT
-    struct str message;     // for people, one line, without secrets
+    struct value output; // AWS_OK; in the caller's arena
+    struct str code;     // the service's error code ("NoSuchTagSet"), or ours ("A0301") if NOT_SENT
+    struct str message;  // for people, one line, without secrets
     struct str request_id;  // as the service gave it, else empty
     int http_status;        // 0 = none
     int64_t retry_after_ms; // wanted pause, 0 = unknown
@@ -127,15 +137,17 @@ struct aws_call {
     const struct aws_operation *operation;
     struct value input; // a map; a missing idempotency token must have been filled by the caller
     struct str region;  // empty = the client's
-    struct str role;    // role ARN (or name, then in `account`) to assume; empty = the base credentials
+    struct str
+        role; // role ARN (or name, then in `account`) to assume; empty = the base credentials
     /* Rule 9: the account whose credentials must be used; the call is not sent when they are
-     * another's. The credentials' account is established by STS GetCallerIdentity once per credential
-     * set and cached. Empty = unchecked (only for GetCallerIdentity itself and `rectify aws`). */
+     * another's. The credentials' account is established by STS GetCallerIdentity once per
+     * credential set and cached. Empty = unchecked (only for GetCallerIdentity itself and `rectify
+     * aws`). */
     struct str account;
     int64_t deadline_ms; // steady clock; 0 = now + 30 s
-    /* Asked after signing, on the sending thread directly before the bytes leave: kill switch, lease
-     * epoch, deadline. False = do not send (reason, a NUL-terminated string, goes into `message`).
-     * Must be quick and may not call back into the client. NULL = always. */
+    /* Asked after signing, on the sending thread directly before the bytes leave: kill switch,
+     * lease epoch, deadline. False = do not send (reason, a NUL-terminated string, goes into
+     * `message`). Must be quick and may not call back into the client. NULL = always. */
     bool (*gate)(void *ctx, char *reason, size_t reason_size);
     void *gate_ctx;
 };
@@ -155,8 +167,8 @@ struct aws_caller aws_client_caller(struct aws_client *client);
 /* ---- paging ---- */
 
 /* All pages of a read through `caller`: the output of the first with the result lists of the others
- * appended, page cap LIMIT_PAGES, the same token twice is an error (AWS_FAILED). An operation without
- * a paginator is called once. */
+ * appended, page cap LIMIT_PAGES, the same token twice is an error (AWS_FAILED). An operation
+ * without a paginator is called once. */
 void aws_call_pages(struct aws_caller caller, const struct aws_call *call, struct arena *arena,
                     struct aws_answer *ret);
 

@@ -128,8 +128,8 @@ struct aws_shape {
 struct aws_operation {
     const struct aws_service *service;
     struct str name;
-    struct str method, uri; // "PUT", "/{Bucket}?tagging"
-    struct str host_prefix; // "{AccountId}." or empty
+    struct str method, uri;               // "PUT", "/{Bucket}?tagging"
+    struct str host_prefix;               // "{AccountId}." or empty
     const struct aws_ref *input, *output; // NULL = none
     enum aws_auth auth;
     struct value static_contexts;    // name -> {"value": ...}, null = none
@@ -159,24 +159,25 @@ const struct aws_ref *aws_shape_find(const struct aws_shape *shape, struct str n
 
 struct aws_http_request {
     struct str method;
-    struct str path;        // encoded, without query: "/my-bucket/a%20b"
-    struct str query;       // encoded, without '?': "tagging&x-id=PutObject"; empty = none
-    size_t bucket_len;      // S3: bytes of `path` ("/my-bucket") that the endpoint rules place instead
-    struct str host_prefix; // expanded: "123456789012.", empty = none
+    struct str path;   // encoded, without query: "/my-bucket/a%20b"
+    struct str query;  // encoded, without '?': "tagging&x-id=PutObject"; empty = none
+    size_t bucket_len; // S3: bytes of `path` ("/my-bucket") that the endpoint rules place instead
+    struct str host_prefix;     // expanded: "123456789012.", empty = none
     struct net_header *headers; // Content-Type and what the model says; room for `header_cap`
     size_t header_count, header_cap;
     struct str body;
     bool body_is_stream; // the body is a streaming blob
 };
 
-/* Adds a header in the arena (at most once each: a second one replaces the first). False when memory
- * runs out. */
+/* Adds a header in the arena (at most once each: a second one replaces the first). False when
+ * memory runs out. */
 bool aws_request_set_header(struct arena *arena, struct aws_http_request *request, struct str name,
                             struct str value) __attribute__((warn_unused_result));
 
 /* The request of `input` (a map, or null for none) before endpoint, checksum and signature. The
  * input is customised first (user data, ids, encoding-type). Unknown members, wrong kinds and
- * missing path members are errors: A0150 to A0159. What `ret` points to is in `arena` or `input`. */
+ * missing path members are errors: A0150 to A0159. What `ret` points to is in `arena` or `input`.
+ */
 bool aws_serialize(const struct aws_operation *op, struct value input, struct arena *arena,
                    struct aws_http_request *ret, struct error *err)
     __attribute__((warn_unused_result));
@@ -200,8 +201,8 @@ struct aws_service_error {
     bool retryable, throttling;    // as modeled
 };
 
-/* Is this a success answer? False for status 300 and more and for an S3 answer of 200 that carries an
- * <Error>: then aws_parse_error() reads it. */
+/* Is this a success answer? False for status 300 and more and for an S3 answer of 200 that carries
+ * an <Error>: then aws_parse_error() reads it. */
 bool aws_answer_is_ok(const struct aws_operation *op, const struct aws_http_answer *answer);
 /* Output of a success answer. An unreadable one is A0180. Strings may borrow from the answer. */
 bool aws_parse_answer(const struct aws_operation *op, const struct aws_http_answer *answer,

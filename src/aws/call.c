@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* aws_call: the right identity, its account proven, one request, and at most one more of the same
- * when the first was certainly not carried out and the reason is gone: the clock's offset corrected,
- * the bucket's region learnt, credentials renewed. The gate is asked before each. */
+ * when the first was certainly not carried out and the reason is gone: the clock's offset
+ * corrected, the bucket's region learnt, credentials renewed. The gate is asked before each. */
 #include "aws/client_internal.h"
 
 #include <errno.h>
@@ -36,8 +36,7 @@ static bool role_arn(struct aws_client *client, const struct aws_call *call, str
     struct value partitions;
     if (!aws_client_partitions(client, &partitions, err))
         return false;
-    struct str partition =
-        value_path_str(aws_partition_of(partitions, region, arena), "name");
+    struct str partition = value_path_str(aws_partition_of(partitions, region, arena), "name");
     const char *arn = arena_printf(arena, "arn:%.*s:iam::%.*s:role/%.*s", STR_FMT(partition),
                                    STR_FMT(call->account), STR_FMT(call->role));
     *ret = str_from(arn);
@@ -129,14 +128,14 @@ static void try_once(struct attempt *attempt, struct arena *arena, struct aws_an
         fail(ret, arena, &err);
         return;
     }
-    struct aws_sending sending = {
-        .operation = attempt->call->operation,
-        .input = attempt->call->input,
-        .region = attempt->region,
-        .credentials = attempt->identity ? &attempt->identity->credentials : NULL,
-        .deadline_ms = attempt->deadline_ms,
-        .gate = attempt->call->gate,
-        .gate_ctx = attempt->call->gate_ctx};
+    struct aws_sending sending = {.operation = attempt->call->operation,
+                                  .input = attempt->call->input,
+                                  .region = attempt->region,
+                                  .credentials =
+                                      attempt->identity ? &attempt->identity->credentials : NULL,
+                                  .deadline_ms = attempt->deadline_ms,
+                                  .gate = attempt->call->gate,
+                                  .gate_ctx = attempt->call->gate_ctx};
     aws_send(attempt->client, &sending, arena, ret, hint);
 }
 
@@ -163,8 +162,8 @@ static void learn_region(struct aws_client *client, struct str bucket, struct st
 {
     pthread_rwlock_wrlock(&client->endpoint_lock);
     struct arena *arena = &client->endpoint_arena;
-    struct str *kept = client->bucket_regions.count < AWS_ENDPOINTS_MAX ? ARENA_NEW(arena, struct str)
-                                                                       : NULL;
+    struct str *kept =
+        client->bucket_regions.count < AWS_ENDPOINTS_MAX ? ARENA_NEW(arena, struct str) : NULL;
     if (kept) {
         *kept = str_copy(arena, region);
         struct str key = str_copy(arena, bucket);
@@ -186,7 +185,8 @@ static bool again(struct attempt *attempt, const struct aws_hint *hint)
         attempt->region = hint->bucket_region;
         return true;
     }
-    if (hint->expired && attempt->source && attempt->identity->credentials.expires_ms != INT64_MAX) {
+    if (hint->expired && attempt->source &&
+        attempt->identity->credentials.expires_ms != INT64_MAX) {
         aws_source_expire(attempt->source, attempt->identity);
         return true;
     }

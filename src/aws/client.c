@@ -28,16 +28,16 @@ static void read_settings(struct aws_client *client)
     client->fips = is_true(setting(client, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"));
     client->dual_stack =
         is_true(setting(client, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"));
-    client->ignore_endpoints = is_true(setting(client, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                                               "ignore_configured_endpoint_urls"));
-    client->no_host_prefix = is_true(setting(client, "AWS_DISABLE_HOST_PREFIX_INJECTION",
-                                             "disable_host_prefix_injection"));
+    client->ignore_endpoints = is_true(
+        setting(client, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"));
+    client->no_host_prefix = is_true(
+        setting(client, "AWS_DISABLE_HOST_PREFIX_INJECTION", "disable_host_prefix_injection"));
     struct str s3 = aws_config_get(&client->config, "s3");
     client->s3_path_style = str_is(aws_config_nested(s3, "addressing_style"), "path");
     /* Servers that speak S3 and still want Content-MD5. */
-    client->checksum_md5 = str_eq_nocase(aws_world_env(&client->world, "AWS_S3_CHECKSUM"),
-                                         STR("md5")) ||
-                           str_eq_nocase(aws_config_nested(s3, "checksum"), STR("md5"));
+    client->checksum_md5 =
+        str_eq_nocase(aws_world_env(&client->world, "AWS_S3_CHECKSUM"), STR("md5")) ||
+        str_eq_nocase(aws_config_nested(s3, "checksum"), STR("md5"));
 }
 
 static bool check_settings(const struct aws_client *client, struct error *err)

@@ -2,7 +2,8 @@
 /* The caller's half of aws/: what a client is made of.
  *
  *   aws_call ──► source (chain or role) ──► identity ──► aws_send ──► answer
- *   (call.c)     (source.c, credentials*.c)              (send.c: serialise, endpoint, sign, HTTP, parse)
+ *   (call.c)     (source.c, credentials*.c)              (send.c: serialise, endpoint, sign, HTTP,
+ * parse)
  *
  * Credential providers use aws_send() themselves, with whatever identity they have. */
 #ifndef RECTIFY_AWS_CLIENT_INTERNAL_H
@@ -17,14 +18,14 @@
 #include "aws/endpoint.h"
 #include "aws/sign.h"
 
-#define AWS_CALL_DEADLINE_MS 30000   // of a call that names none
-#define AWS_STS_DEADLINE_MS 10000    // of one request made for credentials
+#define AWS_CALL_DEADLINE_MS 30000      // of a call that names none
+#define AWS_STS_DEADLINE_MS 10000       // of one request made for credentials
 #define AWS_REFRESH_ADVISORY_MS 900000  // left life at which one caller refreshes, others go on
 #define AWS_REFRESH_MANDATORY_MS 600000 // ... at which everybody waits for it
-#define AWS_REFRESH_PAUSE_MS 5000    // between two attempts that failed
-#define AWS_SKEW_MS 300000           // difference of clocks that is worth correcting
-#define AWS_ENDPOINTS_MAX 4096       // resolved endpoints that are remembered
-#define AWS_ROLES_MAX 4096           // roles that one client assumes
+#define AWS_REFRESH_PAUSE_MS 5000       // between two attempts that failed
+#define AWS_SKEW_MS 300000              // difference of clocks that is worth correcting
+#define AWS_ENDPOINTS_MAX 4096          // resolved endpoints that are remembered
+#define AWS_ROLES_MAX 4096              // roles that one client assumes
 
 /* A set of credentials, immutable and counted; wiped when it goes. */
 struct aws_identity {
@@ -47,15 +48,16 @@ struct aws_source {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct aws_identity *current;
-    bool busy;                // somebody refreshes
-    int64_t failed_ms;        // steady clock, 0 = the last refresh did not fail
+    bool busy;         // somebody refreshes
+    int64_t failed_ms; // steady clock, 0 = the last refresh did not fail
     struct error failure;
     struct aws_source *next;
 };
 
 struct aws_source *aws_source_create(struct aws_client *client, struct str role_arn);
 void aws_source_destroy(struct aws_source *source);
-/* A valid identity (the caller releases it), refreshed when it is due. Errors A0302, A0303, A0304. */
+/* A valid identity (the caller releases it), refreshed when it is due. Errors A0302, A0303, A0304.
+ */
 struct aws_identity *aws_source_get(struct aws_source *source, struct error *err)
     __attribute__((warn_unused_result));
 /* The service says that this identity has expired: fetch anew next time. */
@@ -94,7 +96,7 @@ struct aws_client {
 
     pthread_rwlock_t endpoint_lock;
     struct arena endpoint_arena;
-    struct map endpoints; // key -> struct aws_resolved
+    struct map endpoints;      // key -> struct aws_resolved
     struct map bucket_regions; // S3 bucket -> struct str, learnt from redirects
     pthread_mutex_t partitions_lock;
     bool partitions_loaded;

@@ -41,8 +41,7 @@ struct reader {
 static bool is_name_byte(char c)
 {
     char lower = (char)(c | 0x20);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
-           (c && strchr("-_/.%@:+", c));
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_/.%@:+", c));
 }
 
 static bool is_name(struct str name)
@@ -70,8 +69,8 @@ static struct section *section_of(struct reader *reader, enum section_kind kind,
 
 static struct str unquote(struct str s)
 {
-    bool quoted = s.len >= 2 && (s.ptr[0] == '"' || s.ptr[0] == '\'') &&
-                  s.ptr[s.len - 1] == s.ptr[0];
+    bool quoted =
+        s.len >= 2 && (s.ptr[0] == '"' || s.ptr[0] == '\'') && s.ptr[s.len - 1] == s.ptr[0];
     return quoted ? str_sub(s, 1, s.len - 2) : s;
 }
 
@@ -195,8 +194,7 @@ static bool continue_property(struct reader *reader, struct str text)
         if (!str_eq(value_str(keys->pairs[i].key), reader->key))
             continue;
         struct str old = value_str(keys->pairs[i].value);
-        const char *joined =
-            arena_printf(reader->arena, "%.*s\n%.*s", STR_FMT(old), STR_FMT(text));
+        const char *joined = arena_printf(reader->arena, "%.*s\n%.*s", STR_FMT(old), STR_FMT(text));
         keys->pairs[i].value = value_string(str_from(joined));
         return joined != NULL;
     }

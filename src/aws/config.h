@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The environment and the files that every AWS tool reads: ~/.aws/config and ~/.aws/credentials.
  *
- * Source: "Configuration and credential file settings" (AWS SDKs and Tools Reference Guide). Immutable
- * once loaded. Errors: A0340 a file is malformed (placed by line), A0341 the profile does not exist,
- * A0342 a file cannot be read. */
+ * Source: "Configuration and credential file settings" (AWS SDKs and Tools Reference Guide).
+ * Immutable once loaded. Errors: A0340 a file is malformed (placed by line), A0341 the profile does
+ * not exist, A0342 a file cannot be read. */
 #ifndef RECTIFY_AWS_CONFIG_H
 #define RECTIFY_AWS_CONFIG_H
 
 #include "aws/aws.h"
 
-/* Everything outside of the process that configuration and credentials ask: replaceable for tests. */
+/* Everything outside of the process that configuration and credentials ask: replaceable for tests.
+ */
 struct aws_world {
     const char *(*env)(void *ctx, const char *name); // NULL or "" = not set
     void *env_ctx;

@@ -15,8 +15,8 @@ bool aws_chain_fetch(struct aws_client *client, struct arena *arena, struct aws_
     }
     if (!key.len || !secret.len)
         return error_set(err, "A0302", "no credentials were found");
-    *ret = (struct aws_credentials){str_copy(arena, key), str_copy(arena, secret),
-                                    str_copy(arena, token), INT64_MAX, {0}};
+    *ret = (struct aws_credentials){
+        str_copy(arena, key), str_copy(arena, secret), str_copy(arena, token), INT64_MAX, {0}};
     return true;
 }
 

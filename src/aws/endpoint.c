@@ -3,8 +3,9 @@
  * of what came out.
  *
  * For most services the endpoint depends on the region alone. For S3 it depends on the bucket, of
- * which there are many: an ordinary bucket name is evaluated as a stand-in name, remembered, and put
- * in its place afterwards. Names with any special meaning in the rules are evaluated as they are. */
+ * which there are many: an ordinary bucket name is evaluated as a stand-in name, remembered, and
+ * put in its place afterwards. Names with any special meaning in the rules are evaluated as they
+ * are. */
 #include "aws/client_internal.h"
 
 #include <ctype.h>
@@ -51,8 +52,7 @@ bool aws_client_partitions(struct aws_client *client, struct value *ret, struct 
 {
     pthread_mutex_lock(&client->partitions_lock);
     if (!client->partitions_loaded)
-        client->partitions_loaded =
-            aws_models_partitions(client->models, &client->partitions, err);
+        client->partitions_loaded = aws_models_partitions(client->models, &client->partitions, err);
     bool ok = client->partitions_loaded;
     if (ok)
         *ret = client->partitions;
@@ -114,7 +114,8 @@ static void add_builtin(const struct aws_client *client, struct value_pair param
 static void add_contexts(const struct aws_operation *op, struct value input, struct arena *arena,
                          struct value_builder *params)
 {
-    for (uint32_t i = 0; op->static_contexts.kind == VALUE_MAP && i < op->static_contexts.len; i++) {
+    for (uint32_t i = 0; op->static_contexts.kind == VALUE_MAP && i < op->static_contexts.len;
+         i++) {
         struct value_pair pair = op->static_contexts.pairs[i];
         const struct value *v = value_get(pair.value, STR("value"));
         if (v)
@@ -224,8 +225,8 @@ bool aws_resolve_url(const struct aws_service *service, const struct aws_endpoin
 
 /* ---- the memory ---- */
 
-static struct str cache_key(const struct aws_service *service, struct str region, struct value params,
-                            struct arena *arena)
+static struct str cache_key(const struct aws_service *service, struct str region,
+                            struct value params, struct arena *arena)
 {
     struct buf key = {.arena = arena};
     buf_add_str(&key, service->name);
@@ -283,7 +284,8 @@ static bool is_ignored_param(struct str name)
     return str_is(name, "Key") || str_is(name, "Prefix") || str_is(name, "CopySource");
 }
 
-/* What the rules ask, from configuration and input. *ret_bucket is set when the stand-in is in it. */
+/* What the rules ask, from configuration and input. *ret_bucket is set when the stand-in is in it.
+ */
 static struct value collect_params(struct aws_client *client, const struct aws_operation *op,
                                    struct value input, struct str region, struct arena *arena,
                                    struct str *ret_bucket)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Where a call goes: the endpoint rule sets of the service models, evaluated.
  *
- * Source: the endpoint rules specification of Smithy (rules engine 1.0: rules of kind endpoint, error
- * and tree, and the standard and AWS functions) and botocore's partitions.json. Any thread. */
+ * Source: the endpoint rules specification of Smithy (rules engine 1.0: rules of kind endpoint,
+ * error and tree, and the standard and AWS functions) and botocore's partitions.json. Any thread.
+ */
 #ifndef RECTIFY_AWS_ENDPOINT_H
 #define RECTIFY_AWS_ENDPOINT_H
 
 #include "aws/aws.h"
 
 struct aws_endpoint {
-    struct str url;          // "https://iam.amazonaws.com", perhaps with a path, no slash at its end
+    struct str url; // "https://iam.amazonaws.com", perhaps with a path, no slash at its end
     struct value properties; // a map; "authSchemes" and others
     struct value headers;    // a map from name to a list of strings
 };

@@ -208,8 +208,8 @@ static struct value fn_parse_url(const struct call *c)
     if (!valid_port(authority))
         return value_null();
     struct value_builder map = {.arena = c->arena};
-    value_set(&map, "scheme", value_string(str_eq_nocase(scheme, STR("http")) ? STR("http")
-                                                                             : STR("https")));
+    value_set(&map, "scheme",
+              value_string(str_eq_nocase(scheme, STR("http")) ? STR("http") : STR("https")));
     value_set(&map, "authority", value_string(authority));
     value_set(&map, "path", value_string(path));
     value_set(&map, "normalizedPath", normalized_path(c->arena, path));

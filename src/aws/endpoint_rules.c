@@ -29,8 +29,7 @@ enum verdict { NO_MATCH, FOUND, ERROR };
 static struct value resolve(struct evaluation *e, const struct binding *scope, struct value v,
                             unsigned depth);
 
-static struct value lookup(const struct evaluation *e, const struct binding *scope,
-                           struct str name)
+static struct value lookup(const struct evaluation *e, const struct binding *scope, struct str name)
 {
     for (; scope; scope = scope->outer) {
         if (str_eq(scope->name, name))
@@ -90,7 +89,8 @@ static struct value call(struct evaluation *e, const struct binding *scope, stru
     return v;
 }
 
-/* References and calls to their values, templates to their text, all inside of lists and maps too. */
+/* References and calls to their values, templates to their text, all inside of lists and maps too.
+ */
 static struct value resolve(struct evaluation *e, const struct binding *scope, struct value v,
                             unsigned depth)
 {

@@ -9,16 +9,37 @@
 #include "value/json.h"
 
 enum token_kind {
-    T_END, T_NAME, T_QUOTED, T_LITERAL, T_RBRACKET, T_RPAREN, T_COMMA, T_RBRACE, T_NUMBER,
-    T_CURRENT, T_REFERENCE, T_COLON, T_PIPE, T_OR, T_AND, T_COMPARE, T_FLATTEN, T_STAR, T_FILTER,
-    T_DOT, T_NOT, T_LBRACE, T_LBRACKET, T_LPAREN,
+    T_END,
+    T_NAME,
+    T_QUOTED,
+    T_LITERAL,
+    T_RBRACKET,
+    T_RPAREN,
+    T_COMMA,
+    T_RBRACE,
+    T_NUMBER,
+    T_CURRENT,
+    T_REFERENCE,
+    T_COLON,
+    T_PIPE,
+    T_OR,
+    T_AND,
+    T_COMPARE,
+    T_FLATTEN,
+    T_STAR,
+    T_FILTER,
+    T_DOT,
+    T_NOT,
+    T_LBRACE,
+    T_LBRACKET,
+    T_LPAREN,
 };
 
 /* How strongly each token binds to its left, by token_kind. */
 static const unsigned char binding[] = {
-    [T_PIPE] = 1,    [T_OR] = 2,      [T_AND] = 3,     [T_COMPARE] = 5,   [T_FLATTEN] = 9,
-    [T_STAR] = 20,   [T_FILTER] = 21, [T_DOT] = 40,    [T_NOT] = 45,      [T_LBRACE] = 50,
-    [T_LBRACKET] = 55, [T_LPAREN] = 60,
+    [T_PIPE] = 1,    [T_OR] = 2,      [T_AND] = 3,       [T_COMPARE] = 5,
+    [T_FLATTEN] = 9, [T_STAR] = 20,   [T_FILTER] = 21,   [T_DOT] = 40,
+    [T_NOT] = 45,    [T_LBRACE] = 50, [T_LBRACKET] = 55, [T_LPAREN] = 60,
 };
 #define PROJECTION_STOP 10
 
@@ -156,14 +177,30 @@ static const struct {
     enum token_kind kind;
     enum comparator comparator;
 } operators[] = {
-    {"[]", T_FLATTEN, 0},  {"[?", T_FILTER, 0},          {"||", T_OR, 0},
-    {"&&", T_AND, 0},      {"==", T_COMPARE, COMPARE_EQ}, {"!=", T_COMPARE, COMPARE_NE},
-    {"<=", T_COMPARE, COMPARE_LE}, {">=", T_COMPARE, COMPARE_GE}, {"<", T_COMPARE, COMPARE_LT},
-    {">", T_COMPARE, COMPARE_GT},  {".", T_DOT, 0},       {"*", T_STAR, 0},
-    {"]", T_RBRACKET, 0},  {",", T_COMMA, 0},            {":", T_COLON, 0},
-    {"@", T_CURRENT, 0},   {"(", T_LPAREN, 0},           {")", T_RPAREN, 0},
-    {"{", T_LBRACE, 0},    {"}", T_RBRACE, 0},           {"[", T_LBRACKET, 0},
-    {"|", T_PIPE, 0},      {"&", T_REFERENCE, 0},        {"!", T_NOT, 0},
+    {"[]", T_FLATTEN, 0},
+    {"[?", T_FILTER, 0},
+    {"||", T_OR, 0},
+    {"&&", T_AND, 0},
+    {"==", T_COMPARE, COMPARE_EQ},
+    {"!=", T_COMPARE, COMPARE_NE},
+    {"<=", T_COMPARE, COMPARE_LE},
+    {">=", T_COMPARE, COMPARE_GE},
+    {"<", T_COMPARE, COMPARE_LT},
+    {">", T_COMPARE, COMPARE_GT},
+    {".", T_DOT, 0},
+    {"*", T_STAR, 0},
+    {"]", T_RBRACKET, 0},
+    {",", T_COMMA, 0},
+    {":", T_COLON, 0},
+    {"@", T_CURRENT, 0},
+    {"(", T_LPAREN, 0},
+    {")", T_RPAREN, 0},
+    {"{", T_LBRACE, 0},
+    {"}", T_RBRACE, 0},
+    {"[", T_LBRACKET, 0},
+    {"|", T_PIPE, 0},
+    {"&", T_REFERENCE, 0},
+    {"!", T_NOT, 0},
 };
 
 static bool lex_operator(struct parser *p, size_t at, size_t *ret_end, struct token *token)
@@ -204,8 +241,8 @@ static bool push_token(struct parser *p, struct token token)
 {
     if (p->count == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 16;
-        struct token *grown = arena_grow(p->arena, p->tokens, p->cap * sizeof(token),
-                                         cap * sizeof(token));
+        struct token *grown =
+            arena_grow(p->arena, p->tokens, p->cap * sizeof(token), cap * sizeof(token));
         if (!grown)
             return complain(p, token.at, "out of memory") != NULL;
         p->tokens = grown;
@@ -441,8 +478,8 @@ static node *filter(struct parser *p, node *left)
     node *condition = expression(p, 0);
     if (!condition || !expect(p, T_RBRACKET, "expected `]`"))
         return NULL;
-    node *right = kind_ahead(p, 0) == T_FLATTEN ? &current_node
-                                                : projection_right(p, binding[T_FILTER]);
+    node *right =
+        kind_ahead(p, 0) == T_FLATTEN ? &current_node : projection_right(p, binding[T_FILTER]);
     struct aws_jmespath *made = right ? make(p, NODE_FILTER, left, right) : NULL;
     if (made)
         made->child = condition;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* JMESPath, complete: queries over values, as paginators, waiters and --query use them.
  *
- * Source: the JMESPath specification (jmespath.org) and its compliance suite. An expression compiles
- * into an arena and is immutable; any number of threads may evaluate it. */
+ * Source: the JMESPath specification (jmespath.org) and its compliance suite. An expression
+ * compiles into an arena and is immutable; any number of threads may evaluate it. */
 #ifndef RECTIFY_AWS_JMESPATH_H
 #define RECTIFY_AWS_JMESPATH_H
 
@@ -16,7 +16,8 @@ const struct aws_jmespath *aws_jmespath_compile(struct str expression, struct ar
                                                 struct error *err)
     __attribute__((warn_unused_result));
 /* A0331: wrong kind of argument; A0332: wrong number of them; A0333: no such function; A0334: a
- * slice's step is 0; A0335: out of memory, or nested too deeply. The result borrows from `input`. */
+ * slice's step is 0; A0335: out of memory, or nested too deeply. The result borrows from `input`.
+ */
 bool aws_jmespath_evaluate(const struct aws_jmespath *expression, struct value input,
                            struct arena *arena, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));

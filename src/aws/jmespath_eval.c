@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* JMESPath: walking the tree. A missing thing is null, not an error; wrong kinds given to functions are
- * errors. Depth is bounded by the parser. */
+/* JMESPath: walking the tree. A missing thing is null, not an error; wrong kinds given to functions
+ * are errors. Depth is bounded by the parser. */
 #include "aws/jmespath_internal.h"
 
 bool jmespath_is_true(struct value v)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* JMESPath's functions: one table of names, arguments and code. Sorting is stable and, of strings, by
- * code points, which for UTF-8 is by bytes. */
+/* JMESPath's functions: one table of names, arguments and code. Sorting is stable and, of strings,
+ * by code points, which for UTF-8 is by bytes. */
 #include "aws/jmespath_internal.h"
 
 #include <math.h>
@@ -144,8 +144,8 @@ static bool fn_to_number(struct frame *f, struct value *ret)
     struct value v = value_at(f, 0), parsed;
     struct error ignored;
     *ret = kind_of(v) == K_NUMBER ? v : value_null();
-    if (v.kind == VALUE_STRING &&
-        json_parse(f->e->arena, value_str(v), &parsed, &ignored) && kind_of(parsed) == K_NUMBER)
+    if (v.kind == VALUE_STRING && json_parse(f->e->arena, value_str(v), &parsed, &ignored) &&
+        kind_of(parsed) == K_NUMBER)
         *ret = parsed;
     return true;
 }
@@ -232,8 +232,7 @@ static bool fn_contains(struct frame *f, struct value *ret)
         for (uint32_t i = 0; i < in.len && !found; i++)
             found = value_equal(in.items[i], what);
     } else {
-        found = what.kind == VALUE_STRING &&
-                str_find(value_str(in), value_str(what)) != SIZE_MAX;
+        found = what.kind == VALUE_STRING && str_find(value_str(in), value_str(what)) != SIZE_MAX;
         found |= what.kind == VALUE_STRING && what.len == 0;
     }
     *ret = value_bool(found);
@@ -424,8 +423,8 @@ static bool fn_min_by(struct frame *f, struct value *ret)
 
 static const struct {
     const char *name;
-    size_t count;   // of arguments; at least, when `more`
-    bool more;      // further ones are of the last kind
+    size_t count; // of arguments; at least, when `more`
+    bool more;    // further ones are of the last kind
     unsigned kinds[2];
     bool (*function)(struct frame *f, struct value *ret);
 } functions[] = {

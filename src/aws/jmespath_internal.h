@@ -23,8 +23,8 @@ enum node_kind {
     NODE_OR,
     NODE_AND,
     NODE_NOT,
-    NODE_COMPARE, // comparator
-    NODE_CALL,    // text, children
+    NODE_COMPARE,   // comparator
+    NODE_CALL,      // text, children
     NODE_REFERENCE, // &left
 };
 

@@ -76,8 +76,7 @@ struct aws_pager *aws_pager_create(struct value paginator, struct arena *arena, 
         !read_expressions(paginator, "result_key", arena, &pager->results, err) ||
         !read_expressions(paginator, "more_results", arena, &more, err))
         return NULL;
-    if (pager->inputs.count == 0 || pager->inputs.count != pager->outputs.count ||
-        more.count > 1) {
+    if (pager->inputs.count == 0 || pager->inputs.count != pager->outputs.count || more.count > 1) {
         error_set(err, "A0326", "the paginator of the model is malformed");
         return NULL;
     }
@@ -140,7 +139,8 @@ static struct value with_member(struct value map, struct str name, struct value 
 }
 
 /* Sets what a dotted path names: "a.b" makes the maps in between. */
-static struct value with_path(struct value map, struct str path, struct value v, struct arena *arena)
+static struct value with_path(struct value map, struct str path, struct value v,
+                              struct arena *arena)
 {
     struct str rest = path;
     struct str name = str_cut(&rest, '.');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What paginators of the models say, apart from who calls: taking tokens out of an answer, putting them
- * into the next input, joining results. The pages themselves are aws_call_pages()'s. */
+/* What paginators of the models say, apart from who calls: taking tokens out of an answer, putting
+ * them into the next input, joining results. The pages themselves are aws_call_pages()'s. */
 #ifndef RECTIFY_AWS_PAGES_H
 #define RECTIFY_AWS_PAGES_H
 

@@ -109,14 +109,15 @@ static bool add_checksum(struct aws_client *client, const struct aws_operation *
             continue;
         struct str sum = checksums[i].make(arena, request->body);
         struct str name = algorithm_header(op);
-        bool ok = sum.ptr && aws_request_set_header(arena, request, str_from(checksums[i].header),
-                                                    sum);
+        bool ok =
+            sum.ptr && aws_request_set_header(arena, request, str_from(checksums[i].header), sum);
         if (defaulted && name.len)
             ok = ok && aws_request_set_header(arena, request, name, algorithm);
         return ok || error_set(err, "A0314", "out of memory");
     }
-    return error_set(err, "A0314", "the checksum %.*s is not supported; CRC32, CRC32C, SHA1 and "
-                                   "SHA256 are",
+    return error_set(err, "A0314",
+                     "the checksum %.*s is not supported; CRC32, CRC32C, SHA1 and "
+                     "SHA256 are",
                      STR_FMT(algorithm));
 }
 
@@ -158,14 +159,14 @@ static bool place(struct aws_client *client, const struct aws_operation *op,
     if (str_is(rest, "/") && endpoint->path.len && request->bucket_len)
         rest.len = 0;
     bool root = rest.len == 0 && endpoint->path.len == 0;
-    const char *path = arena_printf(arena, "%.*s%.*s%s", STR_FMT(endpoint->path), STR_FMT(rest),
-                                    root ? "/" : "");
+    const char *path =
+        arena_printf(arena, "%.*s%.*s%s", STR_FMT(endpoint->path), STR_FMT(rest), root ? "/" : "");
     const char *host = arena_printf(arena, "%.*s%.*s", STR_FMT(prefix), STR_FMT(endpoint->host));
     if (!path || !host)
         return false;
     request->path = str_from(path);
-    const char *url = arena_printf(arena, "%.*s://%s%s%s%.*s", STR_FMT(endpoint->scheme), host, path,
-                                   request->query.len ? "?" : "", STR_FMT(request->query));
+    const char *url = arena_printf(arena, "%.*s://%s%s%s%.*s", STR_FMT(endpoint->scheme), host,
+                                   path, request->query.len ? "?" : "", STR_FMT(request->query));
     made->url = str_from(url);
     (void)op;
     return url && set_rule_headers(arena, request, endpoint->headers) &&
@@ -199,8 +200,8 @@ static bool sign(struct aws_client *client, const struct aws_sending *sending,
         ok = ok && aws_request_set_header(arena, request, STR("X-Amz-Security-Token"),
                                           credentials->token);
     if (s3 || unsigned_body)
-        ok = ok && aws_request_set_header(arena, request, STR("X-Amz-Content-SHA256"),
-                                          str_from(hash));
+        ok = ok &&
+             aws_request_set_header(arena, request, STR("X-Amz-Content-SHA256"), str_from(hash));
     struct aws_sign_input input = {.method = request->method,
                                    .path = request->path,
                                    .query = request->query,
@@ -347,15 +348,16 @@ static bool parse_http_date(struct str text, int64_t *ret_ms)
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     char *comma = strchr(copy, ',');
-    if (!comma ||
-        sscanf(comma + 1, " %d %3s %d %d:%d:%d GMT", &day, name, &year, &hour, &minute, &second) != 6)
+    if (!comma || sscanf(comma + 1, " %d %3s %d %d:%d:%d GMT", &day, name, &year, &hour, &minute,
+                         &second) != 6)
         return false;
     const char *found = strstr(months, name);
     if (!found || strlen(name) != 3 || day < 1 || day > 31 || year < 1970 || year > 9999)
         return false;
     unsigned month = (unsigned)(found - months) / 3 + 1;
-    *ret_ms = (clock_days(year, month, (unsigned)day) * 86400 + hour * 3600 + minute * 60 + second) *
-              1000;
+    *ret_ms =
+        (clock_days(year, month, (unsigned)day) * 86400 + hour * 3600 + minute * 60 + second) *
+        1000;
     return true;
 }
 
@@ -377,8 +379,7 @@ static bool correct_clock(struct aws_client *client, const struct net_answer *an
                           struct str code)
 {
     int64_t theirs;
-    if (!is_skew(code) ||
-        !parse_http_date(net_answer_header(answer, STR("date")), &theirs))
+    if (!is_skew(code) || !parse_http_date(net_answer_header(answer, STR("date")), &theirs))
         return false;
     int64_t ours = clock_wall_ms(client->world.clock);
     int64_t used = ours + atomic_load(&client->clock_offset_ms);
@@ -486,8 +487,7 @@ void aws_send(struct aws_client *client, const struct aws_sending *sending, stru
     struct error err;
     *ret = (struct aws_answer){.outcome = AWS_NOT_SENT};
     *hint = (struct aws_hint){0};
-    int64_t wall_ms =
-        clock_wall_ms(client->world.clock) + atomic_load(&client->clock_offset_ms);
+    int64_t wall_ms = clock_wall_ms(client->world.clock) + atomic_load(&client->clock_offset_ms);
     if (!aws_prepare(client, sending, wall_ms, arena, &prepared, &err)) {
         aws_answer_fail(ret, AWS_NOT_SENT, arena, &err);
         return;

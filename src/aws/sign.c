@@ -96,8 +96,8 @@ static struct sha256 signing_key(const struct aws_sign_input *input)
 
 static bool unreserved(unsigned char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 static void add_encoded(struct buf *out, unsigned char c)
@@ -381,8 +381,8 @@ bool aws_sign_headers(const struct aws_sign_input *input, struct arena *arena,
         return false;
     made.authorization = str_from(arena_printf(
         arena, "AWS4-HMAC-SHA256 Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%s",
-        STR_FMT(input->credentials->access_key), STR_FMT(made.scope),
-        STR_FMT(made.signed_headers), made.signature));
+        STR_FMT(input->credentials->access_key), STR_FMT(made.scope), STR_FMT(made.signed_headers),
+        made.signature));
     if (!made.authorization.ptr)
         return false;
     *ret = made;
@@ -410,12 +410,11 @@ bool aws_sign_query(const struct aws_sign_input *input, int64_t expires_s, bool 
                     struct arena *arena, struct aws_signature *ret)
 {
     struct aws_signature made = {0};
-    if (!add_scope(input, arena, &made) ||
-        !signed_header_names(input, arena, &made.signed_headers))
+    if (!add_scope(input, arena, &made) || !signed_header_names(input, arena, &made.signed_headers))
         return false;
     const struct aws_credentials *credentials = input->credentials;
-    const char *credential = arena_printf(arena, "%.*s/%.*s", STR_FMT(credentials->access_key),
-                                          STR_FMT(made.scope));
+    const char *credential =
+        arena_printf(arena, "%.*s/%.*s", STR_FMT(credentials->access_key), STR_FMT(made.scope));
     char expires[24];
     snprintf(expires, sizeof(expires), "%lld", (long long)expires_s);
     struct buf query = {.arena = arena};

@@ -8,7 +8,8 @@
 
 #include "aws/aws.h"
 
-/* Signing keys, one for each (credentials, day, region, service); wiped when they go. Any thread. */
+/* Signing keys, one for each (credentials, day, region, service); wiped when they go. Any thread.
+ */
 struct aws_key_cache;
 struct aws_key_cache *aws_key_cache_create(void);
 void aws_key_cache_destroy(struct aws_key_cache *cache);
@@ -28,8 +29,8 @@ struct aws_sign_input {
     const struct aws_credentials *credentials;
     const char *date; // AWS_SIGN_DATE_SIZE
     struct str region, service;
-    bool normalize_path;     // all services but S3
-    bool double_encode_path; // all services but S3
+    bool normalize_path;        // all services but S3
+    bool double_encode_path;    // all services but S3
     struct aws_key_cache *keys; // NULL = none
 };
 
@@ -45,8 +46,8 @@ struct aws_signature {
 /* For the Authorization header. False when memory runs out. */
 bool aws_sign_headers(const struct aws_sign_input *input, struct arena *arena,
                       struct aws_signature *ret) __attribute__((warn_unused_result));
-/* For the query: adds X-Amz-* parameters (the token too, unless `token_unsigned`) and the signature.
- * `headers` are then without date and token. */
+/* For the query: adds X-Amz-* parameters (the token too, unless `token_unsigned`) and the
+ * signature. `headers` are then without date and token. */
 bool aws_sign_query(const struct aws_sign_input *input, int64_t expires_s, bool token_unsigned,
                     struct arena *arena, struct aws_signature *ret)
     __attribute__((warn_unused_result));

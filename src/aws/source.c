@@ -2,9 +2,8 @@
 /* Identities and where they come from: counting, refreshing ahead of expiry, proving the account.
  *
  *   life left:  > 15 min          10 to 15 min                      < 10 min
- *               used as it is     one caller refreshes, the others  everybody waits for the refresh;
- *                                 go on with what there is          its failure is theirs, unless the
- *                                                                   old one still lives
+ *               used as it is     one caller refreshes, the others  everybody waits for the
+ * refresh; go on with what there is          its failure is theirs, unless the old one still lives
  *
  * Secrets are in one block of memory per identity, wiped with its last reference. */
 #include <stdio.h>
@@ -55,8 +54,7 @@ struct aws_identity *aws_identity_hold(struct aws_identity *identity)
 
 void aws_identity_release(struct aws_identity *identity)
 {
-    if (!identity ||
-        atomic_fetch_sub_explicit(&identity->references, 1, memory_order_acq_rel) != 1)
+    if (!identity || atomic_fetch_sub_explicit(&identity->references, 1, memory_order_acq_rel) != 1)
         return;
     pthread_mutex_destroy(&identity->account_lock);
     hash_wipe(identity, identity->size);
@@ -111,7 +109,8 @@ static struct aws_identity *fetch(struct aws_source *source, struct error *err)
         else if (source->role_arn.len)
             snprintf(identity->account, sizeof(identity->account), "%.*s", STR_FMT(made.account));
     }
-    hash_wipe((void *)(uintptr_t)made.secret_key.ptr, made.secret_key.ptr ? made.secret_key.len : 0);
+    hash_wipe((void *)(uintptr_t)made.secret_key.ptr,
+              made.secret_key.ptr ? made.secret_key.len : 0);
     hash_wipe((void *)(uintptr_t)made.token.ptr, made.token.ptr ? made.token.len : 0);
     arena_finish(&arena);
     return identity;
@@ -163,8 +162,9 @@ struct aws_identity *aws_source_get(struct aws_source *source, struct error *err
         if (life_left(source) > 0)
             break;
         if (!failed_lately(source)) {
-            error_set(&source->failure, "A0303", "the credentials that were fetched have expired "
-                                                 "already");
+            error_set(&source->failure, "A0303",
+                      "the credentials that were fetched have expired "
+                      "already");
             source->failed_ms = clock_steady_ms(source->client->world.clock);
         }
     }
@@ -201,8 +201,8 @@ static bool ask_account(struct aws_client *client, const struct aws_credentials 
                                   .input = {.kind = VALUE_MAP},
                                   .region = region,
                                   .credentials = credentials,
-                                  .deadline_ms = clock_steady_ms(client->world.clock) +
-                                                 AWS_STS_DEADLINE_MS};
+                                  .deadline_ms =
+                                      clock_steady_ms(client->world.clock) + AWS_STS_DEADLINE_MS};
     struct aws_answer answer;
     struct aws_hint hint;
     aws_send(client, &sending, &arena, &answer, &hint);
@@ -227,7 +227,8 @@ bool aws_identity_prove(struct aws_client *client, struct aws_identity *identity
     bool failed = identity->account_failed_ms && now_ms - identity->account_failed_ms < 1000;
     if (!identity->account[0] && !failed) {
         char account[16];
-        if (ask_account(client, &identity->credentials, region, account, &identity->account_error)) {
+        if (ask_account(client, &identity->credentials, region, account,
+                        &identity->account_error)) {
             memcpy(identity->account, account, sizeof(account));
             identity->account_failed_ms = 0;
         } else {

@@ -93,7 +93,8 @@ void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_siz
     if (new_size <= old_size)
         return old;
     size_t more = new_size - old_size;
-    if (old && (char *)old + old_size == arena->next && more <= (size_t)(arena->end - arena->next) &&
+    if (old && (char *)old + old_size == arena->next &&
+        more <= (size_t)(arena->end - arena->next) &&
         (!arena->size_max || more <= arena->size_max - arena->used)) {
         arena->next += more;
         arena->used += more;

@@ -7,7 +7,6 @@
 
 _Noreturn void ensure_failed(const char *condition, const char *file, int line);
 
-#define ENSURE(condition)                                                                          \
-    ((condition) ? (void)0 : ensure_failed(#condition, __FILE__, __LINE__))
+#define ENSURE(condition) ((condition) ? (void)0 : ensure_failed(#condition, __FILE__, __LINE__))
 
 #endif

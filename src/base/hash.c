@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* See hash.h. SHA-256 contexts: the one-shot low-level calls are deprecated in OpenSSL 3 but cost a
- * third of EVP's set-up for the short inputs here; EVP with a digest fetched once is used instead. */
+ * third of EVP's set-up for the short inputs here; EVP with a digest fetched once is used instead.
+ */
 #include "base/hash.h"
 
 #include "base/ensure.h"

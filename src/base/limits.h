@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Every bound of the program, with its unit. Reaching one is an error that names it. Each has a test
- * at the bound and one past it. */
+/* Every bound of the program, with its unit. Reaching one is an error that names it. Each has a
+ * test at the bound and one past it. */
 #ifndef RECTIFY_BASE_LIMITS_H
 #define RECTIFY_BASE_LIMITS_H
 
-#define LIMIT_EVENT_BYTES (1u << 20)           // one event, as EventBridge and SQS have it
-#define LIMIT_JSON_DEPTH 64u                   // nesting of any JSON or YAML that we read
-#define LIMIT_POLICY_FILE_BYTES (1u << 20)     // one policy file
-#define LIMIT_EXPRESSION_CODE_POINTS 100000u   // one CEL expression
-#define LIMIT_EXPRESSION_DEPTH 250u            // its nesting
-#define LIMIT_EXPRESSION_COST 1000000u         // cost units of one evaluation
-#define LIMIT_EVENT_COST 10000000u             // cost units of all evaluations of one step
-#define LIMIT_ANSWER_BYTES (10u << 20)         // one HTTP answer
-#define LIMIT_PAGES 10000u                     // pages of one paginated read
-#define LIMIT_STEPS 64u                        // calls of one plan, repeats counted one by one
-#define LIMIT_RECORD_BYTES 65535u              // one audit record (RFC 6962 leaf practice)
-#define LIMIT_RESOURCE_ID_BYTES 1024u          // a resource's id
-#define LIMIT_STATE_CHANGES 3u                 // fingerprint changes before a person is asked
-#define LIMIT_DELIVERIES 5u                    // deliveries of a poison event before quarantine
-#define LIMIT_UNPACKED_BYTES (64u << 20)       // events of one HTTP request, once unpacked
-#define LIMIT_HTTP_CONNECTIONS 128u            // to one listening address of ours
-#define LIMIT_HTTP_HEAD_BYTES (32u << 10)      // request line and headers of one request to us
-#define LIMIT_HTTP_PARAMETERS 16u              // of one request to us
-#define LIMIT_HTTP_SECONDS 30u                 // for one request to arrive
+#define LIMIT_EVENT_BYTES (1u << 20)         // one event, as EventBridge and SQS have it
+#define LIMIT_JSON_DEPTH 64u                 // nesting of any JSON or YAML that we read
+#define LIMIT_POLICY_FILE_BYTES (1u << 20)   // one policy file
+#define LIMIT_EXPRESSION_CODE_POINTS 100000u // one CEL expression
+#define LIMIT_EXPRESSION_DEPTH 250u          // its nesting
+#define LIMIT_EXPRESSION_COST 1000000u       // cost units of one evaluation
+#define LIMIT_EVENT_COST 10000000u           // cost units of all evaluations of one step
+#define LIMIT_ANSWER_BYTES (10u << 20)       // one HTTP answer
+#define LIMIT_PAGES 10000u                   // pages of one paginated read
+#define LIMIT_STEPS 64u                      // calls of one plan, repeats counted one by one
+#define LIMIT_RECORD_BYTES 65535u            // one audit record (RFC 6962 leaf practice)
+#define LIMIT_RESOURCE_ID_BYTES 1024u        // a resource's id
+#define LIMIT_STATE_CHANGES 3u               // fingerprint changes before a person is asked
+#define LIMIT_DELIVERIES 5u                  // deliveries of a poison event before quarantine
+#define LIMIT_UNPACKED_BYTES (64u << 20)     // events of one HTTP request, once unpacked
+#define LIMIT_HTTP_CONNECTIONS 128u          // to one listening address of ours
+#define LIMIT_HTTP_HEAD_BYTES (32u << 10)    // request line and headers of one request to us
+#define LIMIT_HTTP_PARAMETERS 16u            // of one request to us
+#define LIMIT_HTTP_SECONDS 30u               // for one request to arrive
 
 #endif

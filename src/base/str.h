@@ -67,7 +67,8 @@ bool str_glob(struct str pattern, struct str s);
 /* Edit distance (Damerau-Levenshtein, adjacent swaps), capped: anything above `max` gives max+1.
  * For "did you mean"; strings over 64 bytes give max+1. */
 unsigned str_distance(struct str a, struct str b, unsigned max);
-/* The nearest of `names` to `typed` if near enough to suggest (distance <= 1 + len/4), else NULL. */
+/* The nearest of `names` to `typed` if near enough to suggest (distance <= 1 + len/4), else NULL.
+ */
 const char *str_nearest(struct str typed, const char *const *names, size_t count);
 
 /* Bytes under construction. Zeroed plus an arena is valid and empty. When memory runs out `failed`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* CEL, the Common Expression Language (github.com/google/cel-spec, doc/langdef.md), without protobuf:
- * parse, check against declared types, compile once, evaluate many times.
+/* CEL, the Common Expression Language (github.com/google/cel-spec, doc/langdef.md), without
+ * protobuf: parse, check against declared types, compile once, evaluate many times.
  *
  *   struct cel_env *env = cel_env_create(&arena, NULL);
  *   cel_env_add_variable(env, STR("tags"), cel_type_list(&arena, cel_type_dyn()), &slot, &err);
@@ -8,12 +8,12 @@
  *   cel_eval(program, slots, &budget, &step_arena, &result, &err);
  *
  * Types, environments and programs live in the arena given at their creation; once built they are
- * immutable and any number of threads may use them at once. Evaluation allocates from the given arena
- * only (never malloc, but when that arena needs a new block) and its result borrows from the slots,
- * the program and that arena.
+ * immutable and any number of threads may use them at once. Evaluation allocates from the given
+ * arena only (never malloc, but when that arena needs a new block) and its result borrows from the
+ * slots, the program and that arena.
  *
- * An error is an outcome of its own: cel_eval() gives a value or an error, never a "false" that was an
- * error. Errors carry a code, the message with the values involved and the position of the
+ * An error is an outcome of its own: cel_eval() gives a value or an error, never a "false" that was
+ * an error. Errors carry a code, the message with the values involved and the position of the
  * sub-expression in the user's file; cel_error_codes() lists the codes:
  *   C00xx parsing, C01xx checking, C02xx evaluating, C03xx limits.
  *
@@ -43,11 +43,11 @@ const struct cel_type *cel_type_optional(struct arena *arena, const struct cel_t
 const struct cel_type *cel_type_ip(void);
 const struct cel_type *cel_type_cidr(void);
 
-/* A record, such as a structure of an AWS service: known field names, each with its type. Its values
- * are maps with string keys. Selecting a field that it does not know is a check error with "did you
- * mean"; one that it knows but the value lacks is a run-time error unless has() or `.?` asked.
- * Shapes may be recursive: create the record, use it in other types, give it its fields later (or
- * through `lookup`, asked for one name at a time and thread-safe). */
+/* A record, such as a structure of an AWS service: known field names, each with its type. Its
+ * values are maps with string keys. Selecting a field that it does not know is a check error with
+ * "did you mean"; one that it knows but the value lacks is a run-time error unless has() or `.?`
+ * asked. Shapes may be recursive: create the record, use it in other types, give it its fields
+ * later (or through `lookup`, asked for one name at a time and thread-safe). */
 struct cel_field {
     struct str name;
     const struct cel_type *type;
@@ -56,7 +56,8 @@ struct cel_type *cel_type_record(struct arena *arena, struct str name);
 /* `fields` is borrowed. */
 void cel_type_record_fields(struct cel_type *record, const struct cel_field *fields, size_t count);
 /* `lookup` gives the type of a field or NULL; `names` gives the name at a position or an empty view
- * past the last (for "did you mean"; may be NULL). Either replaces the other way of giving fields. */
+ * past the last (for "did you mean"; may be NULL). Either replaces the other way of giving fields.
+ */
 void cel_type_record_lookup(struct cel_type *record,
                             const struct cel_type *(*lookup)(const void *ctx, struct str name),
                             struct str (*names)(const void *ctx, size_t position), const void *ctx);
@@ -71,11 +72,12 @@ struct cel_env;
 
 /* How expressions of an environment are read. Zeroed = everything the language has, checked. */
 struct cel_options {
-    struct str container;      // names are looked up in this namespace first ("a.b")
-    unsigned depth_max;        // 0 = LIMIT_EXPRESSION_DEPTH
-    bool unchecked;            // skip the type checker: mistakes are run-time errors
-    bool core_only;            // the standard's core: no extensions, no optional syntax
-    bool literals_at_run_time; // do not refuse bad constant patterns, timestamps, ... when compiling
+    struct str container; // names are looked up in this namespace first ("a.b")
+    unsigned depth_max;   // 0 = LIMIT_EXPRESSION_DEPTH
+    bool unchecked;       // skip the type checker: mistakes are run-time errors
+    bool core_only;       // the standard's core: no extensions, no optional syntax
+    bool
+        literals_at_run_time; // do not refuse bad constant patterns, timestamps, ... when compiling
 };
 
 /* `parent` (borrowed, may be NULL) provides its variables first; it must be complete by then. NULL
@@ -84,12 +86,14 @@ struct cel_env *cel_env_create(struct arena *arena, const struct cel_env *parent
     __attribute__((warn_unused_result));
 /* Inherited by children created afterwards. */
 void cel_env_set_options(struct cel_env *env, struct cel_options options);
-/* Declares a variable ("name" or "dotted.name"), hiding a parent's of the same name. Slots are dense:
- * 0..cel_env_slots()-1, the parent's first. False: C0110 (twice in this environment, or a name that
- * cannot be one), C0303 (memory). */
+/* Declares a variable ("name" or "dotted.name"), hiding a parent's of the same name. Slots are
+ * dense: 0..cel_env_slots()-1, the parent's first. False: C0110 (twice in this environment, or a
+ * name that cannot be one), C0303 (memory). */
 bool cel_env_add_variable(struct cel_env *env, struct str name, const struct cel_type *type,
-                          unsigned *ret_slot, struct error *err) __attribute__((warn_unused_result));
-/* Makes a record one that expressions may build: `name{field: value}` gives a map, its fields checked. */
+                          unsigned *ret_slot, struct error *err)
+    __attribute__((warn_unused_result));
+/* Makes a record one that expressions may build: `name{field: value}` gives a map, its fields
+ * checked. */
 bool cel_env_add_record(struct cel_env *env, const struct cel_type *record, struct error *err)
     __attribute__((warn_unused_result));
 unsigned cel_env_slots(const struct cel_env *env);
@@ -166,6 +170,39 @@ bool cel_eval(const struct cel_program *program, const struct value *slots,
               struct cel_budget *budget, struct arena *arena, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
 
+/* ---- tracing ---- */
+
+enum cel_trace_outcome {
+    CEL_TRACE_VALUE,
+    CEL_TRACE_FAILED,  // `text` says why
+    CEL_TRACE_SKIPPED, // not evaluated: another operand had decided
+    CEL_TRACE_TURN,    // a turn of a loop: `text` is the variable, `value` what it held
+};
+
+/* One sub-expression, in the order of evaluation, parents before their parts. */
+struct cel_trace_step {
+    unsigned depth;     // 0 = the whole expression
+    uint32_t start, end; // bytes of the program's source
+    enum cel_trace_outcome outcome;
+    struct value value;
+    const char *text;
+};
+
+/* At most CEL_TRACE_STEPS are kept; `dropped` counts the others. */
+#define CEL_TRACE_STEPS 2000
+struct cel_trace {
+    struct str source;
+    struct cel_trace_step *steps;
+    size_t count, dropped;
+};
+
+/* cel_eval() that also tells what each sub-expression gave. Slower; the steps live in `arena`. */
+bool cel_eval_trace(const struct cel_program *program, const struct value *slots,
+                    struct cel_budget *budget, struct arena *arena, struct cel_trace *trace,
+                    struct value *ret, struct error *err) __attribute__((warn_unused_result));
+/* The steps as a tree, a line each: "├─ t.Key == \"a\"  = false". */
+void cel_trace_print(struct buf *out, const struct cel_trace *trace);
+
 /* ---- values of CEL's own kinds ---- */
 
 /* The value as CEL prints it: strings quoted, maps {"a": 1}, timestamps timestamp("..."). Cut after
@@ -173,8 +210,8 @@ bool cel_eval(const struct cel_program *program, const struct value *slots,
 void cel_value_print(struct buf *out, struct value v, size_t max);
 /* "int", "list", "google.protobuf.Timestamp", "net.IP", ...: what type(v) prints. */
 const char *cel_value_type_name(struct value v);
-/* The value as plain data, for JSON and for an API's input: optionals become their value or null, IP
- * and CIDR and types become strings. Copies only what it has to change. */
+/* The value as plain data, for JSON and for an API's input: optionals become their value or null,
+ * IP and CIDR and types become strings. Copies only what it has to change. */
 bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
     __attribute__((warn_unused_result));
 

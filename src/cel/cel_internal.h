@@ -57,7 +57,7 @@ extern const struct cel_type T_DYN, T_ERROR, T_NULL, T_BOOL, T_INT, T_UINT, T_DO
     T_BYTES, T_TIMESTAMP, T_DURATION, T_IP, T_CIDR, T_A, T_B, T_TYPE, T_OPTIONAL, T_LIST_DYN,
     T_MAP_DYN, T_LIST_A, T_MAP_AB, T_OPTIONAL_A, T_OPTIONAL_B, T_LIST_STRING, T_LIST_INT,
     T_OPTIONAL_STRING, T_MAP_STRING_DYN, T_LIST_LIST_A, T_LIST_MAP, T_OPTIONAL_LIST_A,
-    T_OPTIONAL_MAP_AB, T_MAP_STRING_STRING, T_LIST_LIST_INT, T_LIST_CIDR, T_LIST_BOOL, T_TYPE_A,
+    T_OPTIONAL_MAP_AB, T_MAP_STRING_STRING, T_LIST_LIST_INT, T_LIST_CIDR, T_LIST_B, T_TYPE_A,
     T_LIST_OPTIONAL_A;
 
 struct cel_type *type_make(struct arena *arena, enum type_kind kind, const struct cel_type *a,
@@ -316,7 +316,7 @@ struct cel_group {
 #define OVERLOADS(array) (array), sizeof(array) / sizeof *(array)
 
 extern const struct cel_group group_core, group_strings, group_math, group_optionals, group_lists, group_sets,
-    group_encoders, group_network, group_regex, group_cloud, group_macros;
+    group_encoders, group_network, group_regex, group_cloud, group_iam, group_macros;
 const struct cel_group *const *function_groups(unsigned *ret_count);
 /* Appends the overloads of `name`, member or not, to a new array in the arena. */
 unsigned function_find(const struct cel_env *env, struct arena *arena, struct str name, bool member,
@@ -559,6 +559,7 @@ struct value ev_bind(struct cel_cx *cx, const struct node *n);
 struct value ev_matches(struct cel_cx *cx, const struct node *n);
 struct value ev_message(struct cel_cx *cx, const struct node *n);
 struct value ev_trace(struct cel_cx *cx, const struct node *n);
+struct value ev_trace_turn(struct cel_cx *cx, const struct node *n);
 node_fn loop_evaluator(enum loop_kind loop);
 /* Pairs of (sort key, item) to a list of the items in the keys' order; stable. */
 struct value sort_by_keys(struct cel_cx *cx, struct value_pair *pairs, size_t count);
@@ -587,6 +588,8 @@ struct cel_ip {
 size_t double_print(double d, char ret[DOUBLE_TEXT_SIZE]);
 
 #define CEL_IP_TEXT_SIZE 64
+/* A network, or an address as a network of one. */
+bool net_parse(struct str text, struct cel_ip *ret);
 size_t ip_print(const struct cel_ip *ip, bool cidr, char ret[CEL_IP_TEXT_SIZE]);
 
 /* ---- time (time.c) ---- */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The type checker: gives every node its type, every name what it means, every call the overloads that
- * may apply, and reports what cannot be. With `unchecked` it only resolves names, everything is dyn and
- * mistakes wait until evaluation.
+/* The type checker: gives every node its type, every name what it means, every call the overloads
+ * that may apply, and reports what cannot be. With `unchecked` it only resolves names, everything
+ * is dyn and mistakes wait until evaluation.
  *
  * A node whose part is wrong has the type "error", which fits everything, so that one mistake is
  * reported once. */
@@ -87,8 +87,7 @@ static bool resolve_name(struct checker *c, struct ast *ast, struct str name, bo
 {
     struct str container = rooted ? (struct str){0} : c->env->options.container;
     while (container.len) {
-        const char *full =
-            arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
+        const char *full = arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
         if (full && resolve_exact(c, ast, str_from(full)))
             return true;
         container = outer_container(container);
@@ -217,9 +216,10 @@ static const struct cel_type *check_select(struct checker *c, struct ast *ast)
 static const char *operator_text(struct str name)
 {
     static const char *const operators[][2] = {
-        {"_+_", "+"},   {"_-_", "-"},   {"_*_", "*"},   {"_/_", "/"}, {"_%_", "%"}, {"_==_", "=="},
-        {"_!=_", "!="}, {"_<_", "<"},   {"_<=_", "<="}, {"_>_", ">"}, {"_>=_", ">="}, {"@in", "in"},
-        {"_[_]", "[]"}, {"_[?_]", "[?]"}, {"!_", "!"},  {"-_", "-"}};
+        {"_+_", "+"},   {"_-_", "-"},     {"_*_", "*"},   {"_/_", "/"},
+        {"_%_", "%"},   {"_==_", "=="},   {"_!=_", "!="}, {"_<_", "<"},
+        {"_<=_", "<="}, {"_>_", ">"},     {"_>=_", ">="}, {"@in", "in"},
+        {"_[_]", "[]"}, {"_[?_]", "[?]"}, {"!_", "!"},    {"-_", "-"}};
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (str_is(name, operators[i][0]))
             return operators[i][1];
@@ -252,11 +252,11 @@ static void no_overload(struct checker *c, const struct ast *ast, const struct c
         buf_printf(&out, "%s%s", i > first ? ", " : "", text_of(c, types[i]));
     buf_add_byte(&out, ')');
     struct str text = buf_str(&out);
-    report_error(c->report, "C0102", ast->pos, ast->end,
-                 ast->count ? overload_hint(c, ast->name, types[0], ast->count > 1 ? types[1] : NULL)
-                            : NULL,
-                 "found no matching overload for '%.*s' applied to '%.*s'", STR_FMT(ast->name),
-                 STR_FMT(text));
+    report_error(
+        c->report, "C0102", ast->pos, ast->end,
+        ast->count ? overload_hint(c, ast->name, types[0], ast->count > 1 ? types[1] : NULL) : NULL,
+        "found no matching overload for '%.*s' applied to '%.*s'", STR_FMT(ast->name),
+        STR_FMT(text));
 }
 
 /* Keeps those candidates that fit the arguments; the result's type. */
@@ -291,8 +291,8 @@ static const struct cel_type *resolve_overloads(struct checker *c, struct ast *a
 
 static bool find_overloads(struct checker *c, struct ast *ast, struct str name, bool member)
 {
-    ast->overload_count = function_find(c->env, c->arena, name, member, &ast->overloads,
-                                        &ast->function_known);
+    ast->overload_count =
+        function_find(c->env, c->arena, name, member, &ast->overloads, &ast->function_known);
     return ast->function_known;
 }
 
@@ -303,7 +303,8 @@ static bool namespaced(struct checker *c, struct ast *ast)
     struct str head = ast->member ? chain_name(c, ast->args[0], &root) : (struct str){0};
     if (!head.len || find_local(c, root->name) || env_variable(c->env, head))
         return false;
-    struct str full = str_from(arena_printf(c->arena, "%.*s.%.*s", STR_FMT(head), STR_FMT(ast->name)));
+    struct str full =
+        str_from(arena_printf(c->arena, "%.*s.%.*s", STR_FMT(head), STR_FMT(ast->name)));
     bool known = find_overloads(c, ast, full, false);
     if (!known && str_starts(head, STR("google.protobuf")))
         return false;
@@ -354,7 +355,8 @@ static const struct cel_type *check_call(struct checker *c, struct ast *ast)
 static const struct cel_type *check_bool(struct checker *c, struct ast *ast)
 {
     const struct cel_type *type = applied(c, check(c, ast));
-    if (!c->unchecked && !infer_assignable_all(&c->infer, &(const struct cel_type *){&T_BOOL}, &type, 1)) {
+    if (!c->unchecked &&
+        !infer_assignable_all(&c->infer, &(const struct cel_type *){&T_BOOL}, &type, 1)) {
         report_error(c->report, "C0104", ast->pos, ast->end, NULL,
                      "expected type 'bool' but found '%s'", text_of(c, type));
         return &T_ERROR;
@@ -405,7 +407,8 @@ static const struct cel_type *check_list(struct checker *c, struct ast *ast)
 {
     const struct cel_type *item = NULL;
     for (uint32_t i = 0; i < ast->count; i++)
-        item = infer_join(&c->infer, item, entry_type(c, ast->args[i], ast->args[i]->optional_entry));
+        item =
+            infer_join(&c->infer, item, entry_type(c, ast->args[i], ast->args[i]->optional_entry));
     return cel_type_list(c->arena, item ? item : infer_fresh(&c->infer));
 }
 
@@ -422,7 +425,8 @@ static const struct cel_type *check_map(struct checker *c, struct ast *ast)
 }
 
 /* The message or record of a name, looked for in the container as variables are. */
-static bool find_built(struct checker *c, struct ast *ast, struct str name, const struct cel_type **ret)
+static bool find_built(struct checker *c, struct ast *ast, struct str name,
+                       const struct cel_type **ret)
 {
     ast->message = message_find(name);
     *ret = ast->message ? ast->message->type : env_record(c->env, name);
@@ -452,11 +456,12 @@ static void check_struct_field(struct checker *c, struct ast *ast, uint32_t i,
     const struct cel_type *type = entry_type(c, ast->args[i], ast->args[i]->optional_entry);
     uint32_t pos = ast->field_pos[i];
     if (!field)
-        report_error(c->report, "C0103", pos, pos + 1, NULL, "undefined field '%.*s'", STR_FMT(name));
+        report_error(c->report, "C0103", pos, pos + 1, NULL, "undefined field '%.*s'",
+                     STR_FMT(name));
     else if (!infer_assignable_all(&c->infer, &field, &type, 1))
         report_error(c->report, "C0104", pos, pos + 1, NULL,
-                     "expected type of field '%.*s' is '%s' but provided type is '%s'", STR_FMT(name),
-                     text_of(c, field), text_of(c, type));
+                     "expected type of field '%.*s' is '%s' but provided type is '%s'",
+                     STR_FMT(name), text_of(c, field), text_of(c, type));
 }
 
 /* name{field: value} */
@@ -536,7 +541,8 @@ static const struct cel_type *optional_range(struct checker *c, const struct ast
 static void check_filter(struct checker *c, struct ast *loop, struct ast *condition)
 {
     const struct cel_type *type = applied(c, check(c, condition));
-    if (c->unchecked || infer_assignable_all(&c->infer, &(const struct cel_type *){&T_BOOL}, &type, 1))
+    if (c->unchecked ||
+        infer_assignable_all(&c->infer, &(const struct cel_type *){&T_BOOL}, &type, 1))
         return;
     report_error(c->report, "C0104", loop->pos, loop->end, NULL,
                  "the condition of %.*s() must be of type 'bool' but is '%s'", STR_FMT(loop->name),
@@ -582,7 +588,8 @@ static const struct cel_type *loop_result(struct checker *c, struct ast *loop,
         return cel_type_optional(c->arena, check(c, body));
     case LOOP_OPT_FLAT_MAP:
         type = applied(c, check(c, body));
-        return type->kind == CT_OPTIONAL || type_is_dyn(type) ? type : optional_range(c, loop, type);
+        return type->kind == CT_OPTIONAL || type_is_dyn(type) ? type
+                                                              : optional_range(c, loop, type);
     case LOOP_SORT_BY:
         check(c, body);
         return range->kind == CT_LIST ? range : &T_LIST_DYN;

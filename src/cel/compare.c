@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Equality and order as the language has them: numbers compare by value across int, uint and double
- * (an integer is rounded to a double for that, as the standard's vectors demand), everything else only
- * with its own kind. Values are at most as deep as JSON or an expression may be. */
+ * (an integer is rounded to a double for that, as the standard's vectors demand), everything else
+ * only with its own kind. Values are at most as deep as JSON or an expression may be. */
 #include <math.h>
 
 #include "cel/cel_internal.h"
@@ -18,7 +18,8 @@ static int order(double a, double b)
 
 static int compare_to_double(struct value integer, double d)
 {
-    double low = integer.kind == VALUE_INT ? -0x1p63 : 0, high = integer.kind == VALUE_INT ? 0x1p63 : 0x1p64;
+    double low = integer.kind == VALUE_INT ? -0x1p63 : 0,
+           high = integer.kind == VALUE_INT ? 0x1p63 : 0x1p64;
     if (d < low)
         return 1;
     if (d > high)
@@ -72,8 +73,8 @@ const struct value *cel_map_get(struct value map, struct value key)
 
 static bool opaque_equal(struct value a, struct value b)
 {
-    return a.aux == b.aux && (a.opaque == b.opaque ||
-                              memcmp(a.opaque, b.opaque, sizeof(struct cel_ip)) == 0);
+    return a.aux == b.aux &&
+           (a.opaque == b.opaque || memcmp(a.opaque, b.opaque, sizeof(struct cel_ip)) == 0);
 }
 
 static bool optional_equal(struct value a, struct value b, uint64_t *work)

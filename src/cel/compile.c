@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* From text to a program, and what can be asked of a program: which variables and paths it reads, what
- * it may cost. */
+/* From text to a program, and what can be asked of a program: which variables and paths it reads,
+ * what it may cost. */
 #include "cel/cel_internal.h"
 
 /* ---- static paths ---- */
@@ -110,7 +110,8 @@ static uint64_t ast_cost(const struct ast *ast, uint64_t size)
     if (ast->kind == AST_CALL)
         cost = add_cost(cost, size / 10);
     if (ast->kind == AST_LOOP) {
-        uint64_t turn = add_cost(add_cost(ast_cost(ast->args[1], size), ast_cost(ast->args[2], size)), 1);
+        uint64_t turn =
+            add_cost(add_cost(ast_cost(ast->args[1], size), ast_cost(ast->args[2], size)), 1);
         uint64_t all;
         if (ast->loop == LOOP_OPT_MAP || ast->loop == LOOP_OPT_FLAT_MAP)
             all = turn;
@@ -185,8 +186,8 @@ const struct cel_program *cel_compile(const struct cel_env *env, struct arena *a
         report_flush(&report);
         return NULL;
     }
-    *program = (struct cel_program){
-        .env = env, .source = source, .slots_used = used, .slot_count = slots};
+    *program =
+        (struct cel_program){.env = env, .source = source, .slots_used = used, .slot_count = slots};
     if (origin) {
         program->origin = *origin;
         program->has_origin = true;

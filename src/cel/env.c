@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Environments: which variables an expression may read, and how it is read. A child sees its parent's
- * variables; slots go on where the parent's end. Immutable once programs are compiled from it. */
+/* Environments: which variables an expression may read, and how it is read. A child sees its
+ * parent's variables; slots go on where the parent's end. Immutable once programs are compiled from
+ * it. */
 #include "cel/cel_internal.h"
 
 struct cel_env *cel_env_create(struct arena *arena, const struct cel_env *parent)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Evaluation: one small function for each kind of node. A failure travels up as a value of the kind
- * CEL_FAILED, its story in cx->fail, until `&&`, `||`, a loop or a condition absorbs it or the program
- * ends. Nothing here calls malloc; each node takes its cost, loops and text functions look whether the
- * budget is used up. One cel_cx a thread; nodes and programs are shared and constant. */
+ * CEL_FAILED, its story in cx->fail, until `&&`, `||`, a loop or a condition absorbs it or the
+ * program ends. Nothing here calls malloc; each node takes its cost, loops and text functions look
+ * whether the budget is used up. One cel_cx a thread; nodes and programs are shared and constant.
+ */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,10 +32,8 @@ struct value cx_fail(struct cel_cx *cx, const char *code, const char *format, ..
     va_end(args);
     size_t size = length < 0 ? 0 : (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
     const char *copy = arena_copy(cx->arena, text, size);
-    cx->fail = (struct cel_fail){.what = FAIL_TEXT,
-                                 .code = code,
-                                 .text = copy ? copy : "out of memory",
-                                 .end = UINT32_MAX};
+    cx->fail = (struct cel_fail){
+        .what = FAIL_TEXT, .code = code, .text = copy ? copy : "out of memory", .end = UINT32_MAX};
     return cx_failed();
 }
 
@@ -135,8 +134,7 @@ struct value ev_slot(struct cel_cx *cx, const struct node *n)
 
 struct value ev_undeclared(struct cel_cx *cx, const struct node *n)
 {
-    return placed(cx, n,
-                  cx_fail(cx, "C0209", "undeclared reference to '%.*s'", STR_FMT(n->name)));
+    return placed(cx, n, cx_fail(cx, "C0209", "undeclared reference to '%.*s'", STR_FMT(n->name)));
 }
 
 /* ---- fields ---- */
@@ -428,8 +426,8 @@ struct value ev_not(struct cel_cx *cx, const struct node *n)
 }
 
 /* Goes on behind a failed operand: another may decide. */
-static __attribute__((noinline)) struct value logic_failed(struct cel_cx *cx, const struct node *n,
-                                                           uint32_t at, struct value v, bool decides)
+static __attribute__((noinline)) struct value
+logic_failed(struct cel_cx *cx, const struct node *n, uint32_t at, struct value v, bool decides)
 {
     if (!FAILED(v))
         not_bool(cx, n->args[at], v);
@@ -579,8 +577,9 @@ static struct value optional_entry(struct cel_cx *cx, const struct node *n, stru
 {
     if (v.kind != VALUE_OPTIONAL) {
         const struct node *at = n;
-        placed(cx, at, cx_fail(cx, "C0201", "a `?` entry must be an optional value, not %s",
-                               cel_value_type_name(v)));
+        placed(cx, at,
+               cx_fail(cx, "C0201", "a `?` entry must be an optional value, not %s",
+                       cel_value_type_name(v)));
         return cx_failed();
     }
     *ret_skip = v.opaque == NULL;
@@ -629,8 +628,9 @@ struct value ev_map(struct cel_cx *cx, const struct node *n)
         if (FAILED(v))
             return v;
         if (!is_key(key))
-            return placed(cx, n->args[i], cx_fail(cx, "C0204", "unsupported key type: %s",
-                                                  cel_value_type_name(key)));
+            return placed(
+                cx, n->args[i],
+                cx_fail(cx, "C0204", "unsupported key type: %s", cel_value_type_name(key)));
         if (!skip)
             pairs[count++] = (struct value_pair){key, v};
     }
@@ -689,7 +689,8 @@ static bool run(const struct cel_program *program, struct cel_cx *cx, struct cel
     cx->locals = locals;
     cx->program = program;
     cx->bytes = budget->bytes_left;
-    cx->cost_given = budget->cost_left < LIMIT_EXPRESSION_COST ? budget->cost_left : LIMIT_EXPRESSION_COST;
+    cx->cost_given =
+        budget->cost_left < LIMIT_EXPRESSION_COST ? budget->cost_left : LIMIT_EXPRESSION_COST;
     cx->cost = (int64_t)cx->cost_given;
     if (program->locals_max > LOCALS_ON_STACK) {
         cx->locals = cx_alloc(cx, program->locals_max * sizeof *locals);

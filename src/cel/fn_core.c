@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The standard's own functions and operators (langdef.md, "List of Standard Definitions"). Operators
- * with nodes of their own (comparison, index, in) stand here for the checker. */
+/* The standard's own functions and operators (langdef.md, "List of Standard Definitions").
+ * Operators with nodes of their own (comparison, index, in) stand here for the checker. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,7 +350,8 @@ static struct value to_duration(struct cel_cx *cx, const struct value *v, unsign
     if (v->kind == VALUE_INT)
         return make_duration(cx, v->i);
     if (!duration_parse(value_str(*v), &nanos))
-        return cx_fail(cx, "C0206", "\"%.*s\" is not a duration such as \"1h30m\" or \"1.5s\" (form or range)",
+        return cx_fail(cx, "C0206",
+                       "\"%.*s\" is not a duration such as \"1h30m\" or \"1.5s\" (form or range)",
                        STR_FMT(str_sub(value_str(*v), 0, 80)));
     return (struct value){.kind = VALUE_DURATION, .i = nanos};
 }
@@ -417,14 +418,27 @@ static struct value own_node(struct cel_cx *cx, const struct value *v, unsigned 
 
 /* ---- parts of times ---- */
 
-enum part { YEAR, MONTH, DAY_OF_MONTH, DATE, DAY_OF_WEEK, DAY_OF_YEAR, HOURS, MINUTES, SECONDS, MILLIS };
+enum part {
+    YEAR,
+    MONTH,
+    DAY_OF_MONTH,
+    DATE,
+    DAY_OF_WEEK,
+    DAY_OF_YEAR,
+    HOURS,
+    MINUTES,
+    SECONDS,
+    MILLIS
+};
 
-static struct value time_part(struct cel_cx *cx, const struct value *v, unsigned count, enum part part)
+static struct value time_part(struct cel_cx *cx, const struct value *v, unsigned count,
+                              enum part part)
 {
     int64_t offset = 0, year;
     unsigned month, day;
     if (count > 1 && !zone_offset(value_str(v[1]), v[0].i, &offset))
-        return cx_fail(cx, "C0206", "unknown time zone \"%.*s\"", STR_FMT(str_sub(value_str(v[1]), 0, 80)));
+        return cx_fail(cx, "C0206", "unknown time zone \"%.*s\"",
+                       STR_FMT(str_sub(value_str(v[1]), 0, 80)));
     int64_t local = v[0].i + offset, days = local / 86400, second = local % 86400;
     if (second < 0) {
         second += 86400;
@@ -498,15 +512,18 @@ static struct value duration_milliseconds(struct cel_cx *cx, const struct value 
 
 /* ---- the table ---- */
 
-static const struct cel_overload add[] = {
-    F(add_number, &T_INT, &T_INT, &T_INT), F(add_number, &T_UINT, &T_UINT, &T_UINT),
-    F(add_number, &T_DOUBLE, &T_DOUBLE, &T_DOUBLE), F(concatenate, &T_STRING, &T_STRING, &T_STRING),
-    F(concatenate, &T_BYTES, &T_BYTES, &T_BYTES), F(add_lists, &T_LIST_A, &T_LIST_A, &T_LIST_A),
-    F(add_time, &T_TIMESTAMP, &T_TIMESTAMP, &T_DURATION),
-    F(add_time, &T_TIMESTAMP, &T_DURATION, &T_TIMESTAMP),
-    F(add_time, &T_DURATION, &T_DURATION, &T_DURATION)};
+static const struct cel_overload add[] = {F(add_number, &T_INT, &T_INT, &T_INT),
+                                          F(add_number, &T_UINT, &T_UINT, &T_UINT),
+                                          F(add_number, &T_DOUBLE, &T_DOUBLE, &T_DOUBLE),
+                                          F(concatenate, &T_STRING, &T_STRING, &T_STRING),
+                                          F(concatenate, &T_BYTES, &T_BYTES, &T_BYTES),
+                                          F(add_lists, &T_LIST_A, &T_LIST_A, &T_LIST_A),
+                                          F(add_time, &T_TIMESTAMP, &T_TIMESTAMP, &T_DURATION),
+                                          F(add_time, &T_TIMESTAMP, &T_DURATION, &T_TIMESTAMP),
+                                          F(add_time, &T_DURATION, &T_DURATION, &T_DURATION)};
 static const struct cel_overload subtract[] = {
-    F(subtract_number, &T_INT, &T_INT, &T_INT), F(subtract_number, &T_UINT, &T_UINT, &T_UINT),
+    F(subtract_number, &T_INT, &T_INT, &T_INT),
+    F(subtract_number, &T_UINT, &T_UINT, &T_UINT),
     F(subtract_number, &T_DOUBLE, &T_DOUBLE, &T_DOUBLE),
     F(subtract_time, &T_DURATION, &T_TIMESTAMP, &T_TIMESTAMP),
     F(subtract_time, &T_TIMESTAMP, &T_TIMESTAMP, &T_DURATION),
@@ -519,14 +536,18 @@ static const struct cel_overload divide[] = {F(divide_number, &T_INT, &T_INT, &T
                                              F(divide_number, &T_DOUBLE, &T_DOUBLE, &T_DOUBLE)};
 static const struct cel_overload modulo[] = {F(modulo_number, &T_INT, &T_INT, &T_INT),
                                              F(modulo_number, &T_UINT, &T_UINT, &T_UINT)};
-static const struct cel_overload minus[] = {F(negate, &T_INT, &T_INT), F(negate, &T_DOUBLE, &T_DOUBLE)};
-static const struct cel_overload not[] = {F(own_node, &T_BOOL, &T_BOOL)};
+static const struct cel_overload minus[] = {F(negate, &T_INT, &T_INT),
+                                            F(negate, &T_DOUBLE, &T_DOUBLE)};
+static const struct cel_overload not [] = {F(own_node, &T_BOOL, &T_BOOL)};
 static const struct cel_overload equality[] = {F(own_node, &T_BOOL, &T_A, &T_A)};
-static const struct cel_overload ordering[] = {
-    F(own_node, &T_BOOL, &T_BOOL, &T_BOOL),         F(own_node, &T_BOOL, &T_INT, &T_INT),
-    F(own_node, &T_BOOL, &T_UINT, &T_UINT),         F(own_node, &T_BOOL, &T_DOUBLE, &T_DOUBLE),
-    F(own_node, &T_BOOL, &T_STRING, &T_STRING),     F(own_node, &T_BOOL, &T_BYTES, &T_BYTES),
-    F(own_node, &T_BOOL, &T_TIMESTAMP, &T_TIMESTAMP), F(own_node, &T_BOOL, &T_DURATION, &T_DURATION)};
+static const struct cel_overload ordering[] = {F(own_node, &T_BOOL, &T_BOOL, &T_BOOL),
+                                               F(own_node, &T_BOOL, &T_INT, &T_INT),
+                                               F(own_node, &T_BOOL, &T_UINT, &T_UINT),
+                                               F(own_node, &T_BOOL, &T_DOUBLE, &T_DOUBLE),
+                                               F(own_node, &T_BOOL, &T_STRING, &T_STRING),
+                                               F(own_node, &T_BOOL, &T_BYTES, &T_BYTES),
+                                               F(own_node, &T_BOOL, &T_TIMESTAMP, &T_TIMESTAMP),
+                                               F(own_node, &T_BOOL, &T_DURATION, &T_DURATION)};
 static const struct cel_overload membership[] = {F(own_node, &T_BOOL, &T_A, &T_LIST_A),
                                                  F(own_node, &T_BOOL, &T_A, &T_MAP_AB)};
 static const struct cel_overload index_of_list[] = {
@@ -538,7 +559,7 @@ static const struct cel_overload index_optional[] = {
     F(own_node, &T_OPTIONAL_A, &T_OPTIONAL_LIST_A, &T_INT),
     F(own_node, &T_OPTIONAL_B, &T_OPTIONAL_MAP_AB, &T_A)};
 static const struct cel_overload size[] = {
-    F(size_of, &T_INT, &T_STRING), F(size_of, &T_INT, &T_BYTES), F(size_of, &T_INT, &T_LIST_A),
+    F(size_of, &T_INT, &T_STRING), F(size_of, &T_INT, &T_BYTES),  F(size_of, &T_INT, &T_LIST_A),
     F(size_of, &T_INT, &T_MAP_AB), M(size_of, &T_INT, &T_STRING), M(size_of, &T_INT, &T_BYTES),
     M(size_of, &T_INT, &T_LIST_A), M(size_of, &T_INT, &T_MAP_AB)};
 static const struct cel_overload contains_[] = {M(contains, &T_BOOL, &T_STRING, &T_STRING)};
@@ -547,22 +568,25 @@ static const struct cel_overload ends[] = {M(ends_with, &T_BOOL, &T_STRING, &T_S
 static const struct cel_overload matches_[] = {F(matches, &T_BOOL, &T_STRING, &T_STRING),
                                                M(matches, &T_BOOL, &T_STRING, &T_STRING)};
 static const struct cel_overload ints[] = {
-    F(same, &T_INT, &T_INT), F(to_int, &T_INT, &T_UINT), F(to_int, &T_INT, &T_DOUBLE),
-    F(to_int, &T_INT, &T_STRING), F(to_int, &T_INT, &T_TIMESTAMP), F(duration_to_int, &T_INT, &T_DURATION)};
+    F(same, &T_INT, &T_INT),         F(to_int, &T_INT, &T_UINT),
+    F(to_int, &T_INT, &T_DOUBLE),    F(to_int, &T_INT, &T_STRING),
+    F(to_int, &T_INT, &T_TIMESTAMP), F(duration_to_int, &T_INT, &T_DURATION)};
 static const struct cel_overload uints[] = {F(same, &T_UINT, &T_UINT), F(to_uint, &T_UINT, &T_INT),
                                             F(to_uint, &T_UINT, &T_DOUBLE),
                                             F(to_uint, &T_UINT, &T_STRING)};
-static const struct cel_overload doubles[] = {F(same, &T_DOUBLE, &T_DOUBLE), F(to_double, &T_DOUBLE, &T_INT),
-                                              F(to_double, &T_DOUBLE, &T_UINT),
-                                              F(to_double, &T_DOUBLE, &T_STRING)};
-static const struct cel_overload bools[] = {F(same, &T_BOOL, &T_BOOL), F(to_bool, &T_BOOL, &T_STRING)};
-static const struct cel_overload bytes[] = {F(same, &T_BYTES, &T_BYTES), F(to_bytes, &T_BYTES, &T_STRING)};
+static const struct cel_overload doubles[] = {
+    F(same, &T_DOUBLE, &T_DOUBLE), F(to_double, &T_DOUBLE, &T_INT),
+    F(to_double, &T_DOUBLE, &T_UINT), F(to_double, &T_DOUBLE, &T_STRING)};
+static const struct cel_overload bools[] = {F(same, &T_BOOL, &T_BOOL),
+                                            F(to_bool, &T_BOOL, &T_STRING)};
+static const struct cel_overload bytes[] = {F(same, &T_BYTES, &T_BYTES),
+                                            F(to_bytes, &T_BYTES, &T_STRING)};
 static const struct cel_overload strings[] = {
-    F(same, &T_STRING, &T_STRING),        F(to_string, &T_STRING, &T_BOOL),
-    F(to_string, &T_STRING, &T_INT),      F(to_string, &T_STRING, &T_UINT),
-    F(to_string, &T_STRING, &T_DOUBLE),   F(to_string, &T_STRING, &T_BYTES),
+    F(same, &T_STRING, &T_STRING),         F(to_string, &T_STRING, &T_BOOL),
+    F(to_string, &T_STRING, &T_INT),       F(to_string, &T_STRING, &T_UINT),
+    F(to_string, &T_STRING, &T_DOUBLE),    F(to_string, &T_STRING, &T_BYTES),
     F(to_string, &T_STRING, &T_TIMESTAMP), F(to_string, &T_STRING, &T_DURATION),
-    F(to_string, &T_STRING, &T_IP),       F(to_string, &T_STRING, &T_CIDR)};
+    F(to_string, &T_STRING, &T_IP),        F(to_string, &T_STRING, &T_CIDR)};
 static const struct cel_overload timestamps[] = {F(same, &T_TIMESTAMP, &T_TIMESTAMP),
                                                  F(to_timestamp, &T_TIMESTAMP, &T_STRING),
                                                  F(to_timestamp, &T_TIMESTAMP, &T_INT)};
@@ -571,15 +595,15 @@ static const struct cel_overload durations[] = {F(same, &T_DURATION, &T_DURATION
                                                 F(to_duration, &T_DURATION, &T_INT)};
 static const struct cel_overload type_[] = {F(type_of, &T_TYPE_A, &T_A)};
 static const struct cel_overload dyn_[] = {F(same, &T_DYN, &T_A)};
-#define TIME_OVERLOADS(fn)                                                                         \
-    M(fn, &T_INT, &T_TIMESTAMP), M(fn, &T_INT, &T_TIMESTAMP, &T_STRING)
+#define TIME_OVERLOADS(fn) M(fn, &T_INT, &T_TIMESTAMP), M(fn, &T_INT, &T_TIMESTAMP, &T_STRING)
 static const struct cel_overload years[] = {TIME_OVERLOADS(get_full_year)};
 static const struct cel_overload months[] = {TIME_OVERLOADS(get_month)};
 static const struct cel_overload days_of_month[] = {TIME_OVERLOADS(get_day_of_month)};
 static const struct cel_overload dates[] = {TIME_OVERLOADS(get_date)};
 static const struct cel_overload days_of_week[] = {TIME_OVERLOADS(get_day_of_week)};
 static const struct cel_overload days_of_year[] = {TIME_OVERLOADS(get_day_of_year)};
-static const struct cel_overload hours[] = {TIME_OVERLOADS(get_hours), M(duration_hours, &T_INT, &T_DURATION)};
+static const struct cel_overload hours[] = {TIME_OVERLOADS(get_hours),
+                                            M(duration_hours, &T_INT, &T_DURATION)};
 static const struct cel_overload minutes[] = {TIME_OVERLOADS(get_minutes),
                                               M(duration_minutes, &T_INT, &T_DURATION)};
 static const struct cel_overload seconds_[] = {TIME_OVERLOADS(get_seconds),
@@ -588,14 +612,16 @@ static const struct cel_overload milliseconds[] = {TIME_OVERLOADS(get_millisecon
                                                    M(duration_milliseconds, &T_INT, &T_DURATION)};
 
 static const struct cel_function functions[] = {
-    {"_+_", "Adds numbers, durations, and a duration to a timestamp; joins strings, bytes and lists.",
+    {"_+_",
+     "Adds numbers, durations, and a duration to a timestamp; joins strings, bytes and lists.",
      "[1] + [2] == [1, 2]", OVERLOADS(add)},
     {"_-_", "Subtracts numbers, durations and timestamps.", "5 - 7 == -2", OVERLOADS(subtract)},
     {"_*_", "Multiplies numbers; overflow is an error.", "6 * 7 == 42", OVERLOADS(multiply)},
-    {"_/_", "Divides; integers towards zero, by zero is an error.", "-7 / 2 == -3", OVERLOADS(divide)},
+    {"_/_", "Divides; integers towards zero, by zero is an error.", "-7 / 2 == -3",
+     OVERLOADS(divide)},
     {"_%_", "The remainder, with the sign of the left side.", "-7 % 2 == -1", OVERLOADS(modulo)},
     {"-_", "The negative.", "-(2) == 0 - 2", OVERLOADS(minus)},
-    {"!_", "Not.", "!false", OVERLOADS(not)},
+    {"!_", "Not.", "!false", OVERLOADS(not )},
     {"_==_", "Equal: numbers by value, lists and maps deeply; never an error.", "1u == 1u",
      OVERLOADS(equality)},
     {"_!=_", "Not equal.", "'a' != 'b'", OVERLOADS(equality)},
@@ -603,15 +629,20 @@ static const struct cel_function functions[] = {
     {"_<=_", "Less or equal.", "1 <= 1", OVERLOADS(ordering)},
     {"_>_", "Greater.", "2 > 1", OVERLOADS(ordering)},
     {"_>=_", "Greater or equal.", "2 >= 2", OVERLOADS(ordering)},
-    {"@in", "Is it an item of the list, or a key of the map?", "2 in [1, 2]", OVERLOADS(membership)},
+    {"@in", "Is it an item of the list, or a key of the map?", "2 in [1, 2]",
+     OVERLOADS(membership)},
     {"_[_]", "The item at a position, or the value of a key; a missing one is an error.",
      "{'a': [7]}['a'][0] == 7", OVERLOADS(index_of_list)},
     {"_[?_]", "The same as an optional: none when it is missing.", "!{'a': 1}[?'b'].hasValue()",
      OVERLOADS(index_optional)},
-    {"size", "Number of code points, bytes, items or entries.", "size('straße') == 6", OVERLOADS(size)},
-    {"contains", "Does the string contain another?", "'rectify'.contains('tif')", OVERLOADS(contains_)},
-    {"startsWith", "Does the string start with another?", "'s3-logs'.startsWith('s3-')", OVERLOADS(starts)},
-    {"endsWith", "Does the string end with another?", "'a.json'.endsWith('.json')", OVERLOADS(ends)},
+    {"size", "Number of code points, bytes, items or entries.", "size('straße') == 6",
+     OVERLOADS(size)},
+    {"contains", "Does the string contain another?", "'rectify'.contains('tif')",
+     OVERLOADS(contains_)},
+    {"startsWith", "Does the string start with another?", "'s3-logs'.startsWith('s3-')",
+     OVERLOADS(starts)},
+    {"endsWith", "Does the string end with another?", "'a.json'.endsWith('.json')",
+     OVERLOADS(ends)},
     {"matches", "Does the RE2 regular expression match anywhere in the string?",
      "'i-0abc'.matches('^i-[0-9a-f]+$')", OVERLOADS(matches_)},
     {"int", "Converts to int: doubles towards zero, timestamps to seconds since 1970.",
@@ -634,18 +665,18 @@ static const struct cel_function functions[] = {
      OVERLOADS(months)},
     {"getDayOfMonth", "The day of the month, 0 to 30.",
      "timestamp('2026-03-01T00:00:00Z').getDayOfMonth() == 0", OVERLOADS(days_of_month)},
-    {"getDate", "The day of the month, 1 to 31.", "timestamp('2026-03-01T00:00:00Z').getDate() == 1",
-     OVERLOADS(dates)},
+    {"getDate", "The day of the month, 1 to 31.",
+     "timestamp('2026-03-01T00:00:00Z').getDate() == 1", OVERLOADS(dates)},
     {"getDayOfWeek", "0 is Sunday.", "timestamp('2026-03-01T00:00:00Z').getDayOfWeek() == 0",
      OVERLOADS(days_of_week)},
     {"getDayOfYear", "0 is the first of January.",
      "timestamp('2026-02-01T00:00:00Z').getDayOfYear() == 31", OVERLOADS(days_of_year)},
     {"getHours", "Hours of a time of day, or of a whole duration.",
      "timestamp('2026-01-01T10:00:00Z').getHours('+02:00') == 12", OVERLOADS(hours)},
-    {"getMinutes", "Minutes of a time, or of a whole duration.", "duration('2h').getMinutes() == 120",
-     OVERLOADS(minutes)},
-    {"getSeconds", "Seconds of a time, or of a whole duration.", "duration('2m').getSeconds() == 120",
-     OVERLOADS(seconds_)},
+    {"getMinutes", "Minutes of a time, or of a whole duration.",
+     "duration('2h').getMinutes() == 120", OVERLOADS(minutes)},
+    {"getSeconds", "Seconds of a time, or of a whole duration.",
+     "duration('2m').getSeconds() == 120", OVERLOADS(seconds_)},
     {"getMilliseconds", "The milliseconds within the second.",
      "timestamp('2026-01-01T00:00:00.25Z').getMilliseconds() == 250", OVERLOADS(milliseconds)},
 };

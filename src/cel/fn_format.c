@@ -23,7 +23,8 @@ static bool add_map(struct buf *out, struct value v, unsigned depth)
         return false;
     for (uint32_t i = 0; i < v.len; i++) {
         struct buf key = {.arena = out->arena}, value = {.arena = out->arena};
-        if (!add_text(&key, v.pairs[i].key, depth + 1) || !add_text(&value, v.pairs[i].value, depth + 1))
+        if (!add_text(&key, v.pairs[i].key, depth + 1) ||
+            !add_text(&value, v.pairs[i].value, depth + 1))
             return false;
         entries[i][0] = buf_str(&key);
         entries[i][1] = buf_str(&value);
@@ -208,11 +209,13 @@ struct value fn_format(struct cel_cx *cx, const struct value *v, unsigned count)
         int precision = read_precision(format, &at);
         char clause = at < format.len ? format.ptr[at] : '\0';
         if (precision < 0 || !clause || !strchr("sdfeboxX", clause))
-            return cx_fail(cx, "C0206",
-                           "could not parse formatting clause: unrecognized formatting clause \"%c\"",
-                           clause ? clause : ' ');
+            return cx_fail(
+                cx, "C0206",
+                "could not parse formatting clause: unrecognized formatting clause \"%c\"",
+                clause ? clause : ' ');
         if (used >= v[1].len)
-            return cx_fail(cx, "C0203", "index %u out of range: format() has too few arguments", used);
+            return cx_fail(cx, "C0203", "index %u out of range: format() has too few arguments",
+                           used);
         struct value item = v[1].items[used++];
         if (!add_clause(&out, item, clause, precision))
             return cx_fail(cx, "C0206", "error during formatting: %%%c cannot format a %s", clause,

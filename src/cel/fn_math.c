@@ -85,7 +85,7 @@ static struct value with_bits(struct value like, uint64_t bits)
     return like;
 }
 
-ROUNDING(bit_and, with_bits(v[0], v[0].u & v[1].u))
+ROUNDING(bit_and, with_bits(v[0], v[0].u &v[1].u))
 ROUNDING(bit_or, with_bits(v[0], v[0].u | v[1].u))
 ROUNDING(bit_xor, with_bits(v[0], v[0].u ^ v[1].u))
 ROUNDING(bit_not, with_bits(v[0], ~v[0].u))
@@ -93,8 +93,8 @@ ROUNDING(bit_not, with_bits(v[0], ~v[0].u))
 static struct value shift(struct cel_cx *cx, const struct value *v, bool left)
 {
     if (v[1].i < 0)
-        return cx_fail(cx, "C0206", "math.bitShift%s() negative offset: %lld", left ? "Left" : "Right",
-                       (long long)v[1].i);
+        return cx_fail(cx, "C0206", "math.bitShift%s() negative offset: %lld",
+                       left ? "Left" : "Right", (long long)v[1].i);
     if (v[1].i > 63)
         return with_bits(v[0], 0);
     return with_bits(v[0], left ? v[0].u << v[1].i : v[0].u >> v[1].i);
@@ -126,7 +126,8 @@ static const struct cel_overload ceils[] = {F(math_ceil, &T_DOUBLE, &T_DOUBLE)};
 static const struct cel_overload floors[] = {F(math_floor, &T_DOUBLE, &T_DOUBLE)};
 static const struct cel_overload rounds[] = {F(math_round, &T_DOUBLE, &T_DOUBLE)};
 static const struct cel_overload truncs[] = {F(math_trunc, &T_DOUBLE, &T_DOUBLE)};
-static const struct cel_overload sqrts[] = {F(math_sqrt, &T_DOUBLE, &T_DOUBLE), F(math_sqrt, &T_DOUBLE, &T_INT),
+static const struct cel_overload sqrts[] = {F(math_sqrt, &T_DOUBLE, &T_DOUBLE),
+                                            F(math_sqrt, &T_DOUBLE, &T_INT),
                                             F(math_sqrt, &T_DOUBLE, &T_UINT)};
 static const struct cel_overload absolutes[] = {NUMBERS1(absolute)};
 static const struct cel_overload signs[] = {NUMBERS1(sign)};
@@ -137,7 +138,8 @@ static const struct cel_overload finites[] = {F(is_finite, &T_BOOL, &T_DOUBLE)};
 static const struct cel_overload ands[] = {BITS(bit_and)};
 static const struct cel_overload ors[] = {BITS(bit_or)};
 static const struct cel_overload xors[] = {BITS(bit_xor)};
-static const struct cel_overload nots[] = {F(bit_not, &T_INT, &T_INT), F(bit_not, &T_UINT, &T_UINT)};
+static const struct cel_overload nots[] = {F(bit_not, &T_INT, &T_INT),
+                                           F(bit_not, &T_UINT, &T_UINT)};
 static const struct cel_overload lefts[] = {F(shift_left, &T_INT, &T_INT, &T_INT),
                                             F(shift_left, &T_UINT, &T_UINT, &T_INT)};
 static const struct cel_overload rights[] = {F(shift_right, &T_INT, &T_INT, &T_INT),
@@ -151,9 +153,11 @@ static const struct cel_function functions[] = {
     {"math.round", "The nearest whole number, halves away from zero.", "math.round(1.5) == 2.0",
      OVERLOADS(rounds)},
     {"math.trunc", "Without the fraction.", "math.trunc(-1.7) == -1.0", OVERLOADS(truncs)},
-    {"math.sqrt", "The square root; NaN of a negative number.", "math.sqrt(49) == 7.0", OVERLOADS(sqrts)},
+    {"math.sqrt", "The square root; NaN of a negative number.", "math.sqrt(49) == 7.0",
+     OVERLOADS(sqrts)},
     {"math.abs", "The magnitude.", "math.abs(-3) == 3", OVERLOADS(absolutes)},
-    {"math.sign", "-1, 0 or 1, in the number's own type.", "math.sign(-2.5) == -1.0", OVERLOADS(signs)},
+    {"math.sign", "-1, 0 or 1, in the number's own type.", "math.sign(-2.5) == -1.0",
+     OVERLOADS(signs)},
     {"math.isNaN", "Is it no number?", "math.isNaN(0.0 / 0.0)", OVERLOADS(nans)},
     {"math.isInf", "Is it infinite?", "math.isInf(1.0 / 0.0)", OVERLOADS(infs)},
     {"math.isFinite", "Is it neither infinite nor NaN?", "math.isFinite(1.5)", OVERLOADS(finites)},

@@ -67,6 +67,17 @@ static bool cidr_parse(struct str text, struct cel_ip *ret, const char **ret_why
     return true;
 }
 
+bool net_parse(struct str text, struct cel_ip *ret)
+{
+    const char *why;
+    if (cidr_parse(text, ret, &why))
+        return true;
+    if (!ip_parse(text, ret, &why))
+        return false;
+    ret->prefix = (uint8_t)bits_of(ret);
+    return true;
+}
+
 size_t ip_print(const struct cel_ip *ip, bool cidr, char ret[CEL_IP_TEXT_SIZE])
 {
     inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, ret, CEL_IP_TEXT_SIZE);

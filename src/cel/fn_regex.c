@@ -34,8 +34,8 @@ static size_t after(struct str text, const struct match *match)
 }
 
 /* Adds the replacement, \0 to \9 being groups. False: no such group or a stray backslash. */
-static bool add_replacement(struct buf *out, struct str text, struct str to, const struct match *match,
-                            int groups)
+static bool add_replacement(struct buf *out, struct str text, struct str to,
+                            const struct match *match, int groups)
 {
     for (size_t i = 0; i < to.len; i++) {
         if (to.ptr[i] != '\\') {
@@ -57,8 +57,8 @@ static bool add_replacement(struct buf *out, struct str text, struct str to, con
     return true;
 }
 
-static struct value replace_with(struct cel_cx *cx, const struct regex *regex, const struct value *v,
-                                 int64_t limit)
+static struct value replace_with(struct cel_cx *cx, const struct regex *regex,
+                                 const struct value *v, int64_t limit)
 {
     struct str text = value_str(v[0]);
     struct buf out = {.arena = cx->arena};
@@ -160,16 +160,18 @@ static struct value extract_all(struct cel_cx *cx, const struct value *v, unsign
 static const struct cel_overload replaces[] = {
     F(replace, &T_STRING, &T_STRING, &T_STRING, &T_STRING),
     F(replace, &T_STRING, &T_STRING, &T_STRING, &T_STRING, &T_INT)};
-static const struct cel_overload extracts[] = {F(extract, &T_OPTIONAL_STRING, &T_STRING, &T_STRING)};
-static const struct cel_overload extract_alls[] = {F(extract_all, &T_LIST_STRING, &T_STRING, &T_STRING)};
+static const struct cel_overload extracts[] = {
+    F(extract, &T_OPTIONAL_STRING, &T_STRING, &T_STRING)};
+static const struct cel_overload extract_alls[] = {
+    F(extract_all, &T_LIST_STRING, &T_STRING, &T_STRING)};
 
 static const struct cel_function functions[] = {
     {"regex.replace", "Replaces every match, or the first so many; \\1 is the first group.",
      "regex.replace('a1b2', '([0-9])', '<\\\\1>') == 'a<1>b<2>'", OVERLOADS(replaces)},
     {"regex.extract", "The first match (its group, if the pattern has one), or none.",
      "regex.extract('i-123', 'i-(.*)').value() == '123'", OVERLOADS(extracts)},
-    {"regex.extractAll", "All matches (their groups).", "regex.extractAll('a1 b2', '[0-9]') == ['1', '2']",
-     OVERLOADS(extract_alls)},
+    {"regex.extractAll", "All matches (their groups).",
+     "regex.extractAll('a1 b2', '[0-9]') == ['1', '2']", OVERLOADS(extract_alls)},
 };
 
 const struct cel_group group_regex = {"regex", false, OVERLOADS(functions)};

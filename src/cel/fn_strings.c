@@ -153,7 +153,8 @@ static struct value split(struct cel_cx *cx, const struct value *v, unsigned cou
     value_push(&list, value_string(rest));
     if (list.failed)
         return cx_fail_memory(cx);
-    cx->bytes -= list.count * sizeof(struct value) < cx->bytes ? list.count * sizeof(struct value) : cx->bytes;
+    cx->bytes -= list.count * sizeof(struct value) < cx->bytes ? list.count * sizeof(struct value)
+                                                               : cx->bytes;
     return value_finish_list(&list);
 }
 
@@ -204,8 +205,8 @@ static struct value upper_ascii(struct cel_cx *cx, const struct value *v, unsign
 static bool is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+           c == 0x205F || c == 0x3000;
 }
 
 static struct value trim(struct cel_cx *cx, const struct value *v, unsigned count)
@@ -265,7 +266,8 @@ static const struct cel_overload char_ats[] = {M(char_at, &T_STRING, &T_STRING, 
 static const struct cel_overload index_ofs[] = {M(index_of, &T_INT, &T_STRING, &T_STRING),
                                                 M(index_of, &T_INT, &T_STRING, &T_STRING, &T_INT)};
 static const struct cel_overload last_index_ofs[] = {
-    M(last_index_of, &T_INT, &T_STRING, &T_STRING), M(last_index_of, &T_INT, &T_STRING, &T_STRING, &T_INT)};
+    M(last_index_of, &T_INT, &T_STRING, &T_STRING),
+    M(last_index_of, &T_INT, &T_STRING, &T_STRING, &T_INT)};
 static const struct cel_overload joins[] = {M(join, &T_STRING, &T_LIST_STRING),
                                             M(join, &T_STRING, &T_LIST_STRING, &T_STRING)};
 static const struct cel_overload lowers[] = {M(lower_ascii, &T_STRING, &T_STRING)};
@@ -274,32 +276,35 @@ static const struct cel_overload replaces[] = {
     M(replace, &T_STRING, &T_STRING, &T_STRING, &T_STRING),
     M(replace, &T_STRING, &T_STRING, &T_STRING, &T_STRING, &T_INT)};
 static const struct cel_overload reverses[] = {M(reverse, &T_STRING, &T_STRING)};
-static const struct cel_overload splits[] = {M(split, &T_LIST_STRING, &T_STRING, &T_STRING),
-                                             M(split, &T_LIST_STRING, &T_STRING, &T_STRING, &T_INT)};
-static const struct cel_overload substrings[] = {M(substring, &T_STRING, &T_STRING, &T_INT),
-                                                 M(substring, &T_STRING, &T_STRING, &T_INT, &T_INT)};
+static const struct cel_overload splits[] = {
+    M(split, &T_LIST_STRING, &T_STRING, &T_STRING),
+    M(split, &T_LIST_STRING, &T_STRING, &T_STRING, &T_INT)};
+static const struct cel_overload substrings[] = {
+    M(substring, &T_STRING, &T_STRING, &T_INT), M(substring, &T_STRING, &T_STRING, &T_INT, &T_INT)};
 static const struct cel_overload trims[] = {M(trim, &T_STRING, &T_STRING)};
 static const struct cel_overload quotes[] = {F(quote, &T_STRING, &T_STRING)};
 static const struct cel_overload formats[] = {M(fn_format, &T_STRING, &T_STRING, &T_LIST_DYN)};
 
 static const struct cel_function functions[] = {
-    {"charAt", "The code point at a position, as a string; empty at the end.", "'abc'.charAt(1) == 'b'",
-     OVERLOADS(char_ats)},
+    {"charAt", "The code point at a position, as a string; empty at the end.",
+     "'abc'.charAt(1) == 'b'", OVERLOADS(char_ats)},
     {"format", "Fills %s %d %f %e %b %o %x %X from the list; %.2f for digits.",
      "'%s has %d'.format(['a', 1]) == 'a has 1'", OVERLOADS(formats)},
     {"indexOf", "Position of the first occurrence, from a position on; -1 when there is none.",
      "'banana'.indexOf('an', 2) == 3", OVERLOADS(index_ofs)},
-    {"lastIndexOf", "Position of the last occurrence, at a position or before; -1 when there is none.",
+    {"lastIndexOf",
+     "Position of the last occurrence, at a position or before; -1 when there is none.",
      "'banana'.lastIndexOf('an') == 3", OVERLOADS(last_index_ofs)},
     {"join", "The strings of a list, with a separator between.", "['a', 'b'].join('-') == 'a-b'",
      OVERLOADS(joins)},
-    {"lowerAscii", "Lower case of A to Z.", "'TacoCat'.lowerAscii() == 'tacocat'", OVERLOADS(lowers)},
+    {"lowerAscii", "Lower case of A to Z.", "'TacoCat'.lowerAscii() == 'tacocat'",
+     OVERLOADS(lowers)},
     {"upperAscii", "Upper case of a to z.", "'tag'.upperAscii() == 'TAG'", OVERLOADS(uppers)},
     {"replace", "Every occurrence, or the first so many, of one string by another.",
      "'a.b.c'.replace('.', '-', 1) == 'a-b.c'", OVERLOADS(replaces)},
     {"reverse", "The code points backwards.", "'abc'.reverse() == 'cba'", OVERLOADS(reverses)},
-    {"split", "The pieces between separators, at most so many.", "'a,b,c'.split(',', 2) == ['a', 'b,c']",
-     OVERLOADS(splits)},
+    {"split", "The pieces between separators, at most so many.",
+     "'a,b,c'.split(',', 2) == ['a', 'b,c']", OVERLOADS(splits)},
     {"substring", "From a position up to (not including) another, or the end.",
      "'tacocat'.substring(0, 4) == 'taco'", OVERLOADS(substrings)},
     {"trim", "Without white space at both ends.", "'  x '.trim() == 'x'", OVERLOADS(trims)},

@@ -114,26 +114,32 @@ static const struct cel_overload nones[] = {
 static const struct cel_overload non_zeros[] = {F(optional_of_non_zero, &T_OPTIONAL_A, &T_A)};
 static const struct cel_overload has_values[] = {M(has_value, &T_BOOL, &T_OPTIONAL_A)};
 static const struct cel_overload values[] = {M(optional_value, &T_A, &T_OPTIONAL_A)};
-static const struct cel_overload alternatives[] = {M(optional_or, &T_OPTIONAL_A, &T_OPTIONAL_A, &T_OPTIONAL_A)};
+static const struct cel_overload alternatives[] = {
+    M(optional_or, &T_OPTIONAL_A, &T_OPTIONAL_A, &T_OPTIONAL_A)};
 static const struct cel_overload or_values[] = {M(or_value, &T_A, &T_OPTIONAL_A, &T_A)};
 static const struct cel_overload unwraps[] = {F(unwrap_all, &T_LIST_A, &T_LIST_OPTIONAL_A)};
 static const struct cel_overload unwrap_opts[] = {M(unwrap_all, &T_LIST_A, &T_LIST_OPTIONAL_A)};
 
 static const struct cel_function optionals[] = {
-    {"optional.of", "An optional that holds the value.", "optional.of(1).hasValue()", OVERLOADS(ofs)},
-    {"optional.none", "The optional that holds nothing.", "optional.none().orValue(2) == 2", OVERLOADS(nones)},
-    {"optional.ofNonZeroValue", "An optional that holds the value unless it is empty, zero, false or null.",
+    {"optional.of", "An optional that holds the value.", "optional.of(1).hasValue()",
+     OVERLOADS(ofs)},
+    {"optional.none", "The optional that holds nothing.", "optional.none().orValue(2) == 2",
+     OVERLOADS(nones)},
+    {"optional.ofNonZeroValue",
+     "An optional that holds the value unless it is empty, zero, false or null.",
      "!optional.ofNonZeroValue('').hasValue()", OVERLOADS(non_zeros)},
-    {"hasValue", "Does the optional hold a value?", "{'a': 1}.?a.hasValue()", OVERLOADS(has_values)},
+    {"hasValue", "Does the optional hold a value?", "{'a': 1}.?a.hasValue()",
+     OVERLOADS(has_values)},
     {"value", "The optional's value; an error when it holds none.", "optional.of(3).value() == 3",
      OVERLOADS(values)},
     {"or", "This optional, or the other when this one holds nothing.",
      "optional.none().or(optional.of(1)).value() == 1", OVERLOADS(alternatives)},
-    {"orValue", "The optional's value, or this one.", "{}.?a.orValue('none') == 'none'", OVERLOADS(or_values)},
+    {"orValue", "The optional's value, or this one.", "{}.?a.orValue('none') == 'none'",
+     OVERLOADS(or_values)},
     {"optional.unwrap", "The values that a list of optionals holds.",
      "optional.unwrap([optional.of(1), optional.none()]) == [1]", OVERLOADS(unwraps)},
-    {"unwrapOpt", "The same, written behind the list.", "[optional.of(1), optional.none()].unwrapOpt() == [1]",
-     OVERLOADS(unwrap_opts)},
+    {"unwrapOpt", "The same, written behind the list.",
+     "[optional.of(1), optional.none()].unwrapOpt() == [1]", OVERLOADS(unwrap_opts)},
 };
 
 const struct cel_group group_optionals = {"optionals", false, OVERLOADS(optionals)};
@@ -175,7 +181,8 @@ static struct value flatten(struct cel_cx *cx, const struct value *v, unsigned c
     int64_t depth = count > 1 ? v[1].i : 1;
     if (depth < 0)
         return cx_fail(cx, "C0206", "flatten() depth must not be negative: %lld", (long long)depth);
-    if (!flatten_into(&out, v[0], depth > LIMIT_EXPRESSION_DEPTH ? LIMIT_EXPRESSION_DEPTH : depth) ||
+    if (!flatten_into(&out, v[0],
+                      depth > LIMIT_EXPRESSION_DEPTH ? LIMIT_EXPRESSION_DEPTH : depth) ||
         out.count * sizeof(struct value) > cx->bytes)
         return cx_fail_memory(cx);
     cx->bytes -= out.count * sizeof(struct value);
@@ -188,7 +195,8 @@ static struct value range(struct cel_cx *cx, const struct value *v, unsigned cou
 {
     (void)count;
     if (v->i < 0)
-        return cx_fail(cx, "C0206", "lists.range() size must not be negative: %lld", (long long)v->i);
+        return cx_fail(cx, "C0206", "lists.range() size must not be negative: %lld",
+                       (long long)v->i);
     if (!cx_charge(cx, v->u))
         return cx_fail_cost(cx);
     struct value *items = cx_alloc(cx, v->u * sizeof *items);
@@ -243,15 +251,17 @@ static const struct cel_overload firsts[] = {M(first_item, &T_OPTIONAL_A, &T_LIS
 static const struct cel_overload lasts[] = {M(last_item, &T_OPTIONAL_A, &T_LIST_A)};
 
 static const struct cel_function lists[] = {
-    {"distinct", "Each value once, where it first was.", "[1, 2, 1].distinct() == [1, 2]", OVERLOADS(distincts)},
+    {"distinct", "Each value once, where it first was.", "[1, 2, 1].distinct() == [1, 2]",
+     OVERLOADS(distincts)},
     {"flatten", "Lists in the list replaced by their items, one level or so many.",
      "[[1], [2, [3]]].flatten(2) == [1, 2, 3]", OVERLOADS(flattens)},
-    {"lists.range", "The numbers from 0 up to (not including) this one.", "lists.range(3) == [0, 1, 2]",
-     OVERLOADS(ranges)},
+    {"lists.range", "The numbers from 0 up to (not including) this one.",
+     "lists.range(3) == [0, 1, 2]", OVERLOADS(ranges)},
     {"reverse", "The items backwards.", "[1, 2].reverse() == [2, 1]", OVERLOADS(reverses)},
-    {"slice", "The items from a position up to (not including) another.", "[1, 2, 3].slice(1, 3) == [2, 3]",
-     OVERLOADS(slices)},
-    {"sort", "The items in order; all of one comparable type.", "[3, 1, 2].sort() == [1, 2, 3]", OVERLOADS(sorts)},
+    {"slice", "The items from a position up to (not including) another.",
+     "[1, 2, 3].slice(1, 3) == [2, 3]", OVERLOADS(slices)},
+    {"sort", "The items in order; all of one comparable type.", "[3, 1, 2].sort() == [1, 2, 3]",
+     OVERLOADS(sorts)},
     {"first", "The first item, or none.", "[1, 2].first().value() == 1", OVERLOADS(firsts)},
     {"last", "The last item, or none.", "[1, 2].last().value() == 2", OVERLOADS(lasts)},
 };
@@ -299,13 +309,16 @@ static struct value set_intersects(struct cel_cx *cx, const struct value *v, uns
     return value_bool(false);
 }
 
-static const struct cel_overload set_containses[] = {F(set_contains, &T_BOOL, &T_LIST_A, &T_LIST_A)};
-static const struct cel_overload set_equivalents[] = {F(set_equivalent, &T_BOOL, &T_LIST_A, &T_LIST_A)};
-static const struct cel_overload set_intersectses[] = {F(set_intersects, &T_BOOL, &T_LIST_A, &T_LIST_A)};
+static const struct cel_overload set_containses[] = {
+    F(set_contains, &T_BOOL, &T_LIST_A, &T_LIST_A)};
+static const struct cel_overload set_equivalents[] = {
+    F(set_equivalent, &T_BOOL, &T_LIST_A, &T_LIST_A)};
+static const struct cel_overload set_intersectses[] = {
+    F(set_intersects, &T_BOOL, &T_LIST_A, &T_LIST_A)};
 
 static const struct cel_function sets[] = {
-    {"sets.contains", "Are all items of the second list in the first?", "sets.contains([1, 2, 3], [3, 1])",
-     OVERLOADS(set_containses)},
+    {"sets.contains", "Are all items of the second list in the first?",
+     "sets.contains([1, 2, 3], [3, 1])", OVERLOADS(set_containses)},
     {"sets.equivalent", "Do both lists hold the same values, in any order and number?",
      "sets.equivalent([1, 2, 1], [2, 1])", OVERLOADS(set_equivalents)},
     {"sets.intersects", "Have both lists an item in common?", "sets.intersects([1, 2], [2, 3])",
@@ -363,7 +376,8 @@ static struct value json_decode(struct cel_cx *cx, const struct value *v, unsign
     if (!cx_charge_text(cx, v->len))
         return cx_fail_cost(cx);
     if (!json_parse(cx->arena, value_str(*v), &decoded, &err))
-        return cx_fail(cx, "C0206", "not JSON: %s (line %u, column %u)", err.message, err.line, err.column);
+        return cx_fail(cx, "C0206", "not JSON: %s (line %u, column %u)", err.message, err.line,
+                       err.column);
     size_t used = cx->arena->used - before;
     if (used > cx->bytes)
         return cx_fail_memory(cx);
@@ -377,11 +391,13 @@ static const struct cel_overload json_encodes[] = {F(json_encode, &T_STRING, &T_
 static const struct cel_overload json_decodes[] = {F(json_decode, &T_DYN, &T_STRING)};
 
 static const struct cel_function encoders[] = {
-    {"base64.encode", "The bytes as base64 text.", "base64.encode(b'hi') == 'aGk='", OVERLOADS(encodes)},
+    {"base64.encode", "The bytes as base64 text.", "base64.encode(b'hi') == 'aGk='",
+     OVERLOADS(encodes)},
     {"base64.decode", "The bytes that base64 text stands for; padding may be missing.",
      "base64.decode('aGk') == b'hi'", OVERLOADS(decodes)},
     {"json.encode", "The value as JSON text, keys in order.",
-     "json.encode({'b': [1, null], 'a': true}) == '{\"a\":true,\"b\":[1,null]}'", OVERLOADS(json_encodes)},
+     "json.encode({'b': [1, null], 'a': true}) == '{\"a\":true,\"b\":[1,null]}'",
+     OVERLOADS(json_encodes)},
     {"json.decode", "The value that JSON text stands for.", "json.decode('{\"a\": [1]}').a[0] == 1",
      OVERLOADS(json_decodes)},
 };

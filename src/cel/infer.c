@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Type inference: variables standing for types not known yet, bound by asking whether one type may be
- * used as another (langdef.md, "Gradual type checking").
+/* Type inference: variables standing for types not known yet, bound by asking whether one type may
+ * be used as another (langdef.md, "Gradual type checking").
  *
  * Bindings are undone with a trail when an overload turns out not to fit:
  *
@@ -18,8 +18,8 @@ const struct cel_type *infer_fresh(struct infer *infer)
     struct cel_type *variable = type_make(infer->arena, CT_PARAM, NULL, NULL);
     if (infer->count == infer->cap) {
         uint32_t cap = infer->cap ? infer->cap * 2 : 16;
-        const struct cel_type **bound = arena_grow(
-            infer->arena, infer->bound, infer->cap * sizeof *bound, cap * sizeof *bound);
+        const struct cel_type **bound =
+            arena_grow(infer->arena, infer->bound, infer->cap * sizeof *bound, cap * sizeof *bound);
         if (!bound)
             return &T_DYN;
         infer->bound = bound;
@@ -36,9 +36,8 @@ static void bind(struct infer *infer, uint32_t id, const struct cel_type *type)
 {
     if (infer->trail_count == infer->trail_cap) {
         uint32_t cap = infer->trail_cap ? infer->trail_cap * 2 : 32;
-        struct infer_saved *trail = arena_grow(infer->arena, infer->trail,
-                                               infer->trail_cap * sizeof *trail,
-                                               cap * sizeof *trail);
+        struct infer_saved *trail = arena_grow(
+            infer->arena, infer->trail, infer->trail_cap * sizeof *trail, cap * sizeof *trail);
         if (!trail)
             return;
         infer->trail = trail;
@@ -186,8 +185,9 @@ static bool record_assignable(const struct cel_type *a, const struct cel_type *b
     if (a->kind == CT_RECORD && b->kind == CT_RECORD)
         return a == b || (a->name.len && str_eq(a->name, b->name));
     const struct cel_type *map = a->kind == CT_MAP ? a : b;
-    return map->kind == CT_MAP && (type_is_dyn(map->params[0]) || map->params[0]->kind == CT_STRING ||
-                                   map->params[0]->kind == CT_PARAM);
+    return map->kind == CT_MAP &&
+           (type_is_dyn(map->params[0]) || map->params[0]->kind == CT_STRING ||
+            map->params[0]->kind == CT_PARAM);
 }
 
 bool infer_assignable(struct infer *infer, const struct cel_type *a, const struct cel_type *b)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Text to tokens, and literal tokens to values (langdef.md, "Syntax"). Where no token fits, an error
- * is reported and lexing goes on behind the character at which the longest attempt died, so that one
- * run shows all mistakes. */
+/* Text to tokens, and literal tokens to values (langdef.md, "Syntax"). Where no token fits, an
+ * error is reported and lexing goes on behind the character at which the longest attempt died, so
+ * that one run shows all mistakes. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -136,7 +136,8 @@ static enum token_kind lex_number(struct str s, size_t i, size_t *ret_end)
 {
     enum token_kind kind = TOK_INT;
     size_t end = i;
-    if (at_or_end(s, i) == '0' && at_or_end(s, i + 1) == 'x' && hex_digit(at_or_end(s, i + 2)) >= 0) {
+    if (at_or_end(s, i) == '0' && at_or_end(s, i + 1) == 'x' &&
+        hex_digit(at_or_end(s, i + 2)) >= 0) {
         for (end = i + 2; hex_digit(at_or_end(s, end)) >= 0; end++)
             ;
     } else {
@@ -183,12 +184,12 @@ static enum token_kind lex_sign(struct str s, size_t i, size_t *ret_length)
         char sign[3];
         enum token_kind kind;
     } signs[] = {
-        {"==", TOK_EQ},     {"!=", TOK_NE},     {"<=", TOK_LE},      {">=", TOK_GE},
-        {"&&", TOK_AND},    {"||", TOK_OR},     {"<", TOK_LT},       {">", TOK_GT},
-        {"[", TOK_LBRACKET}, {"]", TOK_RBRACKET}, {"{", TOK_LBRACE},  {"}", TOK_RBRACE},
-        {"(", TOK_LPAREN},  {")", TOK_RPAREN},  {".", TOK_DOT},      {",", TOK_COMMA},
-        {"-", TOK_MINUS},   {"!", TOK_NOT},     {"?", TOK_QUESTION}, {":", TOK_COLON},
-        {"+", TOK_PLUS},    {"*", TOK_STAR},    {"/", TOK_SLASH},    {"%", TOK_PERCENT},
+        {"==", TOK_EQ},      {"!=", TOK_NE},      {"<=", TOK_LE},      {">=", TOK_GE},
+        {"&&", TOK_AND},     {"||", TOK_OR},      {"<", TOK_LT},       {">", TOK_GT},
+        {"[", TOK_LBRACKET}, {"]", TOK_RBRACKET}, {"{", TOK_LBRACE},   {"}", TOK_RBRACE},
+        {"(", TOK_LPAREN},   {")", TOK_RPAREN},   {".", TOK_DOT},      {",", TOK_COMMA},
+        {"-", TOK_MINUS},    {"!", TOK_NOT},      {"?", TOK_QUESTION}, {":", TOK_COLON},
+        {"+", TOK_PLUS},     {"*", TOK_STAR},     {"/", TOK_SLASH},    {"%", TOK_PERCENT},
     };
     for (size_t k = 0; k < sizeof signs / sizeof *signs; k++) {
         struct str sign = str_from(signs[k].sign);
@@ -276,8 +277,7 @@ static bool lex_integer(struct report *report, struct token token, bool negative
 {
     char text[80];
     size_t size = token.end - token.start - (token.kind == TOK_UINT);
-    const char *what =
-        token.kind == TOK_UINT ? "invalid uint literal" : "invalid int literal";
+    const char *what = token.kind == TOK_UINT ? "invalid uint literal" : "invalid int literal";
     if (size >= sizeof text)
         return literal_error(report, token, what);
     memcpy(text, report->source.ptr + token.start, size);
@@ -345,7 +345,8 @@ static bool lex_text(struct report *report, struct token token, struct value *re
     bool raw = s.ptr[skip] == 'r' || s.ptr[skip] == 'R';
     skip += raw;
     char quote = s.ptr[skip];
-    size_t quotes = s.len >= skip + 6 && s.ptr[skip + 1] == quote && s.ptr[skip + 2] == quote ? 3 : 1;
+    size_t quotes =
+        s.len >= skip + 6 && s.ptr[skip + 1] == quote && s.ptr[skip + 2] == quote ? 3 : 1;
     s = str_sub(s, skip + quotes, s.len - skip - 2 * quotes);
     struct buf out = {.arena = report->arena};
     if (raw || !memchr(s.ptr, '\\', s.len)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Comprehensions. Each is a loop of its own over the items of a list or the pairs of a map, without an
- * accumulator; the iteration variables live in cx->locals. Each turn takes its cost and looks whether the
- * budget is used up. */
+/* Comprehensions. Each is a loop of its own over the items of a list or the pairs of a map, without
+ * an accumulator; the iteration variables live in cx->locals. Each turn takes its cost and looks
+ * whether the budget is used up. */
 #include <stdlib.h>
 
 #include "cel/cel_internal.h"
@@ -193,8 +193,9 @@ static struct value finish_map(struct cel_cx *cx, const struct node *n,
         return at_node(cx, n, cx_fail_memory(cx));
     struct buf text = {.arena = cx->arena};
     cel_value_print(&text, pairs[duplicate].key, 80);
-    return at_node(cx, n,
-                   cx_fail(cx, "C0204", "insert failed: key %.*s already exists", STR_FMT(buf_str(&text))));
+    return at_node(
+        cx, n,
+        cx_fail(cx, "C0204", "insert failed: key %.*s already exists", STR_FMT(buf_str(&text))));
 }
 
 static struct value ev_transform_map(struct cel_cx *cx, const struct node *n)
@@ -218,8 +219,8 @@ static struct value ev_transform_map(struct cel_cx *cx, const struct node *n)
         struct value v = EVAL(cx, n->c);
         if (FAILED(v))
             return v;
-        pairs[count++] = (struct value_pair){
-            range.kind == VALUE_LIST ? value_int(i) : range.pairs[i].key, v};
+        pairs[count++] =
+            (struct value_pair){range.kind == VALUE_LIST ? value_int(i) : range.pairs[i].key, v};
     }
     return finish_map(cx, n, pairs, count);
 }
@@ -246,7 +247,8 @@ static struct value ev_transform_entry(struct cel_cx *cx, const struct node *n)
             return v;
         if (v.kind != VALUE_MAP)
             return at_node(cx, n->c,
-                           cx_fail(cx, "C0201", "transformMapEntry() needs a map for each entry, not %s",
+                           cx_fail(cx, "C0201",
+                                   "transformMapEntry() needs a map for each entry, not %s",
                                    cel_value_type_name(v)));
         if (count + v.len > cap) {
             size_t grown = (count + v.len) * 2;
@@ -272,8 +274,9 @@ static struct value ev_opt_map(struct cel_cx *cx, const struct node *n)
     if (FAILED(v))
         return v;
     if (v.kind != VALUE_OPTIONAL)
-        return at_node(cx, n, cx_fail(cx, "C0201", "no such overload: %.*s() on %s", STR_FMT(n->name),
-                                      cel_value_type_name(v)));
+        return at_node(cx, n,
+                       cx_fail(cx, "C0201", "no such overload: %.*s() on %s", STR_FMT(n->name),
+                               cel_value_type_name(v)));
     if (!v.opaque)
         return v;
     cx->locals[n->slot] = *(const struct value *)v.opaque;
@@ -284,8 +287,9 @@ static struct value ev_opt_map(struct cel_cx *cx, const struct node *n)
     if (n->loop == LOOP_OPT_FLAT_MAP) {
         if (mapped.kind == VALUE_OPTIONAL)
             return mapped;
-        return at_node(cx, n->c, cx_fail(cx, "C0201", "optFlatMap() needs an optional, not %s",
-                                         cel_value_type_name(mapped)));
+        return at_node(cx, n->c,
+                       cx_fail(cx, "C0201", "optFlatMap() needs an optional, not %s",
+                               cel_value_type_name(mapped)));
     }
     mapped = cx_optional(cx, mapped);
     return FAILED(mapped) ? at_node(cx, n, mapped) : mapped;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Macros: calls that the parser turns into loops and tests (langdef.md, "Macros", and the extensions
- * for two variables, bindings, optionals, math and lists). One table says all of them. */
+/* Macros: calls that the parser turns into loops and tests (langdef.md, "Macros", and the
+ * extensions for two variables, bindings, optionals, math and lists). One table says all of them.
+ */
 #include "cel/cel_internal.h"
 
 struct macro {

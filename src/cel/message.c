@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The few well-known messages that stand for plain values: wrappers, JSON values, times. `Int64Value{value:
- * 3}` is just 3 that could also have been null. There are no other messages: records that an environment
- * declares are built as maps. */
+/* The few well-known messages that stand for plain values: wrappers, JSON values, times.
+ * `Int64Value{value: 3}` is just 3 that could also have been null. There are no other messages:
+ * records that an environment declares are built as maps. */
 #include "cel/cel_internal.h"
 
 static const struct cel_type *const of_bool[] = {&T_BOOL}, *const of_bytes[] = {&T_BYTES},
                                     *const of_double[] = {&T_DOUBLE}, *const of_int[] = {&T_INT},
                                     *const of_string[] = {&T_STRING}, *const of_uint[] = {&T_UINT};
-#define WRAPPER(params_) {.kind = CT_WRAPPER, .count = 1, .params = (params_)}
+#define WRAPPER(params_)                                                                           \
+    {                                                                                              \
+        .kind = CT_WRAPPER, .count = 1, .params = (params_)                                        \
+    }
 static const struct cel_type wrapped_bool = WRAPPER(of_bool), wrapped_bytes = WRAPPER(of_bytes),
                              wrapped_double = WRAPPER(of_double), wrapped_int = WRAPPER(of_int),
                              wrapped_string = WRAPPER(of_string), wrapped_uint = WRAPPER(of_uint);
 
-#define MESSAGE(name_) {"google.protobuf." name_, sizeof "google.protobuf." name_ - 1}
+#define MESSAGE(name_)                                                                             \
+    {                                                                                              \
+        "google.protobuf." name_, sizeof "google.protobuf." name_ - 1                              \
+    }
 static const struct message messages[] = {
     {MESSAGE("BoolValue"), &wrapped_bool, VALUE_BOOL, {{"value", &T_BOOL}}},
     {MESSAGE("BytesValue"), &wrapped_bytes, VALUE_BYTES, {{"value", &T_BYTES}}},

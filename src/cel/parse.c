@@ -53,8 +53,8 @@ static void syntax_error(struct parser *p, const char *expected)
     if (p->recovering || p->failed)
         return;
     report_error(p->report, "C0001", p->token.start, p->token.end, NULL,
-                 "Syntax error: unexpected '%.*s', expected %s",
-                 STR_FMT(token_text(p, p->token)), expected);
+                 "Syntax error: unexpected '%.*s', expected %s", STR_FMT(token_text(p, p->token)),
+                 expected);
     p->recovering = true;
     if (++p->recoveries > RECOVERIES_MAX)
         p->failed = true;
@@ -217,8 +217,8 @@ static bool push(struct parser *p, struct ast_list *list, struct ast *ast)
 {
     if (list->count == list->cap) {
         uint32_t cap = list->cap ? list->cap * 2 : 4;
-        struct ast **items = arena_grow(p->arena, list->items, list->cap * sizeof *items,
-                                        cap * sizeof *items);
+        struct ast **items =
+            arena_grow(p->arena, list->items, list->cap * sizeof *items, cap * sizeof *items);
         if (!items) {
             p->failed = true;
             return false;
@@ -234,10 +234,9 @@ static bool push(struct parser *p, struct ast_list *list, struct ast *ast)
 
 static bool is_reserved(struct str name)
 {
-    static const char *const words[] = {"as",     "break",   "const", "continue",  "else",
-                                        "for",    "function", "if",   "import",    "let",
-                                        "loop",   "package", "namespace", "return", "var",
-                                        "void",   "while"};
+    static const char *const words[] = {
+        "as",  "break", "const",   "continue",  "else",   "for", "function", "if",   "import",
+        "let", "loop",  "package", "namespace", "return", "var", "void",     "while"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (str_is(name, words[i]))
             return true;
@@ -284,8 +283,7 @@ static void parse_list(struct parser *p, struct ast_list *list, enum token_kind 
                        bool optional_entries)
 {
     while (!p->failed && p->token.kind != close) {
-        bool optional =
-            optional_entries && accept_optional(p, p->token.start, "?");
+        bool optional = optional_entries && accept_optional(p, p->token.start, "?");
         struct ast *item = parse_or_ternary(p);
         if (item)
             item->optional_entry = optional;
@@ -400,8 +398,8 @@ static bool parse_struct_field(struct parser *p, struct field_list *list)
         value->optional_entry = optional;
     list->names = arena_grow(p->arena, list->names, index * sizeof *list->names,
                              (index + 1) * sizeof *list->names);
-    list->pos = arena_grow(p->arena, list->pos, index * sizeof *list->pos,
-                           (index + 1) * sizeof *list->pos);
+    list->pos =
+        arena_grow(p->arena, list->pos, index * sizeof *list->pos, (index + 1) * sizeof *list->pos);
     if (!list->names || !list->pos || !push(p, &list->values, value))
         return false;
     list->names[index] = name;
@@ -613,7 +611,8 @@ static struct ast *parse_unary(struct parser *p)
         while (accept(p, TOK_NOT))
             count++;
     } else if (op.kind == TOK_MINUS) {
-        while (p->token.kind == TOK_MINUS && (!is_number(peek(p).kind) || peek(p).kind == TOK_UINT)) {
+        while (p->token.kind == TOK_MINUS &&
+               (!is_number(peek(p).kind) || peek(p).kind == TOK_UINT)) {
             accept(p, TOK_MINUS);
             count++;
         }
@@ -630,8 +629,8 @@ static const struct {
     unsigned level;
     const char *name;
 } binary[] = {
-    {TOK_LT, 0, "_<_"},   {TOK_LE, 0, "_<=_"}, {TOK_GE, 0, "_>=_"},  {TOK_GT, 0, "_>_"},
-    {TOK_EQ, 0, "_==_"},  {TOK_NE, 0, "_!=_"}, {TOK_IN, 0, "@in"},   {TOK_PLUS, 1, "_+_"},
+    {TOK_LT, 0, "_<_"},    {TOK_LE, 0, "_<=_"},  {TOK_GE, 0, "_>=_"},   {TOK_GT, 0, "_>_"},
+    {TOK_EQ, 0, "_==_"},   {TOK_NE, 0, "_!=_"},  {TOK_IN, 0, "@in"},    {TOK_PLUS, 1, "_+_"},
     {TOK_MINUS, 1, "_-_"}, {TOK_STAR, 2, "_*_"}, {TOK_SLASH, 2, "_/_"}, {TOK_PERCENT, 2, "_%_"},
 };
 

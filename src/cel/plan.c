@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* From the checked tree to the nodes that are evaluated. Here is decided what makes evaluation fast:
- * names become slots, keys carry their hash, constant operands go into the node, constant calls are
- * evaluated now, constant patterns are compiled, constant lists on the right of `in` become sets. With
- * `traced` none of that happens and every node is wrapped, so that a trace shows what the user wrote. */
+/* From the checked tree to the nodes that are evaluated. Here is decided what makes evaluation
+ * fast: names become slots, keys carry their hash, constant operands go into the node, constant
+ * calls are evaluated now, constant patterns are compiled, constant lists on the right of `in`
+ * become sets. With `traced` none of that happens and every node is wrapped, so that a trace shows
+ * what the user wrote. */
 #include "cel/cel_internal.h"
 
 static const struct node *plan(struct planner *p, const struct ast *ast);
@@ -205,7 +206,8 @@ static const struct node *plan_in(struct planner *p, const struct ast *ast)
 
 /* ---- regular expressions ---- */
 
-static const struct regex *keep_regex(struct planner *p, struct str pattern, char *message, size_t size)
+static const struct regex *keep_regex(struct planner *p, struct str pattern, char *message,
+                                      size_t size)
 {
     struct regex_list *item = ARENA_NEW(p->arena, struct regex_list);
     struct regex *regex = regex_create(pattern.ptr, pattern.len, message, size);
@@ -254,15 +256,24 @@ static const struct node *plan_matches(struct planner *p, const struct ast *ast)
 static uint16_t kinds_of(const struct cel_type *t)
 {
     static const uint16_t kinds[] = {
-        [CT_NULL] = 1u << VALUE_NULL,           [CT_BOOL] = 1u << VALUE_BOOL,
-        [CT_INT] = 1u << VALUE_INT,             [CT_UINT] = 1u << VALUE_UINT,
-        [CT_DOUBLE] = 1u << VALUE_DOUBLE,       [CT_STRING] = 1u << VALUE_STRING,
-        [CT_BYTES] = 1u << VALUE_BYTES,         [CT_TIMESTAMP] = 1u << VALUE_TIMESTAMP,
-        [CT_DURATION] = 1u << VALUE_DURATION,   [CT_LIST] = 1u << VALUE_LIST,
-        [CT_MAP] = 1u << VALUE_MAP,             [CT_TYPE] = 1u << VALUE_TYPE,
-        [CT_OPTIONAL] = 1u << VALUE_OPTIONAL,   [CT_OPAQUE] = 1u << VALUE_OPAQUE,
-        [CT_RECORD] = 1u << VALUE_MAP,          [CT_PARAM] = 0xFFFF,
-        [CT_DYN] = 0xFFFF,                      [CT_ERROR] = 0xFFFF,
+        [CT_NULL] = 1u << VALUE_NULL,
+        [CT_BOOL] = 1u << VALUE_BOOL,
+        [CT_INT] = 1u << VALUE_INT,
+        [CT_UINT] = 1u << VALUE_UINT,
+        [CT_DOUBLE] = 1u << VALUE_DOUBLE,
+        [CT_STRING] = 1u << VALUE_STRING,
+        [CT_BYTES] = 1u << VALUE_BYTES,
+        [CT_TIMESTAMP] = 1u << VALUE_TIMESTAMP,
+        [CT_DURATION] = 1u << VALUE_DURATION,
+        [CT_LIST] = 1u << VALUE_LIST,
+        [CT_MAP] = 1u << VALUE_MAP,
+        [CT_TYPE] = 1u << VALUE_TYPE,
+        [CT_OPTIONAL] = 1u << VALUE_OPTIONAL,
+        [CT_OPAQUE] = 1u << VALUE_OPAQUE,
+        [CT_RECORD] = 1u << VALUE_MAP,
+        [CT_PARAM] = 0xFFFF,
+        [CT_DYN] = 0xFFFF,
+        [CT_ERROR] = 0xFFFF,
     };
     return t->kind < sizeof kinds / sizeof *kinds ? kinds[t->kind] : 0xFFFF;
 }
@@ -280,7 +291,8 @@ static bool plan_cases(struct planner *p, const struct ast *ast, struct node *no
         call->fn = overload->fn;
         for (uint32_t k = 0; k < ast->count; k++) {
             call->kinds[k] = kinds_of(overload->args[k]);
-            call->opaque[k] = (uint8_t)(overload->args[k]->kind == CT_OPAQUE ? overload->args[k]->aux : 0);
+            call->opaque[k] =
+                (uint8_t)(overload->args[k]->kind == CT_OPAQUE ? overload->args[k]->aux : 0);
         }
     }
     node->cases = cases;
@@ -418,6 +430,18 @@ static const struct node *plan_condition(struct planner *p, const struct ast *as
     return node;
 }
 
+/* The body of a traced loop: each turn is a step that shows the variable. */
+static const struct node *trace_turn(struct planner *p, const struct ast *loop, const struct node *body)
+{
+    struct node *turn = make(p, loop, ev_trace_turn);
+    if (!turn)
+        return NULL;
+    turn->a = body;
+    turn->slot = loop->slot + (loop->vars[1].len > 0);
+    turn->name = loop->vars[loop->vars[1].len > 0];
+    return turn;
+}
+
 static const struct node *plan_loop(struct planner *p, const struct ast *ast)
 {
     struct node *node = make(p, ast, loop_evaluator((enum loop_kind)ast->loop));
@@ -430,6 +454,10 @@ static const struct node *plan_loop(struct planner *p, const struct ast *ast)
     node->b = ast->args[1] ? plan(p, ast->args[1]) : NULL;
     node->c = plan(p, ast->args[2]);
     p->bound = outer;
+    if (p->traced) {
+        node->b = node->b ? trace_turn(p, ast, node->b) : NULL;
+        node->c = trace_turn(p, ast, node->c);
+    }
     node->slot = ast->slot;
     node->width = ast->vars[1].len ? 2 : 1;
     node->loop = ast->loop;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Values as people read them, the names of their types, failures as messages, and values turned into
- * plain data. Any thread. */
+/* Values as people read them, the names of their types, failures as messages, and values turned
+ * into plain data. Any thread. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,7 +244,8 @@ bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
         *ret = value_cstr(v.opaque);
         return true;
     case VALUE_OPAQUE: {
-        struct str copy = str_copy(arena, (struct str){text, ip_print(v.opaque, v.aux == OPAQUE_CIDR, text)});
+        struct str copy =
+            str_copy(arena, (struct str){text, ip_print(v.opaque, v.aux == OPAQUE_CIDR, text)});
         *ret = value_string(copy);
         return copy.ptr != NULL;
     }
@@ -259,9 +260,9 @@ bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
 static const char *operator_sign(struct str name)
 {
     static const char *const signs[][2] = {
-        {"_+_", "+"},  {"_-_", "-"},   {"_*_", "*"},  {"_/_", "/"},    {"_%_", "%"},  {"_<_", "<"},
-        {"_<=_", "<="}, {"_>_", ">"},  {"_>=_", ">="}, {"@in", "in"},  {"_[_]", "[]"}, {"_[?_]", "[?]"},
-        {"!_", "!"},   {"-_", "-"}};
+        {"_+_", "+"},   {"_-_", "-"},     {"_*_", "*"}, {"_/_", "/"},   {"_%_", "%"},
+        {"_<_", "<"},   {"_<=_", "<="},   {"_>_", ">"}, {"_>=_", ">="}, {"@in", "in"},
+        {"_[_]", "[]"}, {"_[?_]", "[?]"}, {"!_", "!"},  {"-_", "-"}};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (str_is(name, signs[i][0]))
             return signs[i][1];
@@ -347,5 +348,6 @@ void fail_describe(const struct cel_fail *fail, const struct cel_program *progra
         break;
     }
     uint32_t end = fail->end == UINT32_MAX ? fail->pos + 1 : fail->end;
-    origin_place(err, program->has_origin ? &program->origin : NULL, program->source, fail->pos, end);
+    origin_place(err, program->has_origin ? &program->origin : NULL, program->source, fail->pos,
+                 end);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* RE2 behind a C interface. The only C++ of the program. No exception leaves: RE2 throws none and
- * allocation failure ends in a NULL or in "no match" for constructing and in abort() inside RE2 itself
- * for matching, which its own memory bound (max_mem) keeps away. Any thread may match with one regex. */
+ * allocation failure ends in a NULL or in "no match" for constructing and in abort() inside RE2
+ * itself for matching, which its own memory bound (max_mem) keeps away. Any thread may match with
+ * one regex. */
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -15,7 +16,8 @@ struct regex {
     regex(re2::StringPiece pattern, const re2::RE2::Options &options) : re(pattern, options) {}
 };
 
-extern "C" struct regex *regex_create(const char *pattern, size_t len, char *ret_message, size_t size)
+extern "C" struct regex *regex_create(const char *pattern, size_t len, char *ret_message,
+                                      size_t size)
 {
     re2::RE2::Options options;
     options.set_log_errors(false);
@@ -53,7 +55,8 @@ extern "C" bool regex_find(const struct regex *regex, const char *text, size_t l
     re2::StringPiece groups[REGEX_GROUPS_MAX];
     group_max = std::min(group_max, REGEX_GROUPS_MAX);
     int count = std::min(group_max, regex->re.NumberOfCapturingGroups() + 1);
-    if (!regex->re.Match(re2::StringPiece(text, len), from, len, re2::RE2::UNANCHORED, groups, count))
+    if (!regex->re.Match(re2::StringPiece(text, len), from, len, re2::RE2::UNANCHORED, groups,
+                         count))
         return false;
     for (int i = 0; i < group_max; i++) {
         bool set = i < count && groups[i].data();

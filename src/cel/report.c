@@ -38,8 +38,8 @@ void report_error(struct report *report, const char *code, uint32_t pos, uint32_
         return;
     if (report->count == report->cap) {
         size_t cap = report->cap ? report->cap * 2 : 4;
-        struct arena_error_item *items = arena_grow(report->arena, report->items,
-                                                    report->cap * sizeof *items, cap * sizeof *items);
+        struct arena_error_item *items = arena_grow(
+            report->arena, report->items, report->cap * sizeof *items, cap * sizeof *items);
         if (!items)
             return;
         report->items = items;

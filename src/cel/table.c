@@ -5,7 +5,7 @@
 
 static const struct cel_group *const groups[] = {
     &group_core,     &group_macros,  &group_strings, &group_math,  &group_optionals, &group_lists,
-    &group_sets,     &group_encoders, &group_network, &group_regex, &group_cloud,
+    &group_sets,     &group_encoders, &group_network, &group_regex, &group_cloud, &group_iam,
 };
 #define GROUPS (sizeof groups / sizeof *groups)
 

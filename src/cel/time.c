@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Timestamps (RFC 3339, years 1 to 9999), durations (Go's notation: "1h30m", "-1.5s", "100ms") and time
- * zones: fixed offsets, and names looked up in the system's tz data (TZif, RFC 8536). A zone's file is
- * mapped for one look-up and let go; nothing is kept. Any thread. */
+/* Timestamps (RFC 3339, years 1 to 9999), durations (Go's notation: "1h30m", "-1.5s", "100ms") and
+ * time zones: fixed offsets, and names looked up in the system's tz data (TZif, RFC 8536). A zone's
+ * file is mapped for one look-up and let go; nothing is kept. Any thread. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,8 +106,8 @@ static bool take_unit(struct cursor *c, int64_t *ret_nanos)
     static const struct {
         const char *name;
         int64_t nanos;
-    } units[] = {{"ns", 1},        {"us", 1000},           {"\xC2\xB5s", 1000}, {"\xCE\xBCs", 1000},
-                 {"ms", 1000000},  {"s", NANOS},           {"m", 60ll * NANOS}, {"h", 3600ll * NANOS}};
+    } units[] = {{"ns", 1},       {"us", 1000}, {"\xC2\xB5s", 1000}, {"\xCE\xBCs", 1000},
+                 {"ms", 1000000}, {"s", NANOS}, {"m", 60ll * NANOS}, {"h", 3600ll * NANOS}};
     struct str rest = str_sub(c->text, c->at, SIZE_MAX);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (str_starts(rest, str_from(units[i].name))) {
@@ -131,7 +131,8 @@ static bool take_part(struct cursor *c, __int128 *sum)
             return false;
     }
     if (take(c, '.')) {
-        for (; c->at < c->text.len && c->text.ptr[c->at] >= '0' && c->text.ptr[c->at] <= '9'; c->at++) {
+        for (; c->at < c->text.len && c->text.ptr[c->at] >= '0' && c->text.ptr[c->at] <= '9';
+             c->at++) {
             digits++;
             if (scale < 1000000000000) {
                 fraction = fraction * 10 + (c->text.ptr[c->at] - '0');
@@ -191,9 +192,9 @@ size_t time_print(int64_t seconds, uint32_t nanos, char ret[TIME_TEXT_SIZE])
         days--;
     }
     clock_civil(days, &year, &month, &day);
-    size_t size = (size_t)snprintf(ret, TIME_TEXT_SIZE - 16, "%04d-%02u-%02uT%02d:%02d:%02d", (int)year,
-                                   month, day, (int)(second / 3600), (int)(second / 60 % 60),
-                                   (int)(second % 60));
+    size_t size = (size_t)snprintf(ret, TIME_TEXT_SIZE - 16, "%04d-%02u-%02uT%02d:%02d:%02d",
+                                   (int)year, month, day, (int)(second / 3600),
+                                   (int)(second / 60 % 60), (int)(second % 60));
     size += add_fraction(ret + size, nanos);
     ret[size++] = 'Z';
     return size;
@@ -238,8 +239,8 @@ static bool tzif_block(const unsigned char *p, size_t size, unsigned width, stru
         if (counts[i] > 100000)
             return false;
     }
-    size_t utc = counts[0], std = counts[1], leaps = counts[2], times = counts[3], types = counts[4],
-           chars = counts[5];
+    size_t utc = counts[0], std = counts[1], leaps = counts[2], times = counts[3],
+           types = counts[4], chars = counts[5];
     size_t need = 44 + times * (width + 1) + types * 6 + chars + leaps * (width + 4) + std + utc;
     if (need > size || types == 0)
         return false;
@@ -333,7 +334,8 @@ static bool posix_offset(const char *p, const char *end, int64_t seconds, int64_
     unsigned month, day;
     int64_t local_days = (seconds + standard) / 86400 - ((seconds + standard) % 86400 < 0);
     clock_civil(local_days, &year, &month, &day);
-    int64_t from = rule_day(year, start.month, start.week, start.weekday) * 86400 + start.time - standard;
+    int64_t from =
+        rule_day(year, start.month, start.week, start.weekday) * 86400 + start.time - standard;
     int64_t to = rule_day(year, stop.month, stop.week, stop.weekday) * 86400 + stop.time - summer;
     bool in_summer = from < to ? seconds >= from && seconds < to : seconds >= from || seconds < to;
     *ret = in_summer ? summer : standard;
@@ -372,7 +374,8 @@ static bool tzif_offset(const unsigned char *data, size_t size, int64_t seconds,
 
 static bool zone_file(struct str name, int64_t seconds, int64_t *ret)
 {
-    static const char *const folders[] = {"/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"};
+    static const char *const folders[] = {"/usr/share/zoneinfo", "/usr/lib/zoneinfo",
+                                          "/etc/zoneinfo"};
     bool found = false;
     for (size_t i = 0; i < sizeof folders / sizeof *folders && !found; i++) {
         char path[128];

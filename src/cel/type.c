@@ -26,7 +26,7 @@ const struct cel_type T_LIST_DYN = {.kind = CT_LIST, PARAMS(&T_DYN)};
 const struct cel_type T_LIST_A = {.kind = CT_LIST, PARAMS(&T_A)};
 const struct cel_type T_LIST_STRING = {.kind = CT_LIST, PARAMS(&T_STRING)};
 const struct cel_type T_LIST_INT = {.kind = CT_LIST, PARAMS(&T_INT)};
-const struct cel_type T_LIST_BOOL = {.kind = CT_LIST, PARAMS(&T_BOOL)};
+const struct cel_type T_LIST_B = {.kind = CT_LIST, PARAMS(&T_B)};
 const struct cel_type T_LIST_CIDR = {.kind = CT_LIST, PARAMS(&T_CIDR)};
 const struct cel_type T_LIST_LIST_A = {.kind = CT_LIST, PARAMS(&T_LIST_A)};
 const struct cel_type T_LIST_LIST_INT = {.kind = CT_LIST, PARAMS(&T_LIST_INT)};

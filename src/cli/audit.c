@@ -57,7 +57,8 @@ static enum store_result hash_log(struct store *store, int64_t size, struct tree
         for (size_t i = 0; i < count && (int64_t)tree->size < size && !ret_problem[0]; i++) {
             struct sha256 hash = tree_hash_leaf(leaves[i].text);
             if (leaves[i].index != (int64_t)tree->size)
-                snprintf(ret_problem, problem_size, "record %lld is missing", (long long)tree->size);
+                snprintf(ret_problem, problem_size, "record %lld is missing",
+                         (long long)tree->size);
             else if (!tree_hash_equal(hash, leaves[i].hash))
                 snprintf(ret_problem, problem_size, "record %lld is not what was written",
                          (long long)tree->size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What commands share: where state, models and policies are, and how errors are shown. See cli.h. */
+/* What commands share: where state, models and policies are, and how errors are shown. See cli.h.
+ */
 #include "cli/cli.h"
 
 #include "value/json.h"
@@ -118,7 +119,8 @@ struct policy_set *cli_load_policies(const struct cli_options *options, struct a
     struct arena arena ARENA_AUTO = {0};
     struct error_list errors = {.arena = &arena};
     const char *env = getenv("RECTIFY_POLICIES");
-    struct policy_options load = {options->policies ? options->policies : env, options->config, models};
+    struct policy_options load = {options->policies ? options->policies : env, options->config,
+                                  models};
     if (!load.dir) {
         cli_usage("--policies DIR is missing");
         return NULL;

@@ -36,11 +36,12 @@ int cli_fail(const struct error *err);
 int cli_fail_list(const struct error_list *errors);
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The state folder: --state, RECTIFY_STATE, $XDG_STATE_HOME/rectify, ~/.local/state/rectify. Created
- * when it is not there (0700). */
+/* The state folder: --state, RECTIFY_STATE, $XDG_STATE_HOME/rectify, ~/.local/state/rectify.
+ * Created when it is not there (0700). */
 bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err);
 struct store *cli_open_store(const struct cli_options *options, struct error *err);
-/* The model pack: --models, RECTIFY_MODELS, <program's folder>/models, ../models, /usr/share/rectify. */
+/* The model pack: --models, RECTIFY_MODELS, <program's folder>/models, ../models,
+ * /usr/share/rectify. */
 struct aws_models *cli_open_models(const struct cli_options *options, struct error *err);
 /* Policies: --policies, RECTIFY_POLICIES. Errors are printed. */
 struct policy_set *cli_load_policies(const struct cli_options *options, struct aws_models *models);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* run without --events: the daemon. The server listens before anything is worked on, so that a port in
- * use changes nothing; at the end it stops first, then the steps that run are finished. Signals are
- * blocked in all threads and waited for here. */
+/* run without --events: the daemon. The server listens before anything is worked on, so that a port
+ * in use changes nothing; at the end it stops first, then the steps that run are finished. Signals
+ * are blocked in all threads and waited for here. */
 #include "cli/desk.h"
 #include "cli/running_internal.h"
 
@@ -81,7 +81,8 @@ static void say_where(const struct running *r, const struct http_server *server,
              tcp[0] ? " and http://" : "", tcp);
     if (tcp[0] && !has_token)
         log_line(LOG_WARN, "no token: events are taken over the socket only (--token-file)");
-    if (tcp[0] && !str_starts(str_from(tcp), STR("127.")) && !str_starts(str_from(tcp), STR("[::1]")))
+    if (tcp[0] && !str_starts(str_from(tcp), STR("127.")) &&
+        !str_starts(str_from(tcp), STR("[::1]")))
         log_line(LOG_WARN, "others can reach %s, and without TLS they can read the token", tcp);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* approve, deny, rollback: what a person decides. A yes or no is worked on by the next run, or by the
- * daemon that owns the store; a rollback is worked on at once, here or there. */
+/* approve, deny, rollback: what a person decides. A yes or no is worked on by the next run, or by
+ * the daemon that owns the store; a rollback is worked on at once, here or there. */
 #include "cli/desk.h"
 #include "cli/running_internal.h"
 
@@ -13,8 +13,8 @@
 #define POLL_MS 100
 
 /* POST /remediations/ID/VERB {by, reason} */
-static bool decide(struct desk *desk, const struct cli_options *options, int64_t id, const char *verb,
-                   struct arena *arena, struct value *ret, struct error *err)
+static bool decide(struct desk *desk, const struct cli_options *options, int64_t id,
+                   const char *verb, struct arena *arena, struct value *ret, struct error *err)
 {
     char path[100];
     struct value_builder body = {.arena = arena};
@@ -38,8 +38,8 @@ static int vote(const struct cli_options *options, const char *verb)
     int64_t id;
     if (!cli_id(options, &id))
         return cli_usage("say which remediation: an id like r12");
-    bool ok = desk_open(&desk, options, &err) &&
-              decide(&desk, options, id, verb, &arena, &got, &err);
+    bool ok =
+        desk_open(&desk, options, &err) && decide(&desk, options, id, verb, &arena, &got, &err);
     bool ours = desk.store != NULL;
     desk_close(&desk);
     if (!ok)
@@ -81,8 +81,8 @@ static int watch(struct desk *desk, struct str id)
             return cli_fail(&err);
         bool ended = is_true(r, "terminal");
         if (ended || is_true(r, "waiting") || clock_steady_ms(clock_system()) > until) {
-            fprintf(stderr, "%.*s is %.*s: %.*s\n", STR_FMT(id), STR_FMT(value_path_str(r, "state")),
-                    STR_FMT(value_path_str(r, "reason")));
+            fprintf(stderr, "%.*s is %.*s: %.*s\n", STR_FMT(id),
+                    STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "reason")));
             return ended ? CLI_OK : CLI_WAITING;
         }
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);

@@ -102,7 +102,8 @@ static bool ask_daemon(struct desk *desk, const struct desk_question *question, 
         nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
     }
     if (answer.outcome != NET_ANSWERED) {
-        error_set(err, "L0009", "the daemon does not answer on %s: %s", desk->socket, answer.reason);
+        error_set(err, "L0009", "the daemon does not answer on %s: %s", desk->socket,
+                  answer.reason);
         return error_hint(err, "is `rectify run` with the same --state still running?");
     }
     *ret = (struct http_answer){.status = answer.status, .body = answer.body};
@@ -117,7 +118,8 @@ static void ask_self(struct desk *desk, const struct desk_question *question, st
                                    .body = question->body,
                                    .access = HTTP_SOCKET,
                                    .uid = getuid()};
-    for (size_t i = 0; i < question->param_count && request.param_count < LIMIT_HTTP_PARAMETERS; i++)
+    for (size_t i = 0; i < question->param_count && request.param_count < LIMIT_HTTP_PARAMETERS;
+         i++)
         request.params[request.param_count++] = question->params[i];
     http_respond(&desk->api, &request, arena, ret);
 }
@@ -138,7 +140,8 @@ bool desk_ask(struct desk *desk, const struct desk_question *question, struct ar
         return true;
     }
     struct str code = str_copy(arena, value_path_str(body, "error.code"));
-    error_set(err, code.len ? code.ptr : "L0009", "%.*s", STR_FMT(value_path_str(body, "error.message")));
+    error_set(err, code.len ? code.ptr : "L0009", "%.*s",
+              STR_FMT(value_path_str(body, "error.message")));
     struct str hint = value_path_str(body, "error.hint");
     return hint.len ? error_hint(err, "%.*s", STR_FMT(hint)) : false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where a command gets its JSON: from the store, when nobody owns it, else from the daemon that does,
- * over the Unix socket in the state folder. Both answer by the same table of routes (http/http.h), so
- * a command asks and renders and does not know which it was. One thread. */
+/* Where a command gets its JSON: from the store, when nobody owns it, else from the daemon that
+ * does, over the Unix socket in the state folder. Both answer by the same table of routes
+ * (http/http.h), so a command asks and renders and does not know which it was. One thread. */
 #ifndef RECTIFY_CLI_DESK_H
 #define RECTIFY_CLI_DESK_H
 

@@ -107,7 +107,8 @@ static void show_plan(struct buf *out, struct value r)
 {
     const struct value *plan = value_path(r, "detail." DETAIL_PLAN);
     for (uint32_t i = 0; plan && i < plan->len; i++) {
-        buf_printf(out, "  call %-4u %.*s ", i + 1, STR_FMT(value_path_str(plan->items[i], "call")));
+        buf_printf(out, "  call %-4u %.*s ", i + 1,
+                   STR_FMT(value_path_str(plan->items[i], "call")));
         const struct value *with = value_get(plan->items[i], STR("with"));
         if (with)
             json_write(out, *with, JSON_COMPACT);

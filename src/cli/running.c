@@ -26,7 +26,8 @@ static bool prepare_cloud(struct running *r, struct error *err)
     r->net = net_create(&net, err);
     if (!r->net)
         return false;
-    struct aws_client_options client = {.models = r->models, .net = r->net, .clock = clock_system()};
+    struct aws_client_options client = {
+        .models = r->models, .net = r->net, .clock = clock_system()};
     r->client = aws_client_create(&client, err);
     return r->client != NULL;
 }

@@ -28,8 +28,8 @@ void running_finish(struct running *r);
 /* Worker threads, as many as --workers says. */
 struct engine_workers *running_workers(struct running *r, struct error *err)
     __attribute__((warn_unused_result));
-/* Works until only what waits for others is left; then counts by state to stderr. CLI_OK, CLI_WAITING,
- * CLI_FAILED; `taken` may be NULL. */
+/* Works until only what waits for others is left; then counts by state to stderr. CLI_OK,
+ * CLI_WAITING, CLI_FAILED; `taken` may be NULL. */
 int running_work_off(struct running *r, const struct engine_taken *taken);
 /* SIGTERM and SIGINT end the work after the steps that run. */
 void running_catch_signals(void);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reading a resource's state, the verdict, the plan, and what may be done about it.
  *
- * Unread is not non-compliant: a read that fails in any way that the policy does not name as `absent`
- * or `gone` gives VERDICT_UNREAD, and so does an expression that fails. Nothing here writes anything. */
+ * Unread is not non-compliant: a read that fails in any way that the policy does not name as
+ * `absent` or `gone` gives VERDICT_UNREAD, and so does an expression that fails. Nothing here
+ * writes anything. */
 #ifndef RECTIFY_DECIDE_DECIDE_H
 #define RECTIFY_DECIDE_DECIDE_H
 
@@ -41,8 +42,8 @@ void decide_read(const struct decide_subject *subject, struct arena *arena,
 bool decide_plan(const struct decide_subject *subject, const struct decide_finding *finding,
                  const struct clock *clock, struct arena *arena, struct value *ret,
                  struct error *err) __attribute__((warn_unused_result));
-/* The inverse of `plan` (only steps below `steps_done`, last first), from the reads before, after and
- * now. Items whose undo has nothing to take back are left out. */
+/* The inverse of `plan` (only steps below `steps_done`, last first), from the reads before, after
+ * and now. Items whose undo has nothing to take back are left out. */
 bool decide_undo(const struct decide_subject *subject, const struct decide_finding *current,
                  struct value plan, size_t steps_done, struct value before, struct value after,
                  const struct clock *clock, struct arena *arena, struct value *ret,
@@ -50,14 +51,22 @@ bool decide_undo(const struct decide_subject *subject, const struct decide_findi
 /* What is approved: SHA-256 over calls, parameters, fingerprint and policy. */
 void decide_plan_hash(const struct decide_subject *subject, struct value plan,
                       const char *fingerprint, struct arena *arena, char ret[65]);
-/* Is this planned call's effect already there? By the step's `done`, else "the policy is obeyed". */
+/* Is this planned call's effect already there? By the step's `done`, else "the policy is obeyed".
+ */
 bool decide_step_done(const struct decide_subject *subject, const struct decide_finding *finding,
                       struct value planned, struct arena *arena, bool *ret, struct error *err)
     __attribute__((warn_unused_result));
 
 /* ---- risk and guards ---- */
 
-enum decide_action { DECIDE_ACT, DECIDE_ASK, DECIDE_HOLD, DECIDE_SKIP, DECIDE_OBSERVE, DECIDE_STOP };
+enum decide_action {
+    DECIDE_ACT,
+    DECIDE_ASK,
+    DECIDE_HOLD,
+    DECIDE_SKIP,
+    DECIDE_OBSERVE,
+    DECIDE_STOP
+};
 const char *decide_action_name(enum decide_action action);
 
 /* What the guards know; plain figures, so that a decision can be taken again from its record. */
@@ -66,10 +75,10 @@ struct decide_guards {
     int breaker_in_a_row, breaker_bad, breaker_total;
     int64_t breaker_open_until_ms; // 0 = closed
     bool frozen;
-    int64_t locked_by; // another remediation, 0 = none
-    int reversals;     // healed repairs of this policy and resource within 24 h
-    int changes;       // fingerprint changes so far
-    bool by_hand;      // a person asked for exactly this
+    int64_t locked_by;   // another remediation, 0 = none
+    int reversals;       // healed repairs of this policy and resource within 24 h
+    int changes;         // fingerprint changes so far
+    bool by_hand;        // a person asked for exactly this
     const char *stopped; // the kill switch is on or cannot be read: why; NULL = off
 };
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The risk engine and the guards, first form. Every guard is a row of one table and can only make the
- * decision stricter; what an attacker can write never lowers a score. See decide.h. */
+/* The risk engine and the guards, first form. Every guard is a row of one table and can only make
+ * the decision stricter; what an attacker can write never lowers a score. See decide.h. */
 #include "decide/decide.h"
 
 #include "base/limits.h"
-
 
 const char *decide_action_name(enum decide_action action)
 {
@@ -65,7 +64,8 @@ static void guard_ask(struct deciding *d)
     if (!d->subject->policy->ask || d->guards->by_hand)
         return;
     if (!cel_eval(d->subject->policy->ask, d->finding->slots, &budget, d->arena, &asks, &err))
-        tighten(d, DECIDE_ASK, arena_printf(d->arena, "`ask` cannot be evaluated: %s", err.message));
+        tighten(d, DECIDE_ASK,
+                arena_printf(d->arena, "`ask` cannot be evaluated: %s", err.message));
     else if (asks.kind != VALUE_BOOL || asks.b)
         tighten(d, DECIDE_ASK, "the policy asks before it makes such a change");
 }
@@ -81,10 +81,12 @@ static void guard_exemption(struct deciding *d)
         if (d->subject->now_ms > e->until_ms)
             continue;
         if (!cel_eval(e->when, d->finding->slots, &budget, d->arena, &holds, &err)) {
-            hold(d, 60000, arena_printf(d->arena, "an exemption cannot be evaluated: %s", err.message));
+            hold(d, 60000,
+                 arena_printf(d->arena, "an exemption cannot be evaluated: %s", err.message));
         } else if (holds.kind == VALUE_BOOL && holds.b) {
-            tighten(d, DECIDE_SKIP, arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(e->owner),
-                                                 STR_FMT(e->reason)));
+            tighten(d, DECIDE_SKIP,
+                    arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(e->owner),
+                                 STR_FMT(e->reason)));
         }
     }
 }
@@ -94,7 +96,8 @@ static void guard_breaker(struct deciding *d)
     const struct policy *p = d->subject->policy;
     const struct decide_guards *g = d->guards;
     if (g->breaker_open_until_ms > d->subject->now_ms) {
-        hold(d, g->breaker_open_until_ms - d->subject->now_ms, "the policy's circuit breaker is open");
+        hold(d, g->breaker_open_until_ms - d->subject->now_ms,
+             "the policy's circuit breaker is open");
         return;
     }
     bool row = p->breaker_in_a_row > 0 && g->breaker_in_a_row >= p->breaker_in_a_row;
@@ -110,9 +113,11 @@ static void guard_limits(struct deciding *d)
 {
     const struct policy *p = d->subject->policy;
     if (p->at_once && d->guards->at_once >= p->at_once)
-        hold(d, 1000, arena_printf(d->arena, "limit: %d repairs of this policy at once", p->at_once));
+        hold(d, 1000,
+             arena_printf(d->arena, "limit: %d repairs of this policy at once", p->at_once));
     if (p->per_hour && d->guards->per_hour >= p->per_hour)
-        hold(d, 60000, arena_printf(d->arena, "limit: %d repairs of this policy an hour", p->per_hour));
+        hold(d, 60000,
+             arena_printf(d->arena, "limit: %d repairs of this policy an hour", p->per_hour));
 }
 
 static void guard_kill_switch(struct deciding *d)
@@ -126,8 +131,9 @@ static void guard_resource(struct deciding *d)
     if (d->guards->frozen)
         tighten(d, DECIDE_STOP, "the resource is frozen after a failed undo; a person clears it");
     else if (d->guards->locked_by)
-        hold(d, 500, arena_printf(d->arena, "r%lld is working on the resource",
-                                  (long long)d->guards->locked_by));
+        hold(d, 500,
+             arena_printf(d->arena, "r%lld is working on the resource",
+                          (long long)d->guards->locked_by));
     if (d->guards->changes > (int)LIMIT_STATE_CHANGES && !d->guards->by_hand)
         tighten(d, DECIDE_ASK, "the resource keeps changing while it is being decided on");
     if (d->guards->reversals >= 3 && !d->guards->by_hand)
@@ -139,12 +145,23 @@ static const struct {
     const char *glob, *class;
     int points;
 } classes[] = {
-    {"Terminate*", "destructive", 60}, {"Delete*Tag*", "overwrite", 20}, {"Delete*", "delete", 50},
-    {"Revoke*", "restrictive", 30},    {"Remove*", "restrictive", 30},   {"Detach*", "restrictive", 30},
-    {"Stop*", "restrictive", 40},      {"Disable*", "restrictive", 40},  {"Put*Tagging", "additive", 5},
-    {"Tag*", "additive", 5},           {"Enable*", "additive", 5},       {"Authorize*", "additive", 10},
-    {"Create*", "additive", 10},       {"Put*", "overwrite", 20},        {"Update*", "overwrite", 20},
-    {"Modify*", "overwrite", 20},      {"*", "overwrite", 30},
+    {"Terminate*", "destructive", 60},
+    {"Delete*Tag*", "overwrite", 20},
+    {"Delete*", "delete", 50},
+    {"Revoke*", "restrictive", 30},
+    {"Remove*", "restrictive", 30},
+    {"Detach*", "restrictive", 30},
+    {"Stop*", "restrictive", 40},
+    {"Disable*", "restrictive", 40},
+    {"Put*Tagging", "additive", 5},
+    {"Tag*", "additive", 5},
+    {"Enable*", "additive", 5},
+    {"Authorize*", "additive", 10},
+    {"Create*", "additive", 10},
+    {"Put*", "overwrite", 20},
+    {"Update*", "overwrite", 20},
+    {"Modify*", "overwrite", 20},
+    {"*", "overwrite", 30},
 };
 
 static void guard_risk(struct deciding *d)
@@ -156,7 +173,8 @@ static void guard_risk(struct deciding *d)
         for (size_t k = 0; k < sizeof classes / sizeof *classes; k++) {
             if (!str_glob(str_from(classes[k].glob), name))
                 continue;
-            const struct value *old = value_get(value_finish_map(&parts), str_from(classes[k].class));
+            const struct value *old =
+                value_get(value_finish_map(&parts), str_from(classes[k].class));
             int points = old && old->i > classes[k].points ? (int)old->i : classes[k].points;
             value_set(&parts, classes[k].class, value_int(points));
             break;
@@ -176,8 +194,9 @@ void decide_guard(const struct decide_subject *subject, const struct decide_find
                   struct value plan, const struct decide_guards *guards, struct arena *arena,
                   struct decide_decision *ret)
 {
-    static void (*const table[])(struct deciding *) = {guard_mode, guard_ask, guard_exemption, guard_breaker,
-                                                       guard_limits, guard_kill_switch, guard_resource, guard_risk};
+    static void (*const table[])(struct deciding *) = {
+        guard_mode,   guard_ask,         guard_exemption, guard_breaker,
+        guard_limits, guard_kill_switch, guard_resource,  guard_risk};
     *ret = (struct decide_decision){.action = DECIDE_ACT};
     struct deciding d = {subject, finding, plan, guards, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

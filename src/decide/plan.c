@@ -88,8 +88,8 @@ bool decide_plan(const struct decide_subject *subject, const struct decide_findi
                  const struct clock *clock, struct arena *arena, struct value *ret,
                  struct error *err)
 {
-    struct planning p = {subject, clock, arena, cel_budget_default(), finding->slots,
-                         {.arena = arena}};
+    struct planning p = {subject,        clock,           arena, cel_budget_default(),
+                         finding->slots, {.arena = arena}};
     for (size_t i = 0; i < subject->policy->step_count; i++) {
         const struct policy_call *call = &subject->policy->steps[i].call;
         struct value list;
@@ -138,8 +138,8 @@ bool decide_undo(const struct decide_subject *subject, const struct decide_findi
                  struct error *err)
 {
     const struct policy *policy = subject->policy;
-    struct planning p = {subject, clock, arena, cel_budget_default(), current->slots,
-                         {.arena = arena}};
+    struct planning p = {subject,        clock,           arena, cel_budget_default(),
+                         current->slots, {.arena = arena}};
     current->slots[policy->before_slot] = before;
     current->slots[policy->after_slot] = after;
     current->slots[policy->current_slot] = current->reads;
@@ -159,7 +159,8 @@ bool decide_undo(const struct decide_subject *subject, const struct decide_findi
 }
 
 /* The operation of a planned call: its step's, or one of the step's undos. */
-static const struct aws_operation *planned_operation(const struct policy *policy, struct value planned)
+static const struct aws_operation *planned_operation(const struct policy *policy,
+                                                     struct value planned)
 {
     const struct value *number = value_get(planned, STR("step"));
     size_t at = number && number->kind == VALUE_INT ? (size_t)number->i : SIZE_MAX;

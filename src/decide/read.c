@@ -35,10 +35,11 @@ static bool unread(struct decide_finding *f, struct str code, struct str reason,
     return false;
 }
 
-static bool expression_failed(struct decide_finding *f, struct arena *arena, const struct error *err)
+static bool expression_failed(struct decide_finding *f, struct arena *arena,
+                              const struct error *err)
 {
-    const char *text = arena_printf(arena, "%s (%s:%u:%u)", err->message, err->file, err->line,
-                                    err->column);
+    const char *text =
+        arena_printf(arena, "%s (%s:%u:%u)", err->message, err->file, err->line, err->column);
     return unread(f, str_from(err->code), str_from(text), true);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Events in, matches out. An event is a hint, never a proof: it says which resource to look at.
  *
- * detect_reader cuts a stream (bare CloudTrail records, {"Records": [...]}, EventBridge envelopes, one
- * or many, JSON lines or not, gzip or not) into single events; detect_event() puts a bare record into
- * its envelope, matches it against all policies in one pass and names the resources. Errors T0xxx. */
+ * detect_reader cuts a stream (bare CloudTrail records, {"Records": [...]}, EventBridge envelopes,
+ * one or many, JSON lines or not, gzip or not) into single events; detect_event() puts a bare
+ * record into its envelope, matches it against all policies in one pass and names the resources.
+ * Errors T0xxx. */
 #ifndef RECTIFY_DETECT_DETECT_H
 #define RECTIFY_DETECT_DETECT_H
 
@@ -17,8 +18,8 @@ struct detect_reader *detect_reader_create(int fd, struct error *err)
     __attribute__((warn_unused_result));
 void detect_reader_destroy(struct detect_reader *reader);
 enum detect_read { DETECT_READ_EVENT, DETECT_READ_END, DETECT_READ_BAD };
-/* The next event's text, borrowed until the next call. BAD: this piece is no event (err says why, by
- * position in the stream); reading goes on behind it. */
+/* The next event's text, borrowed until the next call. BAD: this piece is no event (err says why,
+ * by position in the stream); reading goes on behind it. */
 enum detect_read detect_reader_next(struct detect_reader *reader, struct str *ret_text,
                                     struct error *err) __attribute__((warn_unused_result));
 
@@ -42,8 +43,8 @@ struct detect_match {
 };
 
 struct detect_result {
-    struct str key;  // exact-redelivery key
-    struct str name; // "s3:CreateBucket"
+    struct str key;     // exact-redelivery key
+    struct str name;    // "s3:CreateBucket"
     struct value event; // {id, name, time, source, actor, ip}: what is kept of it
     struct detect_match *matches;
     size_t match_count;

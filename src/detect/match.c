@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* All policies' triggers are one pattern set; a match evaluates its policy's expression for the
- * resource's id. What the event says of its account counts, never the caller's identity. See detect.h. */
+ * resource's id. What the event says of its account counts, never the caller's identity. See
+ * detect.h. */
 #include "detect/detect.h"
 
 #include "base/hash.h"
@@ -32,7 +33,8 @@ static bool add_all(struct detector *d, struct pattern_builder *builder, struct 
         const struct policy *policy = policy_set_at(d->policies, i);
         for (size_t k = 0; k < policy->trigger_count; k++) {
             d->triggers[d->count] = (struct trigger){policy, &policy->triggers[k]};
-            if (!pattern_builder_add(builder, policy->triggers[k].pattern, (uint32_t)d->count++, err))
+            if (!pattern_builder_add(builder, policy->triggers[k].pattern, (uint32_t)d->count++,
+                                     err))
                 return error_context(err, "policy %.*s", STR_FMT(policy->name));
         }
     }
@@ -152,7 +154,8 @@ static bool check_scope(struct value event, const struct detect_scope *scope, st
             return true;
     if (scope->account_count == 0)
         return true;
-    return error_set(err, "T0007", "this source may not speak for account \"%.*s\"", STR_FMT(account));
+    return error_set(err, "T0007", "this source may not speak for account \"%.*s\"",
+                     STR_FMT(account));
 }
 
 /* An event without any id is known by its content, so that two of them are not taken for one. */
@@ -164,7 +167,8 @@ static struct str content_key(struct str text, struct arena *arena)
     return str_copy(arena, str_from(hex));
 }
 
-static void keep(struct value event, struct str text, struct arena *arena, struct detect_result *ret)
+static void keep(struct value event, struct str text, struct arena *arena,
+                 struct detect_result *ret)
 {
     struct value_builder out = {.arena = arena};
     struct str id = value_path_str(event, "detail.eventID");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Cuts a stream into events without parsing them: braces are balanced outside of strings. Inside
- * {"Records": [ and [ each element is an event; everywhere else each top-level object is one. zlib's
- * own gz layer reads plain and gzip alike. See detect.h. */
+ * {"Records": [ and [ each element is an event; everywhere else each top-level object is one.
+ * zlib's own gz layer reads plain and gzip alike. See detect.h. */
 #include "detect/detect.h"
 
 #include "base/limits.h"
@@ -71,10 +71,10 @@ static bool fill(struct detect_reader *r)
         int state = Z_OK;
         gzerror(r->file, &state);
         r->end = true;
-        r->broken = got == 0 && state == Z_OK      ? NULL
-                    : state == Z_BUF_ERROR         ? "the gzip data is cut off"
-                    : state == Z_ERRNO             ? "reading failed"
-                                                   : "the gzip data is damaged";
+        r->broken = got == 0 && state == Z_OK ? NULL
+                    : state == Z_BUF_ERROR    ? "the gzip data is cut off"
+                    : state == Z_ERRNO        ? "reading failed"
+                                              : "the gzip data is damaged";
         return false;
     }
     r->len += (size_t)got;
@@ -171,7 +171,8 @@ static enum detect_read skip_garbage(struct detect_reader *r, struct error *err)
     return bad("T0002", "not an event: expected a JSON object", err);
 }
 
-static enum detect_read next_object(struct detect_reader *r, struct str *ret_text, struct error *err)
+static enum detect_read next_object(struct detect_reader *r, struct str *ret_text,
+                                    struct error *err)
 {
     size_t len;
     enum piece piece = measure(r, &len);
@@ -204,7 +205,8 @@ static enum detect_read end_of_stream(struct detect_reader *r, struct error *err
     return DETECT_READ_BAD;
 }
 
-enum detect_read detect_reader_next(struct detect_reader *r, struct str *ret_text, struct error *err)
+enum detect_read detect_reader_next(struct detect_reader *r, struct str *ret_text,
+                                    struct error *err)
 {
     for (;;) {
         if (r->at >= r->len && !fill(r))

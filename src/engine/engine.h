@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The only folder that joins the stages: one function a state, one table.
  *
- * engine_step() is a plain function: it takes one claimed remediation and walks it on until it has to
- * wait or has ended. Workers call it from threads, a simulator with its own clock, store and cloud.
+ * engine_step() is a plain function: it takes one claimed remediation and walks it on until it has
+ * to wait or has ended. Workers call it from threads, a simulator with its own clock, store and
+ * cloud.
  *
  * received ─► reading ─► deciding ─► intent ─► calling ─► verifying ─► healed
  *               │ ▲          │                    │           │
@@ -27,24 +28,24 @@ struct engine {
     const char *kill_switch; // path or NULL
 };
 
-#define ENGINE_LEASE_MS 120000     // longer than any one call may take
-#define ENGINE_GRACE_MS 900000     // how long a signature of ours may still be good (S3: 15 min)
+#define ENGINE_LEASE_MS 120000 // longer than any one call may take
+#define ENGINE_GRACE_MS 900000 // how long a signature of ours may still be good (S3: 15 min)
 #define ENGINE_CALL_DEADLINE_MS 30000
 
-/* False: the store failed (err); the remediation stays as it is and becomes due again when its lease
- * is over. Losing the lease, or a conflict, is not a failure. */
+/* False: the store failed (err); the remediation stays as it is and becomes due again when its
+ * lease is over. Losing the lease, or a conflict, is not a failure. */
 bool engine_step(struct engine *engine, const struct store_claim *claim, struct error *err)
     __attribute__((warn_unused_result));
 
-/* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0101 when
- * there is nothing to roll back. */
+/* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0101
+ * when there is nothing to roll back. */
 bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
                      struct error *err) __attribute__((warn_unused_result));
 
 /* ---- events in ---- */
 
-/* From bytes to durable remediations, for a file and for HTTP. Any thread. `detector` and `scope` are
- * borrowed until destroyed; `scope` NULL = any account. */
+/* From bytes to durable remediations, for a file and for HTTP. Any thread. `detector` and `scope`
+ * are borrowed until destroyed; `scope` NULL = any account. */
 struct engine_intake;
 struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
                                            const struct detect_scope *scope, struct error *err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Events in: cut, match, accept, the same way from a file, from standard input and over HTTP. What is
- * no event is kept in the log with the reason. Any thread: each call borrows one of the scratches.
+/* Events in: cut, match, accept, the same way from a file, from standard input and over HTTP. What
+ * is no event is kept in the log with the reason. Any thread: each call borrows one of the
+ * scratches.
  *
  *   bytes ─► detect_reader ─► detect_event ─► batch ─► store_accept (durable when it returns) */
 #include "engine/engine.h"
@@ -86,8 +87,8 @@ static void give_back(struct engine_intake *intake, struct detect_scratch *scrat
 static bool flush_batch(struct intake *in, struct error *err)
 {
     bool accepted[BATCH_EVENTS];
-    if (in->count && store_accept(in->owner->engine->store, in->events, in->count, accepted, err) !=
-                         STORE_OK)
+    if (in->count &&
+        store_accept(in->owner->engine->store, in->events, in->count, accepted, err) != STORE_OK)
         return false;
     for (size_t i = 0; i < in->count; i++)
         in->taken->duplicates += !accepted[i];
@@ -108,8 +109,9 @@ static bool add_matches(struct intake *in, const struct detect_result *found, in
         json_write(&text, value_finish_map(&detail), JSON_COMPACT);
         if (detail.failed || text.failed)
             return false;
-        matches[i] = (struct store_match){m->policy->name, str_from(m->policy->hash), m->resource,
-                                          m->region, now + m->assignment.settle_ms, buf_str(&text)};
+        matches[i] =
+            (struct store_match){m->policy->name, str_from(m->policy->hash),     m->resource,
+                                 m->region,       now + m->assignment.settle_ms, buf_str(&text)};
     }
     in->events[in->count++] =
         (struct store_event){found->key, found->name, matches, found->match_count};
@@ -117,7 +119,8 @@ static bool add_matches(struct intake *in, const struct detect_result *found, in
 }
 
 /* An event that nothing can be done with is kept in the log, with the reason. */
-static bool set_aside(struct intake *in, struct str text, const struct error *why, struct error *err)
+static bool set_aside(struct intake *in, struct str text, const struct error *why,
+                      struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct value_builder body = {.arena = &arena};
@@ -130,7 +133,8 @@ static bool set_aside(struct intake *in, struct str text, const struct error *wh
     value_set(&body, "message", value_cstr(why->message));
     value_set(&body, "head", value_string(str_sub(head, 0, str_utf8_prefix(head))));
     json_write(&out, value_finish_map(&body), JSON_CANONICAL);
-    return store_record(in->owner->engine->store, STR("quarantined"), buf_str(&out), err) == STORE_OK;
+    return store_record(in->owner->engine->store, STR("quarantined"), buf_str(&out), err) ==
+           STORE_OK;
 }
 
 static bool take_event(struct intake *in, struct str text, struct error *err)

@@ -29,9 +29,14 @@ bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *
     value_set(&record, DETAIL_PARENT, value_int(id));
     json_write(&detail_text, value_finish_map(&detail), JSON_COMPACT);
     json_write(&record_text, value_finish_map(&record), JSON_CANONICAL);
-    struct store_match match = {old.policy, old.policy_hash, old.resource, old.region,
-                                clock_wall_ms(engine->clock), buf_str(&detail_text)};
-    got = store_create(engine->store, REMEDIATION_ROLLBACK, &match, buf_str(&record_text), ret_id, err);
+    struct store_match match = {old.policy,
+                                old.policy_hash,
+                                old.resource,
+                                old.region,
+                                clock_wall_ms(engine->clock),
+                                buf_str(&detail_text)};
+    got = store_create(engine->store, REMEDIATION_ROLLBACK, &match, buf_str(&record_text), ret_id,
+                       err);
     if (got == STORE_CONFLICT)
         return error_set(err, "E0006", "a rollback of that resource is already under way (r%lld)",
                          (long long)*ret_id);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* intent, calling, unknown, verifying, undoing. The state before, the plan and its tokens are on disk
- * before any call leaves. */
+/* intent, calling, unknown, verifying, undoing. The state before, the plan and its tokens are on
+ * disk before any call leaves. */
 #include "engine/step_internal.h"
 
 #include <stdio.h>
 
-#define CALLS_MAX 5       // attempts of one planned call
+#define CALLS_MAX 5 // attempts of one planned call
 #define RETRY_MAX_MS 60000
 
 static bool owns_lease(void *ctx)
@@ -17,8 +17,9 @@ static bool owns_lease(void *ctx)
 static void perform(struct step *s, struct value planned, struct aws_answer *ret)
 {
     struct act_gate gate = {s->engine->kill_switch, s->engine->clock,
-                            clock_steady_ms(s->engine->clock) + ENGINE_CALL_DEADLINE_MS, owns_lease, s};
-    struct act_request request = {s->engine->models, s->engine->caller, planned,
+                            clock_steady_ms(s->engine->clock) + ENGINE_CALL_DEADLINE_MS, owns_lease,
+                            s};
+    struct act_request request = {s->engine->models,           s->engine->caller,      planned,
                                   s->subject.resource.account, s->assignment.act_role, &gate};
     act_call(&request, s->arena, ret);
     if (!ret->gate_closed)
@@ -54,14 +55,16 @@ static bool may_undo(const struct step *s)
     return true;
 }
 
-/* The call of step `number` did not and will not work. Halfway, what was done is taken back where that
- * re-opens nothing. */
+/* The call of step `number` did not and will not work. Halfway, what was done is taken back where
+ * that re-opens nothing. */
 static bool give_up(struct step *s, int number, const char *why)
 {
     bool undo = number > 1 && may_undo(s);
     step_set_count(s, "done", number - 1);
     return step_to(s, &(struct step_change){.to = undo ? STATE_UNDOING : STATE_NEEDS_PERSON,
-                                            .step = 0, .reason = why, .durable = true,
+                                            .step = 0,
+                                            .reason = why,
+                                            .durable = true,
                                             .breaker = undo ? RESULT_NONE : RESULT_BAD,
                                             .record = attempt_record(s)});
 }
@@ -76,16 +79,18 @@ static bool next_call(struct step *s, int done)
         step_set_detail(s, "called_ms", value_int(clock_wall_ms(s->engine->clock)));
     }
     return step_to(s, &(struct step_change){.to = last ? STATE_VERIFYING : STATE_CALLING,
-                                            .step = last ? 0 : done + 1, .durable = !last,
+                                            .step = last ? 0 : done + 1,
+                                            .durable = !last,
                                             .record = attempt_record(s)});
 }
 
-/* On disk: plan, before, undo, tokens. A fresh intent goes straight on; one found after a crash reads
- * first, as nothing tells how old its picture is. */
+/* On disk: plan, before, undo, tokens. A fresh intent goes straight on; one found after a crash
+ * reads first, as nothing tells how old its picture is. */
 bool state_intent(struct step *s)
 {
     if (!s->has_finding)
-        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = 1,
+        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                                .step = 1,
                                                 .reason = "interrupted before the first call"});
     return step_to(s, &(struct step_change){.to = STATE_CALLING, .step = 1, .durable = true});
 }
@@ -93,7 +98,8 @@ bool state_intent(struct step *s)
 static bool after_answer(struct step *s, int number, const struct aws_answer *a)
 {
     const char *why = arena_printf(s->arena, "%.*s: %.*s", STR_FMT(a->code), STR_FMT(a->message));
-    /* What certainly did nothing is put off for as long as it takes; only real attempts are counted. */
+    /* What certainly did nothing is put off for as long as it takes; only real attempts are
+     * counted. */
     bool nothing_done = a->outcome == AWS_THROTTLED || a->outcome == AWS_NOT_SENT;
     const char *counter = nothing_done ? "later" : "calls";
     int calls = step_count(s, counter) + 1;
@@ -104,28 +110,35 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
         return next_call(s, number);
     case AWS_THROTTLED:
     case AWS_NOT_SENT:
-        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = number, .reason = why,
-                                                .wait_ms = a->gate_closed ? 5000 : retry_pause(calls, a),
-                                                .record = attempt_record(s)});
+        return step_to(
+            s, &(struct step_change){.to = STATE_UNKNOWN,
+                                     .step = number,
+                                     .reason = why,
+                                     .wait_ms = a->gate_closed ? 5000 : retry_pause(calls, a),
+                                     .record = attempt_record(s)});
     case AWS_FAILED:
     case AWS_UNKNOWN:
     case AWS_REFUSED:
         break;
     }
-    return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = number, .reason = why,
-                                            .wait_ms = a->outcome == AWS_REFUSED ? 0 : retry_pause(calls, a),
-                                            .record = attempt_record(s)});
+    return step_to(
+        s, &(struct step_change){.to = STATE_UNKNOWN,
+                                 .step = number,
+                                 .reason = why,
+                                 .wait_ms = a->outcome == AWS_REFUSED ? 0 : retry_pause(calls, a),
+                                 .record = attempt_record(s)});
 }
 
-/* `calling i` is on disk: step i may have been sent. Only the walk that wrote it may send; a row found
- * in this state was interrupted. */
+/* `calling i` is on disk: step i may have been sent. Only the walk that wrote it may send; a row
+ * found in this state was interrupted. */
 bool state_calling(struct step *s)
 {
     struct value planned;
     struct aws_answer answer;
     int number = s->r.step;
     if (!s->has_finding)
-        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = number,
+        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                                .step = number,
                                                 .reason = "interrupted while calling"});
     if (!step_planned(s, number, &planned))
         return give_up(s, number, "the plan has no such step");
@@ -142,8 +155,8 @@ static bool last_was_refused(const struct step *s)
     return str_is(value_path_str(attempts->items[attempts->len - 1], "outcome"), "refused");
 }
 
-/* While a rollback runs, a step is done when the inverse would not contain it any more: the finding is
- * compared with the one the plan was made from. */
+/* While a rollback runs, a step is done when the inverse would not contain it any more: the finding
+ * is compared with the one the plan was made from. */
 static bool rollback_step_done(struct step *s, bool *ret)
 {
     const struct value *before = step_detail(s, DETAIL_FINGERPRINT);
@@ -161,16 +174,19 @@ bool state_unknown(struct step *s)
         return give_up(s, number, "the plan has no such step");
     step_read(s);
     if (s->finding.verdict == VERDICT_GONE)
-        return step_to(s, &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
+        return step_to(s,
+                       &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
     if (s->finding.verdict == VERDICT_UNREAD) {
         int count = step_count(s, "unread") + 1;
         struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
         step_set_count(s, "unread", count);
         if (s->finding.lasting && count >= CALLS_MAX)
             return give_up(s, number, "the state cannot be read any more");
-        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN, .step = number,
+        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                                .step = number,
                                                 .wait_ms = retry_pause(count, &none),
-                                                .reason = arena_printf(s->arena, "%.*s", STR_FMT(s->finding.reason))});
+                                                .reason = arena_printf(
+                                                    s->arena, "%.*s", STR_FMT(s->finding.reason))});
     }
     bool tested = s->r.kind == REMEDIATION_ROLLBACK
                       ? rollback_step_done(s, &done)
@@ -183,8 +199,10 @@ bool state_unknown(struct step *s)
         return give_up(s, number, arena_printf(s->arena, "%.*s", STR_FMT(s->r.reason)));
     const struct value *before = step_detail(s, DETAIL_FINGERPRINT);
     if (number == 1 && before && !str_eq(value_str(*before), str_from(s->finding.fingerprint)))
-        return step_to(s, &(struct step_change){.to = STATE_READING, .wait_ms = 1,
-                                                .reason = "the resource changed meanwhile; decided again"});
+        return step_to(
+            s, &(struct step_change){.to = STATE_READING,
+                                     .wait_ms = 1,
+                                     .reason = "the resource changed meanwhile; decided again"});
     return step_to(s, &(struct step_change){.to = STATE_CALLING, .step = number, .durable = true});
 }
 
@@ -205,12 +223,15 @@ static bool verify_over(struct step *s, enum verify_result result)
     struct value record = verify_record(s, result);
     if (foreign && s->policy->verify_else_undo && may_undo(s)) {
         step_set_count(s, "done", (int)step_plan(s).len);
-        return step_to(s, &(struct step_change){.to = STATE_UNDOING, .durable = true, .record = record,
+        return step_to(s, &(struct step_change){.to = STATE_UNDOING,
+                                                .durable = true,
+                                                .record = record,
                                                 .reason = "the repair did not help"});
     }
     return step_to(s, &(struct step_change){
                           .to = foreign ? STATE_NEEDS_PERSON : STATE_UNCONFIRMED,
-                          .breaker = RESULT_BAD, .record = record,
+                          .breaker = RESULT_BAD,
+                          .record = record,
                           .reason = foreign ? "the repair did not help, or another writer undid it"
                                             : "reading back never showed the repair"});
 }
@@ -227,27 +248,33 @@ static bool verify_rollback(struct step *s)
 
 bool state_verifying(struct step *s)
 {
-    const struct value *before = step_detail(s, DETAIL_FINGERPRINT), *called = step_detail(s, "called_ms");
+    const struct value *before = step_detail(s, DETAIL_FINGERPRINT),
+                       *called = step_detail(s, "called_ms");
     int count = step_count(s, "verify");
     step_read(s);
     enum verify_result result = verify_compare(s->finding.verdict, str_from(s->finding.fingerprint),
                                                before ? value_str(*before) : (struct str){0});
     if (s->r.kind == REMEDIATION_ROLLBACK && verify_rollback(s))
-        return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK, .record = verify_record(s, result),
-                                                .reason = "what the repair changed has been taken back"});
+        return step_to(
+            s, &(struct step_change){.to = STATE_ROLLED_BACK,
+                                     .record = verify_record(s, result),
+                                     .reason = "what the repair changed has been taken back"});
     if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR) {
         step_set_detail(s, DETAIL_AFTER, s->finding.reads);
-        return step_to(s, &(struct step_change){.to = STATE_HEALED, .breaker = RESULT_GOOD,
+        return step_to(s, &(struct step_change){.to = STATE_HEALED,
+                                                .breaker = RESULT_GOOD,
                                                 .record = verify_record(s, result),
                                                 .reason = "repaired, and reading back shows it"});
     }
     if (result == VERIFY_GONE)
-        return step_to(s, &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
+        return step_to(s,
+                       &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
     int64_t waited = s->subject.now_ms - (called ? called->i : s->subject.now_ms);
     if (waited >= s->policy->verify_within_ms)
         return verify_over(s, result);
     step_set_count(s, "verify", count + 1);
-    return step_to(s, &(struct step_change){.to = STATE_VERIFYING, .wait_ms = verify_pause_ms(count + 1),
+    return step_to(s, &(struct step_change){.to = STATE_VERIFYING,
+                                            .wait_ms = verify_pause_ms(count + 1),
                                             .record = verify_record(s, result),
                                             .reason = "not seen yet; reads again"});
 }
@@ -256,8 +283,11 @@ bool state_verifying(struct step *s)
 
 static bool undo_failed(struct step *s, const char *why)
 {
-    return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .freeze = true, .reason = why,
-                                            .breaker = RESULT_BAD, .record = attempt_record(s)});
+    return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON,
+                                            .freeze = true,
+                                            .reason = why,
+                                            .breaker = RESULT_BAD,
+                                            .record = attempt_record(s)});
 }
 
 /* Makes the inverse from what is there now; it is journaled before its first call. */
@@ -268,30 +298,35 @@ static bool plan_undoing(struct step *s)
     struct error err;
     step_read(s);
     if (s->finding.verdict == VERDICT_GONE)
-        return step_to(s, &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
+        return step_to(s,
+                       &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
     if (s->finding.verdict == VERDICT_UNREAD) {
         int count = step_count(s, "unread") + 1;
         struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
         step_set_count(s, "unread", count);
         if (count > 2 * CALLS_MAX)
             return undo_failed(s, "the state cannot be read, so nothing can be taken back");
-        return step_to(s, &(struct step_change){.to = STATE_UNDOING, .wait_ms = retry_pause(count, &none),
+        return step_to(s, &(struct step_change){.to = STATE_UNDOING,
+                                                .wait_ms = retry_pause(count, &none),
                                                 .reason = "cannot read before undoing"});
     }
     if (!plan || !before ||
         !decide_undo(&s->subject, &s->finding, *plan, (size_t)step_count(s, "done"), *before,
                      s->finding.reads, s->engine->clock, s->arena, &inverse, &err))
-        return undo_failed(s, arena_printf(s->arena, "no undo: %s", plan && before ? err.message : "no plan"));
+        return undo_failed(
+            s, arena_printf(s->arena, "no undo: %s", plan && before ? err.message : "no plan"));
     step_set_detail(s, "undo_plan", inverse);
     if (inverse.len == 0)
-        return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK, .breaker = RESULT_BAD,
+        return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
+                                                .breaker = RESULT_BAD,
                                                 .reason = "nothing of ours is left to take back"});
     step_set_count(s, "calls", 0);
     return step_to(s, &(struct step_change){.to = STATE_UNDOING, .step = 1, .durable = true});
 }
 
-/* Step 0 plans; step j makes the jth inverse call. An inverse call is derived from the current state,
- * so after an interruption the inverse is simply made again: what is already taken back is not in it. */
+/* Step 0 plans; step j makes the jth inverse call. An inverse call is derived from the current
+ * state, so after an interruption the inverse is simply made again: what is already taken back is
+ * not in it. */
 bool state_undoing(struct step *s)
 {
     struct value planned;
@@ -305,18 +340,24 @@ bool state_undoing(struct step *s)
     if (answer.outcome == AWS_OK) {
         bool last = (uint32_t)number >= step_plan(s).len;
         step_set_count(s, "calls", 0);
-        return step_to(s, &(struct step_change){.to = last ? STATE_ROLLED_BACK : STATE_UNDOING,
-                                                .step = last ? 0 : number + 1, .durable = true,
-                                                .breaker = last ? RESULT_BAD : RESULT_NONE,
-                                                .record = attempt_record(s),
-                                                .reason = last ? "the repair failed and was taken back" : NULL});
+        return step_to(s, &(struct step_change){
+                              .to = last ? STATE_ROLLED_BACK : STATE_UNDOING,
+                              .step = last ? 0 : number + 1,
+                              .durable = true,
+                              .breaker = last ? RESULT_BAD : RESULT_NONE,
+                              .record = attempt_record(s),
+                              .reason = last ? "the repair failed and was taken back" : NULL});
     }
     bool nothing_done = answer.outcome == AWS_THROTTLED || answer.outcome == AWS_NOT_SENT;
     int calls = step_count(s, "calls") + !nothing_done;
     step_set_count(s, "calls", calls);
-    const char *why = arena_printf(s->arena, "undo: %.*s: %.*s", STR_FMT(answer.code), STR_FMT(answer.message));
+    const char *why =
+        arena_printf(s->arena, "undo: %.*s: %.*s", STR_FMT(answer.code), STR_FMT(answer.message));
     if (answer.outcome == AWS_REFUSED || calls >= CALLS_MAX)
         return undo_failed(s, why);
-    return step_to(s, &(struct step_change){.to = STATE_UNDOING, .step = 0, .reason = why,
-                                            .wait_ms = retry_pause(calls + 1, &answer), .record = attempt_record(s)});
+    return step_to(s, &(struct step_change){.to = STATE_UNDOING,
+                                            .step = 0,
+                                            .reason = why,
+                                            .wait_ms = retry_pause(calls + 1, &answer),
+                                            .record = attempt_record(s)});
 }

@@ -42,11 +42,13 @@ static bool enter_unread(struct step *s)
     step_set_count(s, "unread", count);
     step_set_detail(s, DETAIL_ERROR, error);
     if (s->finding.lasting && count >= UNREAD_LASTING_MAX)
-        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = error});
-    return step_to(s, &(struct step_change){.to = STATE_UNREAD,
-                                            .wait_ms = unread_pause(count, s->finding.retry_after_ms),
-                                            .reason = reason,
-                                            .record = error});
+        return step_to(
+            s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = error});
+    return step_to(s,
+                   &(struct step_change){.to = STATE_UNREAD,
+                                         .wait_ms = unread_pause(count, s->finding.retry_after_ms),
+                                         .reason = reason,
+                                         .record = error});
 }
 
 static bool enter_compliant(struct step *s)
@@ -56,11 +58,12 @@ static bool enter_compliant(struct step *s)
         return step_to(s, &(struct step_change){.to = STATE_SETTLING,
                                                 .wait_ms = s->assignment.settle_ms - age,
                                                 .reason = "compliant, but younger than `settle`"});
-    return step_to(s, &(struct step_change){.to = STATE_COMPLIANT,
-                                            .reason = "the resource obeys the policy"});
+    return step_to(
+        s, &(struct step_change){.to = STATE_COMPLIANT, .reason = "the resource obeys the policy"});
 }
 
-/* What the finding was, into the detail: reads, fingerprint, message. Counts a change of the state. */
+/* What the finding was, into the detail: reads, fingerprint, message. Counts a change of the state.
+ */
 static void keep_finding(struct step *s)
 {
     const struct value *old = step_detail(s, DETAIL_FINGERPRINT);
@@ -76,8 +79,9 @@ static void keep_finding(struct step *s)
 bool state_reading(struct step *s)
 {
     if (s->assignment.mode == MODE_OFF)
-        return step_to(s, &(struct step_change){.to = STATE_SKIPPED,
-                                                .reason = "no assignment lets this policy run here"});
+        return step_to(s,
+                       &(struct step_change){.to = STATE_SKIPPED,
+                                             .reason = "no assignment lets this policy run here"});
     if (s->r.state != STATE_READING)
         return step_to(s, &(struct step_change){.to = STATE_READING});
     step_read(s);
@@ -85,7 +89,8 @@ bool state_reading(struct step *s)
         return enter_unread(s);
     if (s->finding.verdict == VERDICT_GONE)
         return step_to(s, &(struct step_change){.to = STATE_GONE,
-                                                .reason = arena_printf(s->arena, "%.*s", STR_FMT(s->finding.reason))});
+                                                .reason = arena_printf(
+                                                    s->arena, "%.*s", STR_FMT(s->finding.reason))});
     if (s->r.kind == REMEDIATION_REPAIR && s->finding.verdict == VERDICT_COMPLIANT)
         return enter_compliant(s);
     keep_finding(s);
@@ -93,7 +98,8 @@ bool state_reading(struct step *s)
     value_set(&record, "verdict", value_cstr(verdict_name(s->finding.verdict)));
     value_set(&record, "message", value_string(s->finding.message));
     value_set(&record, "fingerprint", value_cstr(s->finding.fingerprint));
-    return step_to(s, &(struct step_change){.to = STATE_DECIDING, .record = value_finish_map(&record)});
+    return step_to(
+        s, &(struct step_change){.to = STATE_DECIDING, .record = value_finish_map(&record)});
 }
 
 /* ---- deciding ---- */
@@ -102,8 +108,8 @@ static bool gather_guards(struct step *s, struct decide_guards *ret)
 {
     struct store_guards g;
     char reason[256];
-    struct act_gate gate = {.kill_switch = s->engine->kill_switch, .clock = s->engine->clock,
-                            .deadline_ms = INT64_MAX};
+    struct act_gate gate = {
+        .kill_switch = s->engine->kill_switch, .clock = s->engine->clock, .deadline_ms = INT64_MAX};
     struct store_guard_query query = {s->r.policy, s->r.resource, s->policy->breaker_of,
                                       s->policy->breaker_window_ms};
     if (store_guards(s->engine->store, &query, &g, s->err) != STORE_OK)
@@ -114,13 +120,16 @@ static bool gather_guards(struct step *s, struct decide_guards *ret)
         .breaker_in_a_row = g.breaker.in_a_row,
         .breaker_bad = g.breaker.bad,
         .breaker_total = g.breaker.total,
-        .breaker_open_until_ms = g.breaker.opened_ms ? g.breaker.opened_ms + g.breaker.open_for_ms : 0,
+        .breaker_open_until_ms =
+            g.breaker.opened_ms ? g.breaker.opened_ms + g.breaker.open_for_ms : 0,
         .frozen = g.frozen,
         .locked_by = g.locked_by == s->r.id ? 0 : g.locked_by,
         .reversals = g.reversals,
         .changes = step_count(s, "changes"),
         .by_hand = s->r.kind == REMEDIATION_ROLLBACK,
-        .stopped = act_gate_open(&gate, reason, sizeof reason) ? NULL : arena_printf(s->arena, "%s", reason),
+        .stopped = act_gate_open(&gate, reason, sizeof reason)
+                       ? NULL
+                       : arena_printf(s->arena, "%s", reason),
     };
     return true;
 }
@@ -162,8 +171,8 @@ static bool is_approved(struct step *s, const char *hash, bool *ret)
     enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
     if (got == STORE_ERROR)
         return false;
-    *ret = got == STORE_OK && approval.decided && approval.yes && str_is(approval.plan_hash, hash) &&
-           approval.expires_ms > s->subject.now_ms;
+    *ret = got == STORE_OK && approval.decided && approval.yes &&
+           str_is(approval.plan_hash, hash) && approval.expires_ms > s->subject.now_ms;
     return true;
 }
 
@@ -173,7 +182,9 @@ static bool enter_intent(struct step *s, const char *hash, bool approved, struct
     struct value_builder record = {.arena = s->arena};
     value_set(&record, "plan", plan);
     value_set(&record, "plan_hash", value_cstr(hash));
-    struct step_change change = {.to = STATE_INTENT, .durable = true, .lock = true,
+    struct step_change change = {.to = STATE_INTENT,
+                                 .durable = true,
+                                 .lock = true,
                                  .sequence_unchanged = true,
                                  .at_once_max = s->policy->at_once,
                                  .per_hour_max = s->policy->per_hour,
@@ -183,16 +194,21 @@ static bool enter_intent(struct step *s, const char *hash, bool approved, struct
         return false;
     switch (result) {
     case STORE_LOCKED:
-        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = 500,
-                                                .reason = "another remediation is working on the resource"});
+        return step_to(
+            s, &(struct step_change){.to = STATE_HELD,
+                                     .wait_ms = 500,
+                                     .reason = "another remediation is working on the resource"});
     case STORE_LIMITED:
-        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = 1000,
+        return step_to(s, &(struct step_change){.to = STATE_HELD,
+                                                .wait_ms = 1000,
                                                 .reason = "the policy's limit is reached"});
     case STORE_VOID:
-        return step_to(s, &(struct step_change){.to = STATE_READING, .wait_ms = 100,
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 100,
                                                 .reason = "the approval is void; decided again"});
     case STORE_CONFLICT: // a newer event, or the lease is lost: the latter ends the walk
-        return step_to(s, &(struct step_change){.to = STATE_READING, .wait_ms = 100,
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 100,
                                                 .reason = "a newer event came; decided again"});
     case STORE_OK:
     case STORE_ABSENT:
@@ -215,27 +231,37 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     step_set_detail(s, DETAIL_DECISION, decision);
     step_set_detail(s, DETAIL_PLAN, plan);
     step_set_detail(s, DETAIL_PLAN_HASH, value_string(str_copy(s->arena, str_from(hash))));
-    if (d->trip_breaker && store_breaker_set(s->engine->store, s->r.policy, s->policy->breaker_open_ms,
-                                             str_from(reason), s->err) == STORE_ERROR)
+    if (d->trip_breaker &&
+        store_breaker_set(s->engine->store, s->r.policy, s->policy->breaker_open_ms,
+                          str_from(reason), s->err) == STORE_ERROR)
         return false;
     switch (d->action) {
     case DECIDE_OBSERVE:
-        return step_to(s, &(struct step_change){.to = STATE_OBSERVED, .reason = reason, .record = decision});
+        return step_to(
+            s, &(struct step_change){.to = STATE_OBSERVED, .reason = reason, .record = decision});
     case DECIDE_SKIP:
-        return step_to(s, &(struct step_change){.to = STATE_SKIPPED, .reason = reason, .record = decision});
+        return step_to(
+            s, &(struct step_change){.to = STATE_SKIPPED, .reason = reason, .record = decision});
     case DECIDE_STOP:
-        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = decision});
+        return step_to(s, &(struct step_change){
+                              .to = STATE_NEEDS_PERSON, .reason = reason, .record = decision});
     case DECIDE_HOLD:
-        return step_to(s, &(struct step_change){.to = STATE_HELD, .wait_ms = d->hold_ms ? d->hold_ms : 1000,
-                                                .reason = reason, .record = decision});
+        return step_to(s, &(struct step_change){.to = STATE_HELD,
+                                                .wait_ms = d->hold_ms ? d->hold_ms : 1000,
+                                                .reason = reason,
+                                                .record = decision});
     case DECIDE_ASK:
         if (!is_approved(s, hash, &approved))
             return false;
         if (!approved)
-            return step_to(s, &(struct step_change){
-                                  .to = STATE_ASKING, .wait_ms = s->policy->approval_expires_ms,
-                                  .reason = reason, .record = decision, .ask_hash = hash,
-                                  .ask_expires_ms = s->subject.now_ms + s->policy->approval_expires_ms});
+            return step_to(s,
+                           &(struct step_change){.to = STATE_ASKING,
+                                                 .wait_ms = s->policy->approval_expires_ms,
+                                                 .reason = reason,
+                                                 .record = decision,
+                                                 .ask_hash = hash,
+                                                 .ask_expires_ms = s->subject.now_ms +
+                                                                   s->policy->approval_expires_ms});
         break;
     case DECIDE_ACT:
         break;
@@ -254,8 +280,10 @@ bool state_deciding(struct step *s)
     if (!make_plan(s, &plan, &err)) {
         struct value error = error_value(s, str_from(err.code), str_from(err.message));
         step_set_detail(s, DETAIL_ERROR, error);
-        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON, .record = error,
-                                                .reason = arena_printf(s->arena, "no plan: %s", err.message)});
+        return step_to(
+            s, &(struct step_change){.to = STATE_NEEDS_PERSON,
+                                     .record = error,
+                                     .reason = arena_printf(s->arena, "no plan: %s", err.message)});
     }
     if (s->r.kind == REMEDIATION_ROLLBACK && plan.len == 0)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
@@ -273,14 +301,19 @@ bool state_asking(struct step *s)
     if (got == STORE_ERROR)
         return false;
     if (got == STORE_OK && approval.decided && !approval.yes)
-        return step_to(s, &(struct step_change){.to = STATE_DENIED,
-                                                .reason = arena_printf(s->arena, "denied by %.*s: %.*s", STR_FMT(approval.by),
-                                                                       STR_FMT(approval.reason))});
+        return step_to(s,
+                       &(struct step_change){
+                           .to = STATE_DENIED,
+                           .reason = arena_printf(s->arena, "denied by %.*s: %.*s",
+                                                  STR_FMT(approval.by), STR_FMT(approval.reason))});
     if (got == STORE_OK && approval.decided)
-        return step_to(s, &(struct step_change){.to = STATE_READING, .reason = "approved; read again"});
+        return step_to(
+            s, &(struct step_change){.to = STATE_READING, .reason = "approved; read again"});
     if (got != STORE_OK || approval.expires_ms <= s->subject.now_ms)
-        return step_to(s, &(struct step_change){.to = STATE_EXPIRED,
-                                                .reason = "nobody answered in time; nothing was done"});
-    return step_to(s, &(struct step_change){.to = STATE_ASKING, .reason = "waits for a person",
+        return step_to(
+            s, &(struct step_change){.to = STATE_EXPIRED,
+                                     .reason = "nobody answered in time; nothing was done"});
+    return step_to(s, &(struct step_change){.to = STATE_ASKING,
+                                            .reason = "waits for a person",
                                             .wait_ms = approval.expires_ms - s->subject.now_ms});
 }

@@ -10,14 +10,14 @@
 
 #define ATTEMPTS_MAX 50u // newest attempts kept in the detail; the records have all
 
-/* What runs when a row of this state is due. A row found in deciding was interrupted: its reading is
- * gone with the process, so it reads again. */
+/* What runs when a row of this state is due. A row found in deciding was interrupted: its reading
+ * is gone with the process, so it reads again. */
 static const step_function table[STATE_COUNT] = {
-    [STATE_RECEIVED] = state_received, [STATE_READING] = state_reading,
-    [STATE_SETTLING] = state_reading,  [STATE_UNREAD] = state_reading,
-    [STATE_DECIDING] = state_deciding, [STATE_HELD] = state_reading,
-    [STATE_ASKING] = state_asking,     [STATE_INTENT] = state_intent,
-    [STATE_CALLING] = state_calling,   [STATE_UNKNOWN] = state_unknown,
+    [STATE_RECEIVED] = state_received,   [STATE_READING] = state_reading,
+    [STATE_SETTLING] = state_reading,    [STATE_UNREAD] = state_reading,
+    [STATE_DECIDING] = state_deciding,   [STATE_HELD] = state_reading,
+    [STATE_ASKING] = state_asking,       [STATE_INTENT] = state_intent,
+    [STATE_CALLING] = state_calling,     [STATE_UNKNOWN] = state_unknown,
     [STATE_VERIFYING] = state_verifying, [STATE_UNDOING] = state_undoing,
 };
 
@@ -61,19 +61,29 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
     if (c->record.kind == VALUE_MAP)
         json_write(&record, c->record, JSON_CANONICAL);
     struct store_transition t = {
-        .id = s->r.id, .version = s->r.version, .epoch = s->epoch, .to = c->to, .step = c->step,
+        .id = s->r.id,
+        .version = s->r.version,
+        .epoch = s->epoch,
+        .to = c->to,
+        .step = c->step,
         .due_ms = clock_wall_ms(s->engine->clock) + c->wait_ms,
         .reason = str_from(c->reason ? c->reason : ""),
-        .detail = buf_str(&detail), .record = buf_str(&record),
-        .sequence_unchanged = c->sequence_unchanged, .lock = c->lock, .freeze = c->freeze,
-        .at_once_max = c->at_once_max, .per_hour_max = c->per_hour_max,
-        .approval_hash = str_from(c->approval_hash), .ask_hash = str_from(c->ask_hash),
-        .ask_expires_ms = c->ask_expires_ms, .keep_lease = !terminal && c->wait_ms == 0,
+        .detail = buf_str(&detail),
+        .record = buf_str(&record),
+        .sequence_unchanged = c->sequence_unchanged,
+        .lock = c->lock,
+        .freeze = c->freeze,
+        .at_once_max = c->at_once_max,
+        .per_hour_max = c->per_hour_max,
+        .approval_hash = str_from(c->approval_hash),
+        .ask_hash = str_from(c->ask_hash),
+        .ask_expires_ms = c->ask_expires_ms,
+        .keep_lease = !terminal && c->wait_ms == 0,
         .breaker = (typeof(t.breaker))c->breaker,
     };
     fault_point(state_name(c->to), "write");
-    *ret_result = store_advance(s->engine->store, &t, c->durable || (terminal && had_effects),
-                                s->err);
+    *ret_result =
+        store_advance(s->engine->store, &t, c->durable || (terminal && had_effects), s->err);
     fault_point(state_name(c->to), "written");
     if (*ret_result == STORE_ERROR)
         return false;
@@ -101,7 +111,8 @@ void step_read(struct step *s)
 
 void step_note_attempt(struct step *s, struct value planned, const struct aws_answer *answer)
 {
-    static const char *const outcomes[] = {"ok", "refused", "throttled", "failed", "unknown", "not sent"};
+    static const char *const outcomes[] = {"ok",     "refused", "throttled",
+                                           "failed", "unknown", "not sent"};
     const struct value *old = step_detail(s, DETAIL_ATTEMPTS);
     struct value_builder list = {.arena = s->arena}, one = {.arena = s->arena};
     const struct value *call = value_get(planned, STR("call"));
@@ -145,18 +156,20 @@ static bool prepare(struct step *s)
     s->policy = policy_set_find(s->engine->policies, s->r.policy);
     if (!s->policy || !resource_parse(s->r.resource, &s->subject.resource))
         return false;
-    s->assignment = policy_set_assign(s->engine->policies, s->policy, s->subject.resource.account,
-                                      s->arena);
+    s->assignment =
+        policy_set_assign(s->engine->policies, s->policy, s->subject.resource.account, s->arena);
     s->subject.policy = s->policy;
     s->subject.assignment = &s->assignment;
     s->subject.region = s->r.region;
-    s->subject.account = policy_set_account(s->engine->policies, s->subject.resource.account, s->arena);
+    s->subject.account =
+        policy_set_account(s->engine->policies, s->subject.resource.account, s->arena);
     s->subject.caller = s->engine->caller;
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
     return true;
 }
 
-/* A remediation whose policy is gone: with effects in flight a person must look, else it just ends. */
+/* A remediation whose policy is gone: with effects in flight a person must look, else it just ends.
+ */
 static bool end_without_policy(struct step *s)
 {
     bool locked = state_flags(s->r.state) & STATE_LOCKED;
@@ -168,7 +181,10 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
 {
     struct arena arena ARENA_AUTO = {0};
     struct error ignored;
-    struct step step = {.engine = engine, .arena = &arena, .epoch = claim->epoch, .walking = true,
+    struct step step = {.engine = engine,
+                        .arena = &arena,
+                        .epoch = claim->epoch,
+                        .walking = true,
                         .err = err ? err : &ignored};
     enum store_result got = store_get(engine->store, claim->id, &arena, &step.r, step.err);
     if (got != STORE_OK)

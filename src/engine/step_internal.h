@@ -40,8 +40,8 @@ struct step_change {
     int64_t ask_expires_ms;
     int breaker; // RESULT_*
 };
-/* Performs it. STORE_OK: step->r is in its new state. Others: the row is as it was (CONFLICT ends the
- * walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
+/* Performs it. STORE_OK: step->r is in its new state. Others: the row is as it was (CONFLICT ends
+ * the walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
 bool step_go(struct step *step, const struct step_change *change, enum store_result *ret_result);
 /* The same where only OK and lost lease are possible. */
 bool step_to(struct step *step, const struct step_change *change);

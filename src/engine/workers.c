@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Worker threads. One dispatcher asks the store for what is due, as many rows as there are free
- * workers, and hands them over through a ring; a worker runs engine_step() and asks for more. Waiting
- * costs a row, not a thread.
+ * workers, and hands them over through a ring; a worker runs engine_step() and asks for more.
+ * Waiting costs a row, not a thread.
  *
  *   store ──claim──► dispatcher ──► ring ──► worker 1..n ──► engine_step */
 #include "engine/engine.h"
@@ -63,8 +63,8 @@ static bool claim_some(struct engine_workers *w, int free_workers, int64_t *ret_
     size_t count = 0;
     int64_t next = INT64_MAX;
     *ret_wait_ms = IDLE_MS;
-    if (store_claim(w->engine->store, (size_t)free_workers, ENGINE_LEASE_MS, ENGINE_GRACE_MS, claims,
-                    &count, &next, &err) == STORE_ERROR) {
+    if (store_claim(w->engine->store, (size_t)free_workers, ENGINE_LEASE_MS, ENGINE_GRACE_MS,
+                    claims, &count, &next, &err) == STORE_ERROR) {
         log_line(LOG_ERROR, "the store cannot be read or written: %s", err.message);
         *ret_wait_ms = 1000;
         return false;
@@ -161,11 +161,12 @@ void engine_workers_wake(struct engine_workers *w)
     pthread_mutex_unlock(&w->mutex);
 }
 
-/* States in which a row may wait for others, or long: those of a file run that are not waited for. */
+/* States in which a row may wait for others, or long: those of a file run that are not waited for.
+ */
 static bool may_wait(enum state state)
 {
-    return (state_flags(state) & STATE_WAITING) || state == STATE_UNREAD || state == STATE_UNKNOWN ||
-           state == STATE_UNDOING;
+    return (state_flags(state) & STATE_WAITING) || state == STATE_UNREAD ||
+           state == STATE_UNKNOWN || state == STATE_UNDOING;
 }
 
 /* Is what may wait due within a time that a person at a terminal would wait? */

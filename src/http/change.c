@@ -66,8 +66,9 @@ static struct str person(const struct http_request *request, struct str by, stru
     if (getpwuid_r(request->uid, &entry, names, sizeof names, &found) != 0)
         found = NULL;
     const char *user = found ? found->pw_name : number;
-    return by.len ? str_from(arena_printf(arena, "%.*s (entered by %s@%s)", STR_FMT(by), user, host))
-                  : str_from(arena_printf(arena, "%s@%s", user, host));
+    return by.len
+               ? str_from(arena_printf(arena, "%.*s (entered by %s@%s)", STR_FMT(by), user, host))
+               : str_from(arena_printf(arena, "%s@%s", user, host));
 }
 
 static bool read_decision(const struct http_request *request, struct arena *arena,
@@ -82,14 +83,14 @@ static bool read_decision(const struct http_request *request, struct arena *aren
         return http_refuse(ret_status, 400, err, "H0028", "the body is not a JSON object");
     struct str by = value_path_str(body, "by"), reason = value_path_str(body, "reason");
     if (by.len > 200 || reason.len > 2000)
-        return http_refuse(ret_status, 400, err, "H0029",
-                           "by may have 200 bytes, reason 2,000");
+        return http_refuse(ret_status, 400, err, "H0029", "by may have 200 bytes, reason 2,000");
     *ret = (struct decision){person(request, by, arena), reason};
     return true;
 }
 
-static bool vote(const struct http_api *api, const struct http_request *request, int64_t id, bool yes,
-                 struct arena *arena, int *ret_status, struct value *ret, struct error *err)
+static bool vote(const struct http_api *api, const struct http_request *request, int64_t id,
+                 bool yes, struct arena *arena, int *ret_status, struct value *ret,
+                 struct error *err)
 {
     struct store *store = api->engine->store;
     struct store_approval approval;

@@ -53,7 +53,7 @@ struct http_request {
 
 struct http_answer {
     int status;
-    struct str body; // JSON
+    struct str body;   // JSON
     const char *allow; // methods that the path takes, when status is 405; else NULL
 };
 
@@ -67,8 +67,8 @@ struct http_route {
 /* The table; ends with a NULL method. */
 extern const struct http_route http_routes[];
 
-/* May this asker reach that route at all? False: `ret` is the refusal (404, 405, 401, 403). Looks at
- * method, path and access only, so a server asks before it reads the body. */
+/* May this asker reach that route at all? False: `ret` is the refusal (404, 405, 401, 403). Looks
+ * at method, path and access only, so a server asks before it reads the body. */
 bool http_allowed(const struct http_request *request, struct arena *arena, struct http_answer *ret);
 /* The whole answer, in `arena`. Any thread. POST /events answers 202 only when all is durable. */
 void http_respond(const struct http_api *api, const struct http_request *request,
@@ -83,14 +83,15 @@ struct http_options {
 };
 
 struct http_server;
-/* H0010 not an address, H0011 in use, H0012 cannot listen, H0013 libmicrohttpd is not there, H0014 the
- * socket's path is too long. `api` and the token are borrowed until stopped. */
-struct http_server *http_server_start(const struct http_api *api, const struct http_options *options,
-                                      struct error *err) __attribute__((warn_unused_result));
+/* H0010 not an address, H0011 in use, H0012 cannot listen, H0013 libmicrohttpd is not there, H0014
+ * the socket's path is too long. `api` and the token are borrowed until stopped. */
+struct http_server *http_server_start(const struct http_api *api,
+                                      const struct http_options *options, struct error *err)
+    __attribute__((warn_unused_result));
 /* "127.0.0.1:8787" with the port in effect; "" without TCP. */
 const char *http_server_address(const struct http_server *server);
-/* Takes no new connections, lets requests that have begun finish (at most 10 s), removes the socket.
- * NULL is allowed. */
+/* Takes no new connections, lets requests that have begun finish (at most 10 s), removes the
+ * socket. NULL is allowed. */
 void http_server_stop(struct http_server *server);
 
 /* A token fit for use: 16 to 512 printable bytes without spaces (H0015). */

@@ -41,7 +41,8 @@ static bool listen_failed(const char *address, struct error *err)
 {
     if (errno == EADDRINUSE) {
         error_set(err, "H0011", "%s is in use by another program", address);
-        return error_hint(err, "--listen ADDRESS:PORT names another one, --listen none does without");
+        return error_hint(err,
+                          "--listen ADDRESS:PORT names another one, --listen none does without");
     }
     return error_set(err, "H0012", "cannot listen on %s: %s", address, strerror(errno));
 }

@@ -132,8 +132,8 @@ static bool records(const struct http_api *api, const struct http_request *reque
     if (!number_param(request, "from", 0, INT64_MAX - 1, &from, ret_status, err) ||
         !number_param(request, "limit", 500, 1000, &limit, ret_status, err))
         return false;
-    enum store_result got = store_leaves(api->engine->store, id, from, (size_t)limit, arena, &leaves,
-                                         &count, err);
+    enum store_result got =
+        store_leaves(api->engine->store, id, from, (size_t)limit, arena, &leaves, &count, err);
     if (got != STORE_OK)
         return http_store_failed(got, id, ret_status, err);
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The table of routes, who may reach which, and how an answer becomes JSON. The routes themselves are
- * in look.c and change.c. Any thread; no state. */
+/* The table of routes, who may reach which, and how an answer becomes JSON. The routes themselves
+ * are in look.c and change.c. Any thread; no state. */
 #include "http/http.h"
 
 #include "base/ensure.h"
@@ -123,7 +123,8 @@ static const struct http_route *find_route(const struct http_request *request, s
         buf_printf(&allow, "%s%s", allow.len ? ", " : "", r->method);
     }
     if (allow.len == 0) {
-        error_set(&err, "H0001", "there is nothing at %.*s", STR_FMT(str_sub(request->path, 0, 200)));
+        error_set(&err, "H0001", "there is nothing at %.*s",
+                  STR_FMT(str_sub(request->path, 0, 200)));
         error_hint(&err, "GET /routes lists what there is");
         answer_error(arena, 404, &err, ret);
         return NULL;
@@ -144,7 +145,8 @@ static bool check_access(const struct http_route *route, const struct http_reque
         return true;
     if (route->access == HTTP_SOCKET) {
         error_set(&err, "H0003", "a person decides over the Unix socket only");
-        error_hint(&err, "use the command line on the daemon's machine: rectify approve, deny, rollback");
+        error_hint(&err,
+                   "use the command line on the daemon's machine: rectify approve, deny, rollback");
         answer_error(arena, 403, &err, ret);
     } else {
         error_set(&err, "H0004", "this wants the daemon's bearer token");

@@ -2,9 +2,9 @@
 /* libmicrohttpd around http_respond(): who asks, how much they may send, and for how long.
  *
  * A request that is refused before its body (route, access, size) has its body read and dropped, so
- * that the asker sees the answer and not a broken connection; only when the body is far too large, or
- * the asker waits for "100 Continue", is it answered at once. One thread a connection; the server's
- * own fields do not change while it runs, except the count of requests under way. */
+ * that the asker sees the answer and not a broken connection; only when the body is far too large,
+ * or the asker waits for "100 Continue", is it answered at once. One thread a connection; the
+ * server's own fields do not change while it runs, except the count of requests under way. */
 #include "http/http.h"
 
 #include "base/hash.h"
@@ -62,7 +62,8 @@ bool http_token_check(struct str token, struct error *err)
     return error_hint(err, "make one: openssl rand -hex 32");
 }
 
-static void log_mhd(void *ctx, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void log_mhd(void *ctx, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 static void log_mhd(void *ctx, const char *format, va_list args)
 {
     char line[512];
@@ -75,7 +76,8 @@ static void log_mhd(void *ctx, const char *format, va_list args)
 
 static bool token_is_good(const struct http_server *server, struct MHD_Connection *connection)
 {
-    const char *header = server->mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+    const char *header =
+        server->mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
     struct str given = str_from(header);
     if (!server->has_token || !str_eq_nocase(str_sub(given, 0, 7), STR("bearer ")))
         return false;
@@ -102,13 +104,15 @@ static void identify(const struct door *door, struct MHD_Connection *connection,
 
 /* ---- one request ---- */
 
-static enum MHD_Result add_param(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result add_param(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                 const char *value)
 {
     struct exchange *e = ctx;
     (void)kind;
     if (e->request.param_count == LIMIT_HTTP_PARAMETERS)
         return MHD_NO;
-    e->request.params[e->request.param_count++] = (struct http_param){str_from(key), str_from(value)};
+    e->request.params[e->request.param_count++] =
+        (struct http_param){str_from(key), str_from(value)};
     return MHD_YES;
 }
 
@@ -116,7 +120,8 @@ static void refuse_size(struct exchange *e)
 {
     e->answer = (struct http_answer){
         .status = 413,
-        .body = STR("{\"error\":{\"code\":\"H0006\",\"message\":\"the body is larger than 1 MiB\"}}\n")};
+        .body = STR(
+            "{\"error\":{\"code\":\"H0006\",\"message\":\"the body is larger than 1 MiB\"}}\n")};
 }
 
 static enum MHD_Result queue(const struct http_server *server, struct MHD_Connection *connection,
@@ -135,7 +140,8 @@ static enum MHD_Result queue(const struct http_server *server, struct MHD_Connec
         server->mhd.add_response_header(response, "WWW-Authenticate", "Bearer realm=\"rectify\"");
     if (answer->status == 503)
         server->mhd.add_response_header(response, "Retry-After", "1");
-    enum MHD_Result queued = server->mhd.queue_response(connection, (unsigned)answer->status, response);
+    enum MHD_Result queued =
+        server->mhd.queue_response(connection, (unsigned)answer->status, response);
     server->mhd.destroy_response(response);
     return queued;
 }
@@ -145,7 +151,8 @@ static enum MHD_Result begin(const struct door *door, struct MHD_Connection *con
                              struct exchange *e, const char *path, const char *method)
 {
     const struct mhd *mhd = &door->server->mhd;
-    const char *length = mhd->lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *length =
+        mhd->lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     const char *expect = mhd->lookup_connection_value(connection, MHD_HEADER_KIND, "Expect");
     int64_t bytes = 0;
     e->until_ms = clock_steady_ms(clock_system()) + LIMIT_HTTP_SECONDS * 1000;
@@ -222,8 +229,8 @@ static void completed(void *ctx, struct MHD_Connection *connection, void **conne
 
 static bool open_door(struct http_server *server, struct door *door, struct error *err)
 {
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
-                     MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     door->server = server;
     door->daemon = server->mhd.start_daemon(
         flags, 0, NULL, NULL, handle, door, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
@@ -237,8 +244,8 @@ static bool open_door(struct http_server *server, struct door *door, struct erro
     return error_set(err, "H0012", "the HTTP server does not start");
 }
 
-struct http_server *http_server_start(const struct http_api *api, const struct http_options *options,
-                                      struct error *err)
+struct http_server *http_server_start(const struct http_api *api,
+                                      const struct http_options *options, struct error *err)
 {
     struct http_server *server = calloc(1, sizeof *server);
     if (!server) {

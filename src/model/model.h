@@ -3,8 +3,9 @@
  *
  *   event ─► finding ─► decision ─► attempt ─► outcome      every arrow also writes a record
  *
- * What a remediation has gathered on its way lives in one JSON object, its `detail`; the keys of that
- * object are named here once (DETAIL_*), so that store, engine, command line and docs agree. */
+ * What a remediation has gathered on its way lives in one JSON object, its `detail`; the keys of
+ * that object are named here once (DETAIL_*), so that store, engine, command line and docs agree.
+ */
 #ifndef RECTIFY_MODEL_MODEL_H
 #define RECTIFY_MODEL_MODEL_H
 
@@ -101,18 +102,18 @@ struct remediation {
     int64_t id; // shown as "r<id>"
     enum remediation_kind kind;
     enum state state;
-    int step;               // calling, unknown, undoing: which
-    int64_t version;        // +1 with every transition; transitions are conditional on it
-    int64_t epoch;          // lease epoch; a stale one can write nothing
-    int64_t sequence;       // events that named this resource while it was being worked on
-    int64_t sequence_seen;  // of these, known when it was last claimed
+    int step;              // calling, unknown, undoing: which
+    int64_t version;       // +1 with every transition; transitions are conditional on it
+    int64_t epoch;         // lease epoch; a stale one can write nothing
+    int64_t sequence;      // events that named this resource while it was being worked on
+    int64_t sequence_seen; // of these, known when it was last claimed
     int64_t created_ms, updated_ms, due_ms; // wall clock
-    struct str policy;      // name
-    struct str policy_hash; // of the compiled policy with its parameters, hex
-    struct str resource;    // canonical key
-    struct str region;      // where calls go (a global resource has one too)
-    struct str reason;      // why it is in this state, one line for people
-    struct value detail;    // everything gathered so far: a map with the keys below
+    struct str policy;                      // name
+    struct str policy_hash;                 // of the compiled policy with its parameters, hex
+    struct str resource;                    // canonical key
+    struct str region;                      // where calls go (a global resource has one too)
+    struct str reason;                      // why it is in this state, one line for people
+    struct value detail;                    // everything gathered so far: a map with the keys below
 };
 
 /* keys of `detail` */

@@ -83,9 +83,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
     (void)multi;
     struct net *net = ctx;
-    net->engine.timer_due_us = timeout_ms < 0 ? -1
-                               : timeout_ms   ? now_us() + timeout_ms * 1000
-                                              : 0;
+    net->engine.timer_due_us = timeout_ms < 0 ? -1 : timeout_ms ? now_us() + timeout_ms * 1000 : 0;
     return 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The callers' side of the HTTP client: checking a request, and whose thread drives.
  *
- * Invariant: `driven` says whether a thread drives; only that thread touches `engine` and `running`.
- * Whoever leaves the wheel passes it on while anything is queued or running. */
+ * Invariant: `driven` says whether a thread drives; only that thread touches `engine` and
+ * `running`. Whoever leaves the wheel passes it on while anything is queued or running. */
 #include "net/net_internal.h"
 
 #include <errno.h>
@@ -231,8 +231,8 @@ static void run(struct net *net, struct exchange *exchange)
 
 static bool has_line_break(struct str s)
 {
-    return s.len && (memchr(s.ptr, '\r', s.len) || memchr(s.ptr, '\n', s.len) ||
-                     memchr(s.ptr, '\0', s.len));
+    return s.len &&
+           (memchr(s.ptr, '\r', s.len) || memchr(s.ptr, '\n', s.len) || memchr(s.ptr, '\0', s.len));
 }
 
 static bool refuse(struct net_answer *ret, const char *why)
@@ -299,8 +299,7 @@ static bool prepare(struct exchange *exchange)
     exchange->method = str_copy(exchange->arena, request->method).ptr;
     if (request->unix_socket.len)
         exchange->unix_socket = str_copy(exchange->arena, request->unix_socket).ptr;
-    if (!exchange->url || !exchange->method ||
-        (request->unix_socket.len && !exchange->unix_socket))
+    if (!exchange->url || !exchange->method || (request->unix_socket.len && !exchange->unix_socket))
         return refuse(exchange->answer, "out of memory");
     return prepare_headers(exchange);
 }
@@ -309,11 +308,8 @@ void net_request(struct net *net, const struct net_request *request, struct aren
                  struct net_answer *ret)
 {
     *ret = (struct net_answer){.outcome = NET_NOT_SENT};
-    struct exchange exchange = {.net = net,
-                                .request = request,
-                                .answer = ret,
-                                .arena = arena,
-                                .body = {.arena = arena}};
+    struct exchange exchange = {
+        .net = net, .request = request, .answer = ret, .arena = arena, .body = {.arena = arena}};
     if (prepare(&exchange))
         run(net, &exchange);
     if (ret->outcome != NET_ANSWERED && !ret->reason[0])

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HTTP client: one thread at a time owns one curl_multi, callers block on it. The owner is one of the
- * callers (net_internal.h says how it changes hands), so a lone request costs no switch of threads.
- * Connections are kept per host, TLS 1.2 or newer is always verified, no redirects, answers bounded
- * by LIMIT_ANSWER_BYTES, one total deadline. Any thread may call. libcurl starts at the first request.
- * A kept connection that proves dead is replaced and the request sent again for GET and HEAD only.
- * Errors: N0001 out of memory, N0002 no descriptors. */
+/* HTTP client: one thread at a time owns one curl_multi, callers block on it. The owner is one of
+ * the callers (net_internal.h says how it changes hands), so a lone request costs no switch of
+ * threads. Connections are kept per host, TLS 1.2 or newer is always verified, no redirects,
+ * answers bounded by LIMIT_ANSWER_BYTES, one total deadline. Any thread may call. libcurl starts at
+ * the first request. A kept connection that proves dead is replaced and the request sent again for
+ * GET and HEAD only. Errors: N0001 out of memory, N0002 no descriptors. */
 #ifndef RECTIFY_NET_NET_H
 #define RECTIFY_NET_NET_H
 

@@ -2,8 +2,8 @@
 /* The two halves of net/: net.c decides whose thread drives, engine.c speaks to libcurl.
  *
  * A caller that finds nobody driving drives the multi handle itself: its own exchange and those of
- * all who join meanwhile, who sleep. When its own is over it passes the wheel to a sleeper, or leaves
- * it lying. So a lone request costs no switch of threads and 64 cost one each. */
+ * all who join meanwhile, who sleep. When its own is over it passes the wheel to a sleeper, or
+ * leaves it lying. So a lone request costs no switch of threads and 64 cost one each. */
 #ifndef RECTIFY_NET_NET_INTERNAL_H
 #define RECTIFY_NET_NET_INTERNAL_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One policy file to `struct policy`: keys are checked at every level, reads and lets are ordered by
- * what they refer to, every call is checked against its service's model. Everything wrong is
+/* One policy file to `struct policy`: keys are checked at every level, reads and lets are ordered
+ * by what they refer to, every call is checked against its service's model. Everything wrong is
  * reported; the policy is given out only when nothing is. */
 #include "policy/policy_internal.h"
 
@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #define KEYS(...) ((const char *const[]){__VA_ARGS__})
-#define CHECK(node, ...) yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
+#define CHECK(node, ...)                                                                           \
+    yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
 
 struct builder {
     struct policy *policy;
@@ -175,9 +176,11 @@ static void compile_call(struct builder *b, const struct yaml *node, const struc
 static bool means_nothing_there(struct str code)
 {
     static const char *const others[] = {
-        "Denied",  "Unauthorized", "NotAuthorized", "Forbidden", "Throttl",  "TooManyRequests",
-        "Exceeded", "SlowDown",    "Unavailable",   "Internal",  "Timeout",  "TimedOut",
-        "Expired", "Signature",    "ClientTokenId", "AuthFailure", "OptInRequired", "InvalidAccessKeyId",
+        "Denied",        "Unauthorized",       "NotAuthorized", "Forbidden",
+        "Throttl",       "TooManyRequests",    "Exceeded",      "SlowDown",
+        "Unavailable",   "Internal",           "Timeout",       "TimedOut",
+        "Expired",       "Signature",          "ClientTokenId", "AuthFailure",
+        "OptInRequired", "InvalidAccessKeyId",
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (str_find(code, str_from(others[i])) != SIZE_MAX)
@@ -203,7 +206,8 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
     for (size_t i = 0; read->gone && gone && i < gone->count; i++)
         read->gone[read->gone_count++] = gone->items[i]->text;
     for (size_t i = 0; i < read->gone_count + read->absent_count; i++) {
-        struct str code = i < read->gone_count ? read->gone[i] : read->absent[i - read->gone_count].code;
+        struct str code =
+            i < read->gone_count ? read->gone[i] : read->absent[i - read->gone_count].code;
         if (!means_nothing_there(code)) {
             yaml_error(node, "P0114", "leave it out: the read is then unread and tried again",
                        "`%.*s` does not mean that there is nothing", STR_FMT(code));
@@ -229,7 +233,8 @@ static void compile_read(struct builder *b, const struct yaml *node, struct poli
 }
 
 /* Does the text of this node mention `name` as a word? Good enough to order reads: a false hit can
- * only order two reads that do not need it, or report a cycle that the author can break by a name. */
+ * only order two reads that do not need it, or report a cycle that the author can break by a name.
+ */
 static bool mentions(const struct yaml *node, struct str name)
 {
     if (node->kind == YAML_SCALAR) {
@@ -410,7 +415,8 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
 {
     const struct yaml *undo = yaml_get(node, "undo"), *why = yaml_get(node, "undo_none");
     bool none = undo && undo->kind == YAML_SCALAR && str_is(undo->text, "none");
-    step->undo_none = none ? policy_text(why, "the author gave no reason", &b->ok) : (struct str){0};
+    step->undo_none =
+        none ? policy_text(why, "the author gave no reason", &b->ok) : (struct str){0};
     step->closes_hole = policy_flag(yaml_get(node, "closes_hole"), false, &b->ok);
     if (none)
         return;
@@ -490,8 +496,10 @@ static void compile_exemptions(struct builder *b, const struct yaml *list)
         e->reason = policy_text(yaml_get(node, "reason"), "", &b->ok);
         struct str until = policy_text(yaml_get(node, "until"), "", &b->ok);
         snprintf(text, sizeof text, "%.*sT23:59:59Z", STR_FMT(str_sub(until, 0, 10)));
-        if (!when || !e->owner.len || !e->reason.len || !clock_parse(str_from(text), &e->until_ms)) {
-            yaml_error(node, "P0121", "e.g. {when: \"...\", owner: netsec, reason: migration, until: 2027-01-31}",
+        if (!when || !e->owner.len || !e->reason.len ||
+            !clock_parse(str_from(text), &e->until_ms)) {
+            yaml_error(node, "P0121",
+                       "e.g. {when: \"...\", owner: netsec, reason: migration, until: 2027-01-31}",
                        "an exemption needs when, owner, reason and until (a date)");
             b->ok = false;
             continue;
@@ -506,7 +514,9 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     const struct yaml *guard = section(b, root, "guard");
     const struct yaml *breaker = section(b, guard, "breaker"), *limit = section(b, guard, "limit");
     const struct yaml *approval = section(b, guard, "approval"), *mode = yaml_get(guard, "mode");
-    b->ok = CHECK(guard, "mode", "ask", "rollout", "breaker", "limit", "approval", "exempt", "grace") && b->ok;
+    b->ok =
+        CHECK(guard, "mode", "ask", "rollout", "breaker", "limit", "approval", "exempt", "grace") &&
+        b->ok;
     b->ok = CHECK(breaker, "in_a_row", "errors", "of", "in", "open") && b->ok;
     b->ok = CHECK(limit, "at_once", "per_hour", "share") && b->ok;
     b->ok = CHECK(approval, "via", "need", "expires") && b->ok;
@@ -555,7 +565,7 @@ static void check_param(struct builder *b, const struct yaml *node, struct value
     static const struct {
         const char *name;
         enum value_kind kind;
-    } types[] = {{"string", VALUE_STRING}, {"int", VALUE_INT}, {"double", VALUE_DOUBLE},
+    } types[] = {{"string", VALUE_STRING}, {"int", VALUE_INT},   {"double", VALUE_DOUBLE},
                  {"bool", VALUE_BOOL},     {"list", VALUE_LIST}, {"map", VALUE_MAP}};
     const struct yaml *type = yaml_get(node, "type"), *fallback = yaml_get(node, "default");
     bool known = type == NULL;
@@ -610,8 +620,10 @@ static void compile_head(struct builder *b, const struct yaml *root)
     }
     struct str scope = policy_text(yaml_get(resource, "scope"), "", &b->ok);
     p->global = scope.len ? !str_is(scope, "regional") : policy_type_is_global(p->resource_type);
-    if (scope.len && !str_is(scope, "regional") && !str_is(scope, "global") && !str_is(scope, "account")) {
-        yaml_error(yaml_get(resource, "scope"), "P0108", "regional, global or account", "not a scope");
+    if (scope.len && !str_is(scope, "regional") && !str_is(scope, "global") &&
+        !str_is(scope, "account")) {
+        yaml_error(yaml_get(resource, "scope"), "P0108", "regional, global or account",
+                   "not a scope");
         b->ok = false;
     }
     struct str severity = policy_text(yaml_get(root, "severity"), "medium", &b->ok);
@@ -629,8 +641,9 @@ struct policy *policy_compile_file(const struct yaml *root, struct aws_models *m
 {
     struct arena *arena = root->file->arena;
     struct policy *policy = ARENA_NEW(arena, struct policy);
-    struct builder b = {policy, arena, models, cel_env_create(arena, NULL),
-                        cel_env_create(arena, NULL), NULL, true};
+    struct builder b = {
+        policy, arena, models, cel_env_create(arena, NULL), cel_env_create(arena, NULL),
+        NULL,   true};
     if (!policy || !b.detect_env || !b.decide_env)
         return NULL;
     if (root->kind != YAML_MAP) {

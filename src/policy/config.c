@@ -3,7 +3,8 @@
 #include "policy/policy_internal.h"
 
 #define KEYS(...) ((const char *const[]){__VA_ARGS__})
-#define CHECK(node, ...) yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
+#define CHECK(node, ...)                                                                           \
+    yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
 
 static bool read_names(const struct yaml *node, struct str **ret, size_t *ret_count)
 {
@@ -39,7 +40,8 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     const struct yaml *params = yaml_get(node, "params");
     if (!read_names(yaml_get(node, "policies"), &rule->policies, &rule->policy_count) ||
         !read_accounts(yaml_get(node, "accounts"), rule)) {
-        yaml_error(node, "P0131", "use \"*\" for all", "an assignment needs `policies` and `accounts`");
+        yaml_error(node, "P0131", "use \"*\" for all",
+                   "an assignment needs `policies` and `accounts`");
         return false;
     }
     rule->mode = MODE_OBSERVE;

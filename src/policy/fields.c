@@ -12,8 +12,7 @@ const struct cel_program *policy_compile(const struct policy_compiler *compiler,
                                          const struct cel_type *want)
 {
     struct cel_origin origin = yaml_origin(node, source);
-    return cel_compile(compiler->env, node->file->arena, source, want, &origin,
-                       node->file->errors);
+    return cel_compile(compiler->env, node->file->arena, source, want, &origin, node->file->errors);
 }
 
 struct str policy_text(const struct yaml *node, const char *fallback, bool *ok)

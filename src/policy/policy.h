@@ -3,9 +3,9 @@
  *
  * policy_set_load() reads every *.yaml below a folder (not *.test.yaml, not rectify.yaml), checks
  * all of it offline (keys, types, expressions, calls against the service models) and reports every
- * error it finds, each with file, line, column and, where one is near, "did you mean". A set with any
- * error is not given out. rectify.yaml beside the policies says where they run and can only lower
- * what they may do.
+ * error it finds, each with file, line, column and, where one is near, "did you mean". A set with
+ * any error is not given out. rectify.yaml beside the policies says where they run and can only
+ * lower what they may do.
  *
  * Expressions see slots: one array of values in the order of `struct policy`'s environments. Slots
  * of POLICY_SLOT_* come first in every environment. Errors P0xxx; CEL's own keep their codes. */
@@ -42,8 +42,8 @@ struct policy_call {
     const struct aws_operation *operation;
     struct str name; // "s3:GetBucketTagging"
     const struct policy_template *with;
-    const struct policy_template *region;  // NULL = the resource's
-    const struct cel_program *each;        // NULL = once; else a list
+    const struct policy_template *region; // NULL = the resource's
+    const struct cel_program *each;       // NULL = once; else a list
     unsigned each_slot;
     const struct cel_program *when; // undo only: NULL = always
     const struct cel_program *done; // steps only: NULL = "the violation is gone"
@@ -64,7 +64,8 @@ struct policy_read { // one name under `read` or `let`
 
 struct policy_step {
     struct policy_call call;
-    struct policy_call *undo; // first whose `when` holds is the one; none holds = nothing to take back
+    struct policy_call
+        *undo; // first whose `when` holds is the one; none holds = nothing to take back
     size_t undo_count;
     struct str undo_none; // the reason when the step has no undo, else empty
     bool closes_hole;     // undoing would re-open it: never by itself
@@ -109,13 +110,13 @@ struct policy {
     int64_t verify_within_ms;
     bool verify_else_undo; // else a person
 
-    enum mode mode;            // the ceiling
+    enum mode mode;                // the ceiling
     const struct cel_program *ask; // guard.ask: a person decides when it holds; NULL = never
-    int at_once, per_hour;     // limits; 0 = none
-    int breaker_in_a_row;      // trips at so many bad results in a row
-    int breaker_percent;       // or at this share ...
-    int breaker_of;            // ... of so many results ...
-    int64_t breaker_window_ms; // ... within this time
+    int at_once, per_hour;         // limits; 0 = none
+    int breaker_in_a_row;          // trips at so many bad results in a row
+    int breaker_percent;           // or at this share ...
+    int breaker_of;                // ... of so many results ...
+    int64_t breaker_window_ms;     // ... within this time
     int64_t breaker_open_ms;
     int64_t approval_expires_ms;
     struct policy_exemption *exemptions;

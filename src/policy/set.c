@@ -231,8 +231,8 @@ struct policy_assignment policy_set_assign(const struct policy_set *set,
                                            const struct policy *policy, struct str account,
                                            struct arena *arena)
 {
-    struct policy_assignment result = {.mode = MODE_OBSERVE, .params = policy->params,
-                                       .settle_ms = policy->settle_ms};
+    struct policy_assignment result = {
+        .mode = MODE_OBSERVE, .params = policy->params, .settle_ms = policy->settle_ms};
     if (!set->has_config)
         return result; // nothing said: watch only
     for (size_t i = 0; i < set->config.rule_count; i++) {

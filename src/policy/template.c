@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Values with expressions inside. A string that is one whole `${...}` keeps the expression's type; one
- * with text around is joined as text; `$${` is a literal `${`.
+/* Values with expressions inside. A string that is one whole `${...}` keeps the expression's type;
+ * one with text around is joined as text; `$${` is a literal `${`.
  *
  *   template ─ LITERAL value | WHOLE program | JOIN parts | LIST items | MAP keys, items */
 #include "policy/policy_internal.h"
 
 #include "value/json.h"
 
-/* The end of the expression that starts at `at` (behind "${"): the position of its closing brace, or
- * SIZE_MAX. Braces of map literals nest; quotes hide braces. */
+/* The end of the expression that starts at `at` (behind "${"): the position of its closing brace,
+ * or SIZE_MAX. Braces of map literals nest; quotes hide braces. */
 static size_t expression_end(struct str s, size_t at)
 {
     unsigned depth = 0;
@@ -48,7 +48,8 @@ static struct policy_template *compile_text(const struct policy_compiler *compil
         size_t end = expression_end(s, at + 2);
         if (end == SIZE_MAX || count + 2 > POLICY_TEMPLATE_PARTS_MAX) {
             yaml_error(node, "P0110", "an expression in a value is written ${expression}",
-                       end == SIZE_MAX ? "${ without its closing }" : "too many ${...} in one value");
+                       end == SIZE_MAX ? "${ without its closing }"
+                                       : "too many ${...} in one value");
             return NULL;
         }
         if (literal.len)

@@ -30,7 +30,8 @@ static unsigned span_of(const struct yaml *node)
                : 1;
 }
 
-void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format, ...)
+void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format,
+                ...)
 {
     char message[ERROR_MESSAGE_MAX];
     va_list args;
@@ -88,8 +89,7 @@ static bool convert_children(struct yaml *result, struct fy_node *node, unsigned
     void *at = NULL;
     for (int i = 0; i < count; i++) {
         struct fy_node_pair *pair = map ? fy_node_mapping_iterate(node, &at) : NULL;
-        struct fy_node *item =
-            map ? fy_node_pair_value(pair) : fy_node_sequence_iterate(node, &at);
+        struct fy_node *item = map ? fy_node_pair_value(pair) : fy_node_sequence_iterate(node, &at);
         if (map) {
             result->keys[i] = convert(result->file, fy_node_pair_key(pair), depth + 1);
             if (result->keys[i] && result->keys[i]->kind != YAML_SCALAR) {
@@ -135,15 +135,16 @@ static struct yaml *convert(const struct yaml_file *file, struct fy_node *node, 
     return check_tag(result) && convert_children(result, node, depth) ? result : NULL;
 }
 
-/* Position of a `!` that starts a value in the line of `offset`, or SIZE_MAX: libfyaml reads on behind
- * the tag and stumbles over what follows. */
+/* Position of a `!` that starts a value in the line of `offset`, or SIZE_MAX: libfyaml reads on
+ * behind the tag and stumbles over what follows. */
 static size_t tag_before(const struct yaml_file *file, size_t offset)
 {
     size_t at = offset < file->text.len ? offset : file->text.len;
     while (at > 0 && file->text.ptr[at - 1] != '\n')
         at--;
     for (; at + 2 < file->text.len && at < offset && file->text.ptr[at] != '#'; at++)
-        if (memcmp(file->text.ptr + at, ": !", 3) == 0 || memcmp(file->text.ptr + at, "- !", 3) == 0)
+        if (memcmp(file->text.ptr + at, ": !", 3) == 0 ||
+            memcmp(file->text.ptr + at, "- !", 3) == 0)
             return at + 2;
     return SIZE_MAX;
 }
@@ -180,14 +181,14 @@ struct yaml *yaml_read(const struct yaml_file *file)
         file_error(file, "P0101", 0, 1, NULL, "not UTF-8");
         return NULL;
     }
-    struct fy_diag_cfg diag_config = {.output_fn = discard, .level = FYET_ERROR,
-                                      .module_mask = (1u << FYEM_MAX) - 1};
+    struct fy_diag_cfg diag_config = {
+        .output_fn = discard, .level = FYET_ERROR, .module_mask = (1u << FYEM_MAX) - 1};
     struct fy_diag *diag = fy_diag_create(&diag_config);
     if (!diag)
         return NULL;
     fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg config = {.flags = FYPCF_DEFAULT_VERSION_1_2 | FYPCF_SLOPPY_FLOW_INDENTATION,
-                                  .diag = diag};
+    struct fy_parse_cfg config = {
+        .flags = FYPCF_DEFAULT_VERSION_1_2 | FYPCF_SLOPPY_FLOW_INDENTATION, .diag = diag};
     struct fy_document *doc =
         fy_document_build_from_string(&config, file->text.ptr, file->text.len);
     struct yaml *root = NULL;
@@ -312,8 +313,8 @@ static size_t origin_offset(const void *ctx, size_t source_offset)
 struct cel_origin yaml_origin(const struct yaml *scalar, struct str expression)
 {
     const struct yaml_file *file = scalar->file;
-    struct cel_origin origin = {.file = file->path.ptr, .file_text = file->text,
-                                .offset = origin_offset};
+    struct cel_origin origin = {
+        .file = file->path.ptr, .file_text = file->text, .offset = origin_offset};
     struct origin_walk *walk = ARENA_NEW(file->arena, struct origin_walk);
     if (!walk)
         return (struct cel_origin){0};

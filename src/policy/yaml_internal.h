@@ -27,14 +27,14 @@ struct yaml {
     const struct yaml_file *file;
 };
 
-/* NULL when the text is not good YAML (errors are appended). Aliases, anchors' merge keys, duplicate
- * keys, non-scalar keys and depth over LIMIT_JSON_DEPTH are errors. */
+/* NULL when the text is not good YAML (errors are appended). Aliases, anchors' merge keys,
+ * duplicate keys, non-scalar keys and depth over LIMIT_JSON_DEPTH are errors. */
 struct yaml *yaml_read(const struct yaml_file *file);
 /* The item under `key`, or NULL. */
 const struct yaml *yaml_get(const struct yaml *map, const char *key);
 /* Reports at a node. */
-void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void yaml_error(const struct yaml *node, const char *code, const char *hint, const char *format,
+                ...) __attribute__((format(printf, 4, 5)));
 /* Every key of `map` must be one of `names`; others are reported with "did you mean". False when
  * `map` is not a map (reported) or has such keys. */
 bool yaml_check_keys(const struct yaml *map, const char *const *names, size_t count);

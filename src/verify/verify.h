@@ -15,7 +15,8 @@ enum verify_result {
 enum verify_result verify_compare(enum verdict verdict, struct str fingerprint_now,
                                   struct str fingerprint_before);
 const char *verify_result_name(enum verify_result result);
-/* Pause before reading back for the nth time (0 = first): at once, then 2 s, doubling, at most 60 s. */
+/* Pause before reading back for the nth time (0 = first): at once, then 2 s, doubling, at most 60
+ * s. */
 int64_t verify_pause_ms(int attempt);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Runs files of CEL conformance vectors: evaluation tests (the form of the standard's simple tests
- * written as JSON) or tests of parse and check errors by position. Prints each id that fails with what
- * was wanted and what came, then "N passed, N failed, N skipped".
+ * written as JSON) or tests of parse and check errors by position. Prints each id that fails with
+ * what was wanted and what came, then "N passed, N failed, N skipped".
  *
  *   conform_cel [--skip LIST] [FILE...]      (without FILE: the shared folder's vectors)
  *
- * LIST (JSON, an array of {"id" | "match", "reason"}) names what is left out and why; `match` compares
- * members of the vector. Exit 0: none failed; 1: some did; 77: the files are missing. */
+ * LIST (JSON, an array of {"id" | "match", "reason"}) names what is left out and why; `match`
+ * compares members of the vector. Exit 0: none failed; 1: some did; 77: the files are missing. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -165,7 +165,8 @@ static void run_vector(struct run *run, struct arena *arena, struct value test)
         fail(run, id, "declarations", "an error");
         return;
     }
-    const struct cel_program *program = cel_compile(env, arena, text(test, "expr"), NULL, NULL, &errors);
+    const struct cel_program *program =
+        cel_compile(env, arena, text(test, "expr"), NULL, NULL, &errors);
     if (program)
         run_eval(run, arena, test, id, env, program);
     else if (str_is(text(expect, "kind"), "error") && !str_is(text(expect, "phase"), "eval"))
@@ -230,9 +231,10 @@ static bool too_deep(struct value test)
 static void check_errors(struct run *run, struct arena *arena, struct value test, struct str id,
                          const struct error_list *errors)
 {
-    const char *phase = errors->count == 0                 ? "none"
-                        : errors->items[0]->code[1] == '0' && errors->items[0]->code[2] == '0' ? "parse"
-                                                                                               : "check";
+    const char *phase = errors->count == 0 ? "none"
+                        : errors->items[0]->code[1] == '0' && errors->items[0]->code[2] == '0'
+                            ? "parse"
+                            : "check";
     const char *want = wanted_positions(arena, member(test, "positions"));
     const char *got = got_positions(arena, errors);
     /* They also give up at that depth or after four tokens of recovery; then ours say more. */
@@ -242,8 +244,9 @@ static void check_errors(struct run *run, struct arena *arena, struct value test
         run->result.passed++;
         return;
     }
-    fail(run, id, arena_printf(arena, "%.*s %s", STR_FMT(text(test, "phase")), want),
-         arena_printf(arena, "%s %s%s", phase, got, errors->count ? errors->items[0]->message : ""));
+    fail(
+        run, id, arena_printf(arena, "%.*s %s", STR_FMT(text(test, "phase")), want),
+        arena_printf(arena, "%s %s%s", phase, got, errors->count ? errors->items[0]->message : ""));
 }
 
 static void run_error_vector(struct run *run, struct arena *arena, struct value test)
@@ -264,7 +267,8 @@ static void run_error_vector(struct run *run, struct arena *arena, struct value 
         fail(run, id, "declarations", "an error");
         return;
     }
-    const struct cel_program *program = cel_compile(env, arena, text(test, "expr"), NULL, NULL, &errors);
+    const struct cel_program *program =
+        cel_compile(env, arena, text(test, "expr"), NULL, NULL, &errors);
     struct str type = text(test, "type");
     if (text(test, "error").len)
         check_errors(run, arena, test, id, &errors);
@@ -300,7 +304,8 @@ static void run_shared(struct run *run)
     const char *shared = getenv("RECTIFY_SHARED");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[512];
-        snprintf(path, sizeof path, "%s/vectors/%s", shared ? shared : RECTIFY_SHARED_DEFAULT, names[i]);
+        snprintf(path, sizeof path, "%s/vectors/%s", shared ? shared : RECTIFY_SHARED_DEFAULT,
+                 names[i]);
         run_file(run, path);
     }
 }

@@ -25,16 +25,34 @@ static const struct cel_type *simple_type(struct str name)
         const char *name;
         const struct cel_type *type;
     } types[] = {
-        {"int", &T_INT},         {"INT64", &T_INT},       {"uint", &T_UINT},      {"UINT64", &T_UINT},
-        {"bool", &T_BOOL},       {"BOOL", &T_BOOL},       {"double", &T_DOUBLE},  {"DOUBLE", &T_DOUBLE},
-        {"string", &T_STRING},   {"STRING", &T_STRING},   {"bytes", &T_BYTES},    {"BYTES", &T_BYTES},
-        {"null", &T_NULL},       {"dyn", &T_DYN},         {"ANY", &T_DYN},        {"any", &T_DYN},
-        {"timestamp", &T_TIMESTAMP}, {"TIMESTAMP", &T_TIMESTAMP}, {"duration", &T_DURATION},
+        {"int", &T_INT},
+        {"INT64", &T_INT},
+        {"uint", &T_UINT},
+        {"UINT64", &T_UINT},
+        {"bool", &T_BOOL},
+        {"BOOL", &T_BOOL},
+        {"double", &T_DOUBLE},
+        {"DOUBLE", &T_DOUBLE},
+        {"string", &T_STRING},
+        {"STRING", &T_STRING},
+        {"bytes", &T_BYTES},
+        {"BYTES", &T_BYTES},
+        {"null", &T_NULL},
+        {"dyn", &T_DYN},
+        {"ANY", &T_DYN},
+        {"any", &T_DYN},
+        {"timestamp", &T_TIMESTAMP},
+        {"TIMESTAMP", &T_TIMESTAMP},
+        {"duration", &T_DURATION},
         {"DURATION", &T_DURATION},
-        {"google.protobuf.Timestamp", &T_TIMESTAMP}, {"google.protobuf.Duration", &T_DURATION},
-        {"google.protobuf.Value", &T_DYN}, {"google.protobuf.Any", &T_DYN},
-        {"google.protobuf.Struct", &T_MAP_STRING_DYN}, {"google.protobuf.ListValue", &T_LIST_DYN},
-        {"net.IP", &T_IP},       {"net.CIDR", &T_CIDR},
+        {"google.protobuf.Timestamp", &T_TIMESTAMP},
+        {"google.protobuf.Duration", &T_DURATION},
+        {"google.protobuf.Value", &T_DYN},
+        {"google.protobuf.Any", &T_DYN},
+        {"google.protobuf.Struct", &T_MAP_STRING_DYN},
+        {"google.protobuf.ListValue", &T_LIST_DYN},
+        {"net.IP", &T_IP},
+        {"net.CIDR", &T_CIDR},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (str_is(name, types[i].name))
@@ -70,14 +88,29 @@ static const struct cel_type *named_type(struct arena *arena, struct str name, s
 
 /* The message of the standard's checker tests, as a record: the fields that those tests use. */
 static const char *const message_fields[][2] = {
-    {"single_int32", "int"},        {"single_int64", "int"},         {"single_uint32", "uint"},
-    {"single_uint64", "uint"},      {"single_sint32", "int"},        {"single_sint64", "int"},
-    {"single_fixed32", "uint"},     {"single_fixed64", "uint"},      {"single_sfixed32", "int"},
-    {"single_sfixed64", "int"},     {"single_float", "double"},      {"single_double", "double"},
-    {"single_bool", "bool"},        {"single_string", "string"},     {"single_bytes", "bytes"},
-    {"single_any", "any"},          {"single_value", "dyn"},         {"single_duration", "duration"},
-    {"single_timestamp", "timestamp"}, {"single_nested_enum", "int"}, {"standalone_enum", "int"},
-    {"single_struct", "google.protobuf.Struct"}, {"list_value", "google.protobuf.ListValue"},
+    {"single_int32", "int"},
+    {"single_int64", "int"},
+    {"single_uint32", "uint"},
+    {"single_uint64", "uint"},
+    {"single_sint32", "int"},
+    {"single_sint64", "int"},
+    {"single_fixed32", "uint"},
+    {"single_fixed64", "uint"},
+    {"single_sfixed32", "int"},
+    {"single_sfixed64", "int"},
+    {"single_float", "double"},
+    {"single_double", "double"},
+    {"single_bool", "bool"},
+    {"single_string", "string"},
+    {"single_bytes", "bytes"},
+    {"single_any", "any"},
+    {"single_value", "dyn"},
+    {"single_duration", "duration"},
+    {"single_timestamp", "timestamp"},
+    {"single_nested_enum", "int"},
+    {"standalone_enum", "int"},
+    {"single_struct", "google.protobuf.Struct"},
+    {"list_value", "google.protobuf.ListValue"},
     {"single_bool_wrapper", "google.protobuf.BoolValue"},
     {"single_bytes_wrapper", "google.protobuf.BytesValue"},
     {"single_double_wrapper", "google.protobuf.DoubleValue"},
@@ -87,7 +120,9 @@ static const char *const message_fields[][2] = {
     {"single_string_wrapper", "google.protobuf.StringValue"},
     {"single_uint32_wrapper", "google.protobuf.UInt32Value"},
     {"single_uint64_wrapper", "google.protobuf.UInt64Value"},
-    {"nestedgroup", "dyn"},         {"map_int64_nested_type", "dyn"}, {"map_string_string", "dyn"},
+    {"nestedgroup", "dyn"},
+    {"map_int64_nested_type", "dyn"},
+    {"map_string_string", "dyn"},
 };
 #define MESSAGE_FIELDS (sizeof message_fields / sizeof *message_fields)
 
@@ -102,9 +137,11 @@ static const struct cel_type *field_type(struct arena *arena, const char *name)
 static const struct cel_type *message_type(struct arena *arena, struct str name)
 {
     static const struct cel_field nested = {{"bb", 2}, &T_INT};
-    static const char *const repeated[] = {"int32", "int64", "uint32", "uint64", "bool", "string", "double"};
+    static const char *const repeated[] = {"int32", "int64",  "uint32", "uint64",
+                                           "bool",  "string", "double"};
     struct cel_type *record = cel_type_record(arena, name);
-    struct cel_type *inner = cel_type_record(arena, str_from(arena_printf(arena, "%.*s.NestedMessage", STR_FMT(name))));
+    struct cel_type *inner =
+        cel_type_record(arena, str_from(arena_printf(arena, "%.*s.NestedMessage", STR_FMT(name))));
     size_t count = 0;
     struct cel_field *list = ARENA_ARRAY(arena, struct cel_field, MESSAGE_FIELDS + 20);
     if (!record || !inner || !list)
@@ -118,8 +155,9 @@ static const struct cel_type *message_type(struct arena *arena, struct str name)
         struct str of = str_from(repeated[i]);
         while (of.len && of.ptr[of.len - 1] >= '0' && of.ptr[of.len - 1] <= '9')
             of.len--;
-        list[count++] = (struct cel_field){str_from(arena_printf(arena, "repeated_%s", repeated[i])),
-                                           cel_type_list(arena, simple_type(of))};
+        list[count++] =
+            (struct cel_field){str_from(arena_printf(arena, "repeated_%s", repeated[i])),
+                               cel_type_list(arena, simple_type(of))};
     }
     cel_type_record_fields(inner, &nested, 1);
     list[count++] = (struct cel_field){STR("single_nested_message"), inner};
@@ -145,8 +183,8 @@ const struct cel_type *vector_type(struct arena *arena, struct value json)
     if (text(json, "primitive").len)
         return simple_type(text(json, "primitive"));
     if (str_is(kind, "list") || list.kind == VALUE_MAP)
-        return cel_type_list(arena,
-                             vector_type(arena, list.len ? member(list, "elemType") : member(json, "elem")));
+        return cel_type_list(
+            arena, vector_type(arena, list.len ? member(list, "elemType") : member(json, "elem")));
     if (str_is(kind, "map") || map.kind == VALUE_MAP)
         return cel_type_map(
             arena, vector_type(arena, map.len ? member(map, "keyType") : member(json, "key")),
@@ -161,7 +199,9 @@ const struct cel_type *vector_type(struct arena *arena, struct value json)
         return wrapper_type(arena, text(json, str_is(kind, "wrapper") ? "of" : "wrapper"));
     if (text(json, "messageType").len)
         name = text(json, "messageType");
-    const struct cel_type *simple = simple_type(name.len ? name : kind.len ? kind : text(json, "wellKnown"));
+    const struct cel_type *simple = simple_type(name.len   ? name
+                                                : kind.len ? kind
+                                                           : text(json, "wellKnown"));
     if (simple)
         return simple;
     const struct message *message = message_find(name);
@@ -242,7 +282,8 @@ bool vector_value(struct arena *arena, struct value json, struct value *ret)
 
 /* ---- declarations ---- */
 
-static bool declare_overload(struct cel_env *env, struct arena *arena, struct str name, struct value json)
+static bool declare_overload(struct cel_env *env, struct arena *arena, struct str name,
+                             struct value json)
 {
     struct cel_overload overload = {0};
     struct value params = member(json, "params"), result = member(json, "result");
@@ -276,7 +317,7 @@ static bool declare_checker_defaults(struct cel_env *env, struct arena *arena)
     static const struct {
         const char *name;
         const struct cel_type *type;
-    } variables[] = {{"is", &T_STRING}, {"ii", &T_INT},  {"iu", &T_UINT}, {"iz", &T_BOOL},
+    } variables[] = {{"is", &T_STRING}, {"ii", &T_INT},    {"iu", &T_UINT}, {"iz", &T_BOOL},
                      {"ib", &T_BYTES},  {"id", &T_DOUBLE}, {"ix", &T_NULL}};
     static const struct cel_overload fg_s = {.result = &T_STRING};
     static const struct cel_overload fi_s_s = {
@@ -290,7 +331,8 @@ static bool declare_checker_defaults(struct cel_env *env, struct arena *arena)
                                            "google.expr.proto3.test.TestAllTypes"};
     for (size_t i = 0; i < 2; i++) {
         const char *constant = arena_printf(arena, "%s.NestedEnum.BAR", packages[i]);
-        if (!constant || !cel_env_add_record(env, message_type(arena, str_from(packages[i])), NULL) ||
+        if (!constant ||
+            !cel_env_add_record(env, message_type(arena, str_from(packages[i])), NULL) ||
             !cel_env_add_variable(env, str_from(constant), &T_INT, NULL, NULL))
             return false;
     }
@@ -303,14 +345,17 @@ bool vector_declare(struct cel_env *env, struct arena *arena, struct value test)
     if (list.kind != VALUE_LIST)
         list = member(test, "typeEnv");
     for (uint32_t i = 0; i < list.len; i++) {
-        struct value item = list.items[i], ident = member(item, "ident"), function = member(item, "function");
+        struct value item = list.items[i], ident = member(item, "ident"),
+                     function = member(item, "function");
         struct str name = text(item, "name");
         if (ident.kind == VALUE_MAP) {
-            struct value type = member(ident, "type").kind == VALUE_MAP ? member(ident, "type") : ident;
+            struct value type =
+                member(ident, "type").kind == VALUE_MAP ? member(ident, "type") : ident;
             if (!cel_env_add_variable(env, name, vector_type(arena, type), NULL, NULL))
                 return false;
         }
-        struct value overloads = function.kind == VALUE_LIST ? function : member(function, "overloads");
+        struct value overloads =
+            function.kind == VALUE_LIST ? function : member(function, "overloads");
         for (uint32_t k = 0; k < overloads.len; k++)
             if (!declare_overload(env, arena, name, overloads.items[k]))
                 return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* conform_jmespath FILE...: the compliance suite's form: [{given, cases: [{expression, result | error}]}]. */
+/* conform_jmespath FILE...: the compliance suite's form: [{given, cases: [{expression, result |
+ * error}]}]. */
 #include "aws/jmespath.h"
 #include "conform_file.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Runs files of pattern vectors: conform_pattern FILE... Two formats are known by their members:
- * "vectors" (one pattern and one event each) and "patterns" with "events" (all patterns loaded at once,
- * every event against them). Prints each failing id, then "N passed, N failed, N skipped"; exits with
- * 1 if any failed, 2 if the file cannot be used. */
+ * "vectors" (one pattern and one event each) and "patterns" with "events" (all patterns loaded at
+ * once, every event against them). Prints each failing id, then "N passed, N failed, N skipped";
+ * exits with 1 if any failed, 2 if the file cannot be used. */
 #include "pattern/pattern.h"
 #include "value/json.h"
 

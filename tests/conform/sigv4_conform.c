@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* conform_sigv4 FILE...: signatures, from published suites. A case gives a request, credentials, date
- * and scope, and the canonical request, string to sign and signature that must come out. */
+/* conform_sigv4 FILE...: signatures, from published suites. A case gives a request, credentials,
+ * date and scope, and the canonical request, string to sign and signature that must come out. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,8 +54,8 @@ static size_t collect_headers(struct value v, bool header_kind, struct str hash,
     size_t count = 0;
     struct str host = get(v, "request.host");
     if (host.len)
-        headers[count++] = (struct net_header){
-            STR("Host"), without_default_port(host, get(v, "request.scheme"))};
+        headers[count++] =
+            (struct net_header){STR("Host"), without_default_port(host, get(v, "request.scheme"))};
     const struct value *sent = value_path(v, "sent_headers");
     if (sent)
         return add_pairs(sent, headers, count);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* cmocka wants these first. */
 #ifndef RECTIFY_TESTS_CMOCKA_ALL_H
 #define RECTIFY_TESTS_CMOCKA_ALL_H

@@ -36,10 +36,16 @@ static void test_clock__parses_offsets(void **state)
 static void test_clock__refuses_what_is_no_time(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z",
-                                      "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01",
-                                      "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx",
-                                      "2026-01-01T00:00:00+24:00", "026-01-01T00:00:00Z"};
+    static const char *const bad[] = {"",
+                                      "2026-02-29T00:00:00Z",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-01-01T24:00:00Z",
+                                      "2026-01-01T00:00:00",
+                                      "2026-01-01",
+                                      "2026-01-01T00:00:00.Z",
+                                      "2026-01-01T00:00:00Zx",
+                                      "2026-01-01T00:00:00+24:00",
+                                      "026-01-01T00:00:00Z"};
     int64_t ms = 42;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(clock_parse(str_from(bad[i]), &ms));
@@ -67,7 +73,8 @@ static void test_clock__durations(void **state)
     assert_true(clock_parse_duration(STR("1h30m"), &ms) && ms == 5400000);
     assert_true(clock_parse_duration(STR("250ms"), &ms) && ms == 250);
     assert_true(clock_parse_duration(STR("7d"), &ms) && ms == 604800000);
-    static const char *const bad[] = {"", "5", "s", "-1s", "1w", "1 s", "99999999999999999d", "1.5h"};
+    static const char *const bad[] = {"",    "5", "s", "-1s", "1w", "1 s", "99999999999999999d",
+                                      "1.5h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(clock_parse_duration(str_from(bad[i]), &ms));
 }

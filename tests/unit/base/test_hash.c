@@ -17,10 +17,13 @@ static void check_hex(struct sha256 hash, const char *hex)
 static void test_hash__sha256_of_known_texts(void **state)
 {
     (void)state;
-    check_hex(hash_sha256("", 0), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    check_hex(hash_sha256("abc", 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_hex(hash_sha256("", 0),
+              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check_hex(hash_sha256("abc", 3),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     struct str pieces[] = {STR("a"), STR(""), STR("bc")};
-    check_hex(hash_sha256_pieces(pieces, 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_hex(hash_sha256_pieces(pieces, 3),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 /* RFC 4231, cases 2 and 6. */
@@ -31,7 +34,8 @@ static void test_hash__hmac_of_known_keys(void **state)
     memset(long_key, 0xaa, sizeof long_key);
     check_hex(hash_hmac_sha256(STR("Jefe"), STR("what do ya want for nothing?")),
               "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    check_hex(hash_hmac_sha256((struct str){long_key, sizeof long_key}, STR("Test Using Larger Than Block-Size Key - Hash Key First")),
+    check_hex(hash_hmac_sha256((struct str){long_key, sizeof long_key},
+                               STR("Test Using Larger Than Block-Size Key - Hash Key First")),
               "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
@@ -50,14 +54,16 @@ static void test_hash__base64_and_back(void **state)
 {
     (void)state;
     struct arena arena ARENA_AUTO = {0};
-    static const char *const pairs[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
+    static const char *const pairs[][2] = {
+        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct str back, text = hash_base64(&arena, str_from(pairs[i][0]));
         assert_true(str_is(text, pairs[i][1]));
         assert_true(hash_from_base64(&arena, text, &back));
         assert_true(str_is(back, pairs[i][0]));
     }
-    static const char *const bad[] = {"Zg=", "Zg", "Z===", "Zh==", "Zm9=", "Zg==Zg==", "Zm 9", "Zm9-"};
+    static const char *const bad[] = {
+        "Zg=", "Zg", "Z===", "Zh==", "Zm9=", "Zg==Zg==", "Zm 9", "Zm9-"};
     struct str back;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(hash_from_base64(&arena, str_from(bad[i]), &back));

@@ -11,7 +11,8 @@ static void test_str__integers_at_and_past_their_bounds(void **state)
     assert_true(str_to_int64(STR("-9223372036854775808"), &n) && n == INT64_MIN);
     assert_true(str_to_int64(STR("-0"), &n) && n == 0);
     n = 5;
-    static const char *const bad[] = {"", "-", "9223372036854775808", "-9223372036854775809", "1 ", "+1", "0x1", "1.0"};
+    static const char *const bad[] = {
+        "", "-", "9223372036854775808", "-9223372036854775809", "1 ", "+1", "0x1", "1.0"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(str_to_int64(str_from(bad[i]), &n));
     assert_int_equal(n, 5);
@@ -22,8 +23,14 @@ static void test_str__utf8_is_strict(void **state)
     (void)state;
     assert_true(str_is_utf8(STR("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
     assert_true(str_is_utf8(STR("\xF4\x8F\xBF\xBF")));
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
-                                      "\xF8\x88\x80\x80\x80", "\xE2\x82", "\xC3"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xE0\x80\x80",
+                                      "\xED\xA0\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF8\x88\x80\x80\x80",
+                                      "\xE2\x82",
+                                      "\xC3"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(str_is_utf8(str_from(bad[i])));
 }

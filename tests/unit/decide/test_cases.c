@@ -57,12 +57,14 @@ static void answer_call(void *ctx, const struct aws_call *call, struct arena *ar
 {
     struct run *run = ctx;
     (void)arena;
-    const char *name = arena_printf(run->arena, "%.*s:%.*s", STR_FMT(aws_operation_service(call->operation)),
-                                    STR_FMT(aws_operation_name(call->operation)));
+    const char *name =
+        arena_printf(run->arena, "%.*s:%.*s", STR_FMT(aws_operation_service(call->operation)),
+                     STR_FMT(aws_operation_name(call->operation)));
     if (run->next >= run->calls.len)
         fail_msg("%s: one call too many: %s %s", run->name, name, text_of(run, call->input));
     struct value want = run->calls.items[run->next++];
-    const struct value *with = value_get(want, STR("with")), *answer = value_get(want, STR("answer"));
+    const struct value *with = value_get(want, STR("with")),
+                       *answer = value_get(want, STR("answer"));
     if (!str_is(value_path_str(want, "call"), name) || (with && !covers(call->input, *with)))
         fail_msg("%s: call %u is %s %s, wanted %s", run->name, run->next, name,
                  text_of(run, call->input), text_of(run, want));
@@ -77,8 +79,9 @@ static bool perform(struct run *run, struct value plan, bool test_done)
 {
     struct act_gate gate = {NULL, clock_system(), INT64_MAX, NULL, NULL};
     for (uint32_t i = 0; i < plan.len; i++) {
-        struct act_request request = {fixture_models(), run->subject.caller, plan.items[i],
-                                      run->subject.resource.account, (struct str){0}, &gate};
+        struct act_request request = {fixture_models(), run->subject.caller,
+                                      plan.items[i],    run->subject.resource.account,
+                                      (struct str){0},  &gate};
         struct aws_answer answer;
         struct error err;
         bool done = false;
@@ -96,7 +99,8 @@ static bool perform(struct run *run, struct value plan, bool test_done)
     return true;
 }
 
-static const char *roll_back(struct run *run, struct value plan, struct value before, struct value after)
+static const char *roll_back(struct run *run, struct value plan, struct value before,
+                             struct value after)
 {
     struct error err;
     struct value inverse;
@@ -127,8 +131,8 @@ static const char *repair(struct run *run, bool approved, bool rollback)
         return "needs person";
     if (run->next < run->calls.len) // not read already to test `done`
         decide_read(&run->subject, run->arena, &run->finding);
-    enum verify_result result = verify_compare(run->finding.verdict, str_from(run->finding.fingerprint),
-                                               str_from(fingerprint));
+    enum verify_result result = verify_compare(
+        run->finding.verdict, str_from(run->finding.fingerprint), str_from(fingerprint));
     if (result != VERIFY_HELD)
         return verify_result_name(result);
     if (rollback)
@@ -139,11 +143,14 @@ static const char *repair(struct run *run, bool approved, bool rollback)
 
 static const char *process(struct run *run, const struct detect_match *match, struct value test)
 {
-    const struct value *approve = value_get(test, STR("approve")), *back = value_get(test, STR("rollback"));
+    const struct value *approve = value_get(test, STR("approve")),
+                       *back = value_get(test, STR("rollback"));
     run->assignment = match->assignment;
-    run->subject = (struct decide_subject){
-        .policy = match->policy, .assignment = &run->assignment, .region = match->region,
-        .now_ms = 1767607200000, .caller = {answer_call, run}};
+    run->subject = (struct decide_subject){.policy = match->policy,
+                                           .assignment = &run->assignment,
+                                           .region = match->region,
+                                           .now_ms = 1767607200000,
+                                           .caller = {answer_call, run}};
     assert_true(resource_parse(match->resource, &run->subject.resource));
     decide_read(&run->subject, run->arena, &run->finding);
     switch (run->finding.verdict) {
@@ -164,8 +171,10 @@ static const char *process(struct run *run, const struct detect_match *match, st
 static void run_case(const struct detector *detector, struct str policy, struct value test,
                      struct arena *arena)
 {
-    const struct value *calls = value_get(test, STR("calls")), *event = value_get(test, STR("event"));
-    struct run run = {.arena = arena, .calls = calls ? *calls : value_list(NULL, 0),
+    const struct value *calls = value_get(test, STR("calls")),
+                       *event = value_get(test, STR("event"));
+    struct run run = {.arena = arena,
+                      .calls = calls ? *calls : value_list(NULL, 0),
                       .name = str_copy(arena, value_path_str(test, "name")).ptr};
     struct detect_scratch *scratch = detect_scratch_create(detector);
     struct detect_result result;
@@ -173,7 +182,8 @@ static void run_case(const struct detector *detector, struct str policy, struct 
     const char *state = "";
     struct str want = value_path_str(test, "expect.resource");
     assert_non_null(event);
-    if (!detect_event(detector, scratch, str_from(text_of(&run, *event)), NULL, 0, arena, &result, &err))
+    if (!detect_event(detector, scratch, str_from(text_of(&run, *event)), NULL, 0, arena, &result,
+                      &err))
         fail_msg("%s: %s", run.name, err.message);
     if (result.note_count)
         fail_msg("%s: %.*s", run.name, STR_FMT(result.notes[0]));

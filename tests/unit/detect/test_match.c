@@ -44,7 +44,8 @@ static void finish(struct fixture *f)
 
 static bool detect(struct fixture *f, const char *text)
 {
-    return detect_event(f->detector, f->scratch, str_from(text), NULL, 0, &f->arena, &f->result, &f->err);
+    return detect_event(f->detector, f->scratch, str_from(text), NULL, 0, &f->arena, &f->result,
+                        &f->err);
 }
 
 #define RECORD(name, more)                                                                         \
@@ -80,7 +81,8 @@ static void test_match__a_record_and_its_envelope_are_the_same(void **state)
     assert_true(str_is(f.result.name, "s3:CreateBucket"));
     assert_true(str_is(f.result.matches[0].region, "eu-west-1"));
     assert_int_equal(f.result.matches[0].assignment.mode, MODE_OBSERVE);
-    assert_true(str_is(value_path_str(f.result.event, "actor"), "arn:aws:iam::999999999999:user/eve"));
+    assert_true(
+        str_is(value_path_str(f.result.event, "actor"), "arn:aws:iam::999999999999:user/eve"));
     assert_true(str_is(value_path_str(f.result.event, "ip"), "198.51.100.7"));
     assert_true(str_is(value_path_str(f.result.event, "time"), "2026-01-05T10:00:00Z"));
     assert_true(str_is(value_path_str(f.result.event, "request_id"), "REQ"));
@@ -96,9 +98,10 @@ static void test_match__the_account_is_the_envelopes_never_the_callers(void **st
     start(&f, observe);
     expect_bucket(&f, ENVELOPE("444455556666", "eu-west-1", RECORD("CreateBucket", "")),
                   "aws/444455556666/global/AWS::S3::Bucket/invoices");
-    assert_true(detect(&f, "{\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"CreateBucket\","
-                           "\"awsRegion\":\"eu-west-1\",\"userIdentity\":{\"accountId\":\"999999999999\"},"
-                           "\"requestParameters\":{\"bucketName\":\"b\"}}"));
+    assert_true(
+        detect(&f, "{\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"CreateBucket\","
+                   "\"awsRegion\":\"eu-west-1\",\"userIdentity\":{\"accountId\":\"999999999999\"},"
+                   "\"requestParameters\":{\"bucketName\":\"b\"}}"));
     assert_int_equal(f.result.match_count, 0);
     assert_int_equal(f.result.note_count, 1);
     assert_non_null(strstr(f.result.notes[0].ptr, "account"));
@@ -144,9 +147,11 @@ static void test_match__an_event_without_a_usable_resource_leaves_a_note(void **
                                       "{\"bucketName\":\"a\\u0000b\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[512];
-        snprintf(text, sizeof text,
-                 "{\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"CreateBucket\",\"awsRegion\":"
-                 "\"eu-west-1\",\"recipientAccountId\":\"111122223333\",\"requestParameters\":%s}", bad[i]);
+        snprintf(
+            text, sizeof text,
+            "{\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"CreateBucket\",\"awsRegion\":"
+            "\"eu-west-1\",\"recipientAccountId\":\"111122223333\",\"requestParameters\":%s}",
+            bad[i]);
         assert_true(detect(&f, text));
         assert_int_equal(f.result.match_count, 0);
         assert_int_equal(f.result.note_count, 1);
@@ -163,9 +168,15 @@ static void test_match__what_is_no_event_is_refused(void **state)
     static const struct {
         const char *text, *code;
     } bad[] = {
-        {"[]", "T0002"},       {"\"x\"", "T0002"},           {"{", "V0001"}, {"{}", "T0006"},
-        {"{\"a\":1}", "T0006"}, {"{\"a\":1,\"a\":2}", "V0003"}, {"{\"a\":\"\xff\"}", "V0004"},
-        {"{\"source\":\"aws.s3\"}", "T0006"}, {"", "V0001"},
+        {"[]", "T0002"},
+        {"\"x\"", "T0002"},
+        {"{", "V0001"},
+        {"{}", "T0006"},
+        {"{\"a\":1}", "T0006"},
+        {"{\"a\":1,\"a\":2}", "V0003"},
+        {"{\"a\":\"\xff\"}", "V0004"},
+        {"{\"source\":\"aws.s3\"}", "T0006"},
+        {"", "V0001"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         if (detect(&f, bad[i].text))
@@ -186,7 +197,8 @@ static void test_match__a_source_speaks_only_for_its_accounts(void **state)
     struct str text = STR(RECORD("CreateBucket", ""));
     assert_true(detect_event(f.detector, f.scratch, text, &may, 0, &f.arena, &f.result, &f.err));
     assert_int_equal(f.result.match_count, 1);
-    assert_false(detect_event(f.detector, f.scratch, text, &may_not, 0, &f.arena, &f.result, &f.err));
+    assert_false(
+        detect_event(f.detector, f.scratch, text, &may_not, 0, &f.arena, &f.result, &f.err));
     assert_string_equal(f.err.code, "T0007");
     finish(&f);
 }
@@ -243,10 +255,12 @@ static bool read_real(struct fixture *f, const char *name, struct buf *out, size
             assert_false(failed);
             assert_int_equal(f->result.matches[i].assignment.mode, MODE_OBSERVE);
             buf_printf(out, "%.*s %.*s %.*s\n", STR_FMT(f->result.name),
-                       STR_FMT(f->result.matches[i].policy->name), STR_FMT(f->result.matches[i].resource));
+                       STR_FMT(f->result.matches[i].policy->name),
+                       STR_FMT(f->result.matches[i].resource));
         }
         for (size_t i = 0; i < f->result.note_count; i++)
-            buf_printf(out, "%.*s note %.*s\n", STR_FMT(f->result.name), STR_FMT(f->result.notes[i]));
+            buf_printf(out, "%.*s note %.*s\n", STR_FMT(f->result.name),
+                       STR_FMT(f->result.notes[i]));
     }
     detect_reader_destroy(reader);
     (void)close(fd);
@@ -272,24 +286,39 @@ static void expect_real(const char *name, size_t events, size_t failed, const ch
 
 /* What happened, which policy looks at it, and at what; in the order of the file. */
 static const char real_matches[] =
-    "s3:CreateBucket s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctes-bucket-qyxyekjbtk\n"
-    "s3:PutBucketTagging s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctes-bucket-qyxyekjbtk\n"
-    "s3:CreateBucket s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctlr-bucket-zqfsvooxqj\n"
-    "s3:PutBucketTagging s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctlr-bucket-zqfsvooxqj\n"
-    "s3:CreateBucket s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-bdbp-lhfzvgcamn\n"
-    "s3:CreateBucket s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-backdoor-f-bucket-ufamgrrnmw\n"
-    "s3:PutBucketTagging s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-backdoor-f-bucket-ufamgrrnmw\n"
-    "s3:CreateBucket s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-olc-bucket-xhfgzaowxc\n"
-    "s3:PutBucketTagging s3-cost-center-tag aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-olc-bucket-xhfgzaowxc\n"
-    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports aws/032092706103/us-northeast-1r/AWS::EC2::SecurityGroup/sg-003dc7f1f1c686164\n";
+    "s3:CreateBucket s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctes-bucket-qyxyekjbtk\n"
+    "s3:PutBucketTagging s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctes-bucket-qyxyekjbtk\n"
+    "s3:CreateBucket s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctlr-bucket-zqfsvooxqj\n"
+    "s3:PutBucketTagging s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-ctlr-bucket-zqfsvooxqj\n"
+    "s3:CreateBucket s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-bdbp-lhfzvgcamn\n"
+    "s3:CreateBucket s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-backdoor-f-bucket-ufamgrrnmw\n"
+    "s3:PutBucketTagging s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-backdoor-f-bucket-ufamgrrnmw\n"
+    "s3:CreateBucket s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-olc-bucket-xhfgzaowxc\n"
+    "s3:PutBucketTagging s3-cost-center-tag "
+    "aws/123837392027/global/AWS::S3::Bucket/stratus-red-team-olc-bucket-xhfgzaowxc\n"
+    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports "
+    "aws/032092706103/us-northeast-1r/AWS::EC2::SecurityGroup/sg-003dc7f1f1c686164\n";
 
 /* Two of these came without their envelope: nothing says whose account they are of. */
 static const char variety_matches[] =
-    "s3:CreateBucket note s3-cost-center-tag: the event does not say whose it is: no account, no recipientAccountId\n"
-    "s3:CreateBucket note s3-cost-center-tag: the event does not say whose it is: no account, no recipientAccountId\n"
-    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports aws/123456789012/us-west-2/AWS::EC2::SecurityGroup/sg-1\n"
-    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports aws/112233445566/us-east-1/AWS::EC2::SecurityGroup/sg-0d921df5d84f7270a\n"
-    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports aws/112233445566/us-west-2/AWS::EC2::SecurityGroup/sg-04f0b44316f7d2471\n";
+    "s3:CreateBucket note s3-cost-center-tag: the event does not say whose it is: no account, no "
+    "recipientAccountId\n"
+    "s3:CreateBucket note s3-cost-center-tag: the event does not say whose it is: no account, no "
+    "recipientAccountId\n"
+    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports "
+    "aws/123456789012/us-west-2/AWS::EC2::SecurityGroup/sg-1\n"
+    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports "
+    "aws/112233445566/us-east-1/AWS::EC2::SecurityGroup/sg-0d921df5d84f7270a\n"
+    "ec2:AuthorizeSecurityGroupIngress ec2-no-world-open-admin-ports "
+    "aws/112233445566/us-west-2/AWS::EC2::SecurityGroup/sg-04f0b44316f7d2471\n";
 
 static void test_match__real_records_match_by_name(void **state)
 {

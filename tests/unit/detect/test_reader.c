@@ -67,8 +67,14 @@ static void test_reader__one_event_in_every_form(void **state)
 {
     (void)state;
     static const char *const forms[] = {
-        "{\"a\":1}",   "{\"a\":1}\n", "\n\n  {\"a\":1}  \n", "[{\"a\":1}]", "{\"Records\":[{\"a\":1}]}",
-        " { \"Records\" : [ {\"a\":1} ] } ", "{\"Records\":[\n{\"a\":1}\n]}\n", "[\n  {\"a\":1}\n]\n",
+        "{\"a\":1}",
+        "{\"a\":1}\n",
+        "\n\n  {\"a\":1}  \n",
+        "[{\"a\":1}]",
+        "{\"Records\":[{\"a\":1}]}",
+        " { \"Records\" : [ {\"a\":1} ] } ",
+        "{\"Records\":[\n{\"a\":1}\n]}\n",
+        "[\n  {\"a\":1}\n]\n",
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         struct detect_reader *reader = open_text(forms[i]);
@@ -81,8 +87,10 @@ static void test_reader__many_events_in_every_form(void **state)
 {
     (void)state;
     static const char *const forms[] = {
-        "{\"a\":1}\n{\"b\":[{}]}\n{\"c\":\"}\"}\n", "{\"a\":1}{\"b\":[{}]}{\"c\":\"}\"}",
-        "[{\"a\":1},{\"b\":[{}]},{\"c\":\"}\"}]",  "{\"Records\":[{\"a\":1},{\"b\":[{}]},{\"c\":\"}\"}]}",
+        "{\"a\":1}\n{\"b\":[{}]}\n{\"c\":\"}\"}\n",
+        "{\"a\":1}{\"b\":[{}]}{\"c\":\"}\"}",
+        "[{\"a\":1},{\"b\":[{}]},{\"c\":\"}\"}]",
+        "{\"Records\":[{\"a\":1},{\"b\":[{}]},{\"c\":\"}\"}]}",
         "{\"Records\":[{\"a\":1}]}\n{\"Records\":[{\"b\":[{}]},{\"c\":\"}\"}]}\n",
         "{\"a\":1}\n{\"Records\":[{\"b\":[{}]}]}\n{\"c\":\"}\"}\n",
     };

@@ -99,11 +99,14 @@ static struct value replica_tags(struct sim *sim, const struct sim_bucket *b)
 
 static void answer(struct aws_answer *ret, enum aws_outcome outcome, const char *code)
 {
-    *ret = (struct aws_answer){.outcome = outcome, .code = str_from(code), .message = str_from(code),
+    *ret = (struct aws_answer){.outcome = outcome,
+                               .code = str_from(code),
+                               .message = str_from(code),
                                .request_id = STR("SIM")};
 }
 
-static void read_tags(struct sim *sim, struct sim_bucket *b, struct arena *arena, struct aws_answer *ret)
+static void read_tags(struct sim *sim, struct sim_bucket *b, struct arena *arena,
+                      struct aws_answer *ret)
 {
     struct value tags = replica_tags(sim, b);
     struct value_builder out = {.arena = arena};
@@ -121,7 +124,8 @@ static void read_tags(struct sim *sim, struct sim_bucket *b, struct arena *arena
     }
 }
 
-static void write_tags(struct sim *sim, struct sim_bucket *b, struct value tags, struct aws_answer *ret)
+static void write_tags(struct sim *sim, struct sim_bucket *b, struct value tags,
+                       struct aws_answer *ret)
 {
     struct value copy;
     if (sim->write_refused) {
@@ -135,7 +139,8 @@ static void write_tags(struct sim *sim, struct sim_bucket *b, struct value tags,
     answer(ret, AWS_OK, "");
 }
 
-static void simulate(void *ctx, const struct aws_call *call, struct arena *arena, struct aws_answer *ret)
+static void simulate(void *ctx, const struct aws_call *call, struct arena *arena,
+                     struct aws_answer *ret)
 {
     struct sim *sim = ctx;
     struct str name = aws_operation_name(call->operation);

@@ -19,9 +19,9 @@ struct sim_bucket {
     bool exists;
     struct sim_version history[SIM_HISTORY];
     int versions;
-    int writes;         // state changes by rectify
-    int effects;        // of these, those that changed the tags
-    int late_effects;   // arrived although the gate had said no
+    int writes;       // state changes by rectify
+    int effects;      // of these, those that changed the tags
+    int late_effects; // arrived although the gate had said no
 };
 
 struct sim {

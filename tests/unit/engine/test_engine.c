@@ -39,7 +39,8 @@ static void write_file(const char *dir, const char *name, const char *text)
 static const char policy_text[] =
     "policy: tag\ntitle: tagged\nseverity: low\n"
     "resource: {type: 'AWS::S3::Bucket'}\n"
-    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n  settle: 10s\n"
+    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n  settle: "
+    "10s\n"
     "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"
     "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"
     "      gone: [NoSuchBucket]\n"
@@ -47,11 +48,13 @@ static const char policy_text[] =
     "act:\n  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
     "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'cost-center', 'Value': 'x'}]}\"}\n"
     "    undo:\n"
-    "      - when: size(current.tagging.TagSet) == 1 && current.tagging.TagSet[0].Key == 'cost-center'\n"
+    "      - when: size(current.tagging.TagSet) == 1 && current.tagging.TagSet[0].Key == "
+    "'cost-center'\n"
     "        call: s3:DeleteBucketTagging\n        with: {Bucket: '${resource.id}'}\n"
     "      - when: current.tagging.TagSet.exists(t, t.Key == 'cost-center' && t.Value == 'x')\n"
     "        call: s3:PutBucketTagging\n"
-    "        with: {Bucket: '${resource.id}', Tagging: {TagSet: \"${current.tagging.TagSet.filter(t, t.Key != 'cost-center')}\"}}\n"
+    "        with: {Bucket: '${resource.id}', Tagging: {TagSet: "
+    "\"${current.tagging.TagSet.filter(t, t.Key != 'cost-center')}\"}}\n"
     "verify: {within: 5m, else: undo}\n";
 
 static void world_init(struct world *w, uint64_t seed, const char *guard)
@@ -66,14 +69,17 @@ static void world_init(struct world *w, uint64_t seed, const char *guard)
     assert_non_null(dir);
     snprintf(text, sizeof text, "%sguard: %s\n", policy_text, guard);
     write_file(dir, "tag.yaml", text);
-    write_file(dir, "rectify.yaml", "assignments:\n  - {policies: ['*'], accounts: '*', mode: enforce}\n");
+    write_file(dir, "rectify.yaml",
+               "assignments:\n  - {policies: ['*'], accounts: '*', mode: enforce}\n");
     errors = (struct error_list){.arena = &w->arena};
-    w->policies = policy_set_load(&(struct policy_options){.dir = dir, .models = w->models}, &errors);
+    w->policies =
+        policy_set_load(&(struct policy_options){.dir = dir, .models = w->models}, &errors);
     if (!w->policies)
         fail_msg("%s", errors.items[0]->message);
     w->store = store_open(":memory:", &w->sim.clock, &err);
     assert_non_null(w->store);
-    w->engine = (struct engine){w->store, w->policies, w->models, sim_caller(&w->sim), &w->sim.clock, NULL};
+    w->engine =
+        (struct engine){w->store, w->policies, w->models, sim_caller(&w->sim), &w->sim.clock, NULL};
 }
 
 static void world_finish(struct world *w)
@@ -97,8 +103,12 @@ static void send_event(struct world *w, int bucket)
     struct error err;
     snprintf(key, sizeof key, "aws/" ACCOUNT "/global/AWS::S3::Bucket/bucket-%d", bucket);
     snprintf(id, sizeof id, "event-%d", ++w->events);
-    struct store_match match = {p->name, str_from(p->hash), str_from(key), STR("us-east-1"),
-                                w->sim.wall_ms + 10000, STR("{\"event\":{\"name\":\"s3:CreateBucket\"}}")};
+    struct store_match match = {p->name,
+                                str_from(p->hash),
+                                str_from(key),
+                                STR("us-east-1"),
+                                w->sim.wall_ms + 10000,
+                                STR("{\"event\":{\"name\":\"s3:CreateBucket\"}}")};
     struct store_event event = {str_from(id), STR("s3:CreateBucket"), &match, 1};
     assert_int_equal(store_accept(w->store, &event, 1, NULL, &err), STORE_OK);
 }
@@ -110,7 +120,9 @@ static bool world_step(struct world *w)
     struct error err;
     size_t count;
     int64_t next;
-    assert_int_equal(store_claim(w->store, 1, ENGINE_LEASE_MS, ENGINE_GRACE_MS, &claim, &count, &next, &err), STORE_OK);
+    assert_int_equal(
+        store_claim(w->store, 1, ENGINE_LEASE_MS, ENGINE_GRACE_MS, &claim, &count, &next, &err),
+        STORE_OK);
     if (count == 1) {
         assert_true(engine_step(&w->engine, &claim, &err));
         return true;
@@ -219,7 +231,8 @@ static void test_engine__asks_and_goes_on_after_a_yes(void **state)
         assert_true(world_step(&w));
     struct store_approval approval;
     assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
-    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err), STORE_OK);
+    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
+                     STORE_OK);
     world_run(&w);
     assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
     assert_int_equal(w.sim.buckets[0].writes, 1);
@@ -249,7 +262,8 @@ static void test_engine__approval_is_void_when_the_resource_changed(void **state
         assert_true(world_step(&w));
     struct store_approval approval;
     assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
-    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err), STORE_OK);
+    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
+                     STORE_OK);
     sim_set_tags(&w.sim, 0, (const char *const[]){"new", "tag"}, 1);
     for (int i = 0; i < 20 && world_get(&w, 1).state != STATE_ASKING; i++)
         assert_true(world_step(&w));
@@ -313,7 +327,8 @@ static void test_engine__rollback_takes_back_only_ours(void **state)
     send_event(&w, 0);
     world_run(&w);
     assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
-    sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red", "cost-center", "x", "hand", "made"}, 3);
+    sim_set_tags(&w.sim, 0,
+                 (const char *const[]){"team", "red", "cost-center", "x", "hand", "made"}, 3);
     assert_true(engine_rollback(&w.engine, 1, STR("ann"), &id, &err));
     world_run(&w);
     assert_int_equal(world_get(&w, id).state, STATE_ROLLED_BACK);
@@ -346,7 +361,9 @@ static void test_engine__stale_replicas_never_undo_a_good_repair(void **state)
 static void run_seed(uint64_t seed)
 {
     struct world w;
-    world_init(&w, seed, "{mode: enforce, breaker: {in_a_row: 0, errors: 100, of: 1000}, limit: {at_once: 3, per_hour: 0}}");
+    world_init(&w, seed,
+               "{mode: enforce, breaker: {in_a_row: 0, errors: 100, of: 1000}, limit: {at_once: 3, "
+               "per_hour: 0}}");
     struct sim *s = &w.sim;
     s->lost_percent = sim_below(s, 30);
     s->throttle_percent = sim_below(s, 20);

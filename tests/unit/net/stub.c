@@ -90,16 +90,16 @@ static bool receive(struct stub_connection *connection)
     return true;
 }
 
-/* Answers the first whole request in the buffer. -1: close, 0: more bytes needed, 1: one answered. */
+/* Answers the first whole request in the buffer. -1: close, 0: more bytes needed, 1: one answered.
+ */
 static int answer_one(struct stub_connection *connection)
 {
     struct str all = {connection->data, connection->len};
     size_t end = str_find(all, STR("\r\n\r\n"));
     if (connection->len == 0 || end == SIZE_MAX)
         return 0;
-    struct stub_request request = {.stub = connection->stub,
-                                   .fd = connection->fd,
-                                   .head = {connection->data, end + 4}};
+    struct stub_request request = {
+        .stub = connection->stub, .fd = connection->fd, .head = {connection->data, end + 4}};
     int64_t body = 0;
     struct str length = stub_header(&request, "content-length");
     if (length.len)
@@ -172,8 +172,7 @@ static struct stub *start(int listener, int port, stub_answer *answer, void *ctx
 struct stub *stub_start(stub_answer *answer, void *ctx)
 {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     ENSURE(bind(listener, (struct sockaddr *)&address, size) == 0);
     ENSURE(getsockname(listener, (struct sockaddr *)&address, &size) == 0);

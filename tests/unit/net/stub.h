@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A server inside the test: a free port of loopback (or a Unix socket), one thread a connection, and
- * a function that answers each request as badly as the test wants. */
+/* A server inside the test: a free port of loopback (or a Unix socket), one thread a connection,
+ * and a function that answers each request as badly as the test wants. */
 #ifndef RECTIFY_TESTS_NET_STUB_H
 #define RECTIFY_TESTS_NET_STUB_H
 
@@ -14,8 +14,8 @@ struct stub;
 struct stub_request {
     struct stub *stub;
     int fd;
-    unsigned number;  // of this request at the server, from 1
-    struct str head;  // request line and headers, with the empty line
+    unsigned number; // of this request at the server, from 1
+    struct str head; // request line and headers, with the empty line
     struct str body;
 };
 
@@ -32,8 +32,7 @@ unsigned stub_connections(const struct stub *stub);
 /* Value of a request's header, or empty. */
 struct str stub_header(const struct stub_request *request, const char *name);
 /* Writes a whole answer with Content-Length. `extra` is header lines with line ends, or "". */
-bool stub_reply(const struct stub_request *request, int status, const char *extra,
-                struct str body);
+bool stub_reply(const struct stub_request *request, int status, const char *extra, struct str body);
 /* Writes bytes; false when the peer is gone. */
 bool stub_write(int fd, const void *data, size_t size);
 

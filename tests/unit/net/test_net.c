@@ -98,8 +98,8 @@ static void test_net__methods_keep_their_shape_when_handles_are_used_again(void 
     static const struct {
         const char *method, *body, *has, *has_not;
     } cases[] = {
-        {"PUT", "x", "PUT ", "Transfer-Encoding"},  {"GET", "", "GET ", "Content-Length"},
-        {"POST", "", "Content-Length: 0", "PUT "},  {"DELETE", "", "DELETE ", "Content-Length"},
+        {"PUT", "x", "PUT ", "Transfer-Encoding"},   {"GET", "", "GET ", "Content-Length"},
+        {"POST", "", "Content-Length: 0", "PUT "},   {"DELETE", "", "DELETE ", "Content-Length"},
         {"PATCH", "abc", "Content-Length: 3", "x-"}, {"POST", "q=1", "POST ", "Content-Type"},
         {"DELETE", "z", "Content-Length: 1", "GET"}, {"GET", "", "GET ", "DELETE"},
     };
@@ -179,8 +179,7 @@ static void test_net__nobody_listening_is_not_sent(void **state)
     (void)state;
     struct fixture f = setup_with(echo, NULL);
     int probe = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     assert_int_equal(bind(probe, (struct sockaddr *)&address, size), 0);
     getsockname(probe, (struct sockaddr *)&address, &size);
@@ -335,8 +334,8 @@ static void test_net__an_answer_at_the_limit_passes_and_one_byte_more_does_not(v
     teardown(&f);
 }
 
-/* Answers the first request of each connection and closes it when the second arrives, which is how a
- * server looks whose idle time-out is just over. */
+/* Answers the first request of each connection and closes it when the second arrives, which is how
+ * a server looks whose idle time-out is just over. */
 static bool second_is_cut(void *ctx, const struct stub_request *request)
 {
     (void)ctx;

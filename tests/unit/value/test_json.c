@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The JSON document, in the manner of the known suites: y_ must be read, n_ must be refused, i_ is left
- * to the implementation by RFC 8259 and documented here by its expectation. */
+/* The JSON document, in the manner of the known suites: y_ must be read, n_ must be refused, i_ is
+ * left to the implementation by RFC 8259 and documented here by its expectation. */
 #include "../cmocka_all.h"
 #include "base/limits.h"
 #include "value/json.h"
@@ -28,7 +28,9 @@ static const struct sample samples[] = {
     {"y_number_0e+1", "[0e+1]", 0, "[0.0]", NULL},
     {"y_number_0e1", "[0e1]", 0, "[0.0]", NULL},
     {"y_number_after_space", "[ 4]", 0, "[4]", NULL},
-    {"y_number_double_close_to_zero", "[-0.000000000000000000000000000000000000000000000000000000000000000000000000000001]", 0, "[-1e-78]", NULL},
+    {"y_number_double_close_to_zero",
+     "[-0.000000000000000000000000000000000000000000000000000000000000000000000000000001]", 0,
+     "[-1e-78]", NULL},
     {"y_number_int_with_exp", "[20e1]", 0, "[200.0]", NULL},
     {"y_number_minus_zero", "[-0]", 0, "[-0.0]", NULL},
     {"y_number_negative_int", "[-123]", 0, "[-123]", NULL},
@@ -43,15 +45,19 @@ static const struct sample samples[] = {
     {"y_number_above_uint64", "[18446744073709551616]", 0, "[18446744073709552000.0]", NULL},
     {"y_number_smallest", "[5e-324]", 0, "[5e-324]", NULL},
     {"y_number_greatest", "[1.7976931348623157e308]", 0, "[1.7976931348623157e308]", NULL},
-    {"y_object", "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}", 0, "{\"asd\":\"sdf\",\"dfg\":\"fgh\"}", NULL},
+    {"y_object", "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}", 0, "{\"asd\":\"sdf\",\"dfg\":\"fgh\"}",
+     NULL},
     {"y_object_empty", "{}", 0, "{}", NULL},
     {"y_object_empty_key", "{\"\":0}", 0, "{\"\":0}", NULL},
     {"y_object_escaped_null_in_key", "{\"foo\\u0000bar\": 42}", 0, "{\"foo\\u0000bar\":42}", NULL},
     {"y_object_with_newlines", "{\n\"a\": \"b\"\n}", 0, "{\"a\":\"b\"}", NULL},
-    {"y_string_1_2_3_bytes_UTF-8", "[\"\\u0060\\u012a\\u12AB\"]", 0, "[\"`\xC4\xAA\xE1\x8A\xAB\"]", NULL},
+    {"y_string_1_2_3_bytes_UTF-8", "[\"\\u0060\\u012a\\u12AB\"]", 0, "[\"`\xC4\xAA\xE1\x8A\xAB\"]",
+     NULL},
     {"y_string_accepted_surrogate_pair", "[\"\\uD801\\udc37\"]", 0, "[\"\xF0\x90\x90\xB7\"]", NULL},
-    {"y_string_surrogate_pairs", "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]", 0, "[\"\xF0\x9F\x98\xB9\xF0\x9F\x92\x8D\"]", NULL},
-    {"y_string_allowed_escapes", "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", 0, "[\"\\\"\\\\/\\b\\f\\n\\r\\t\"]", NULL},
+    {"y_string_surrogate_pairs", "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]", 0,
+     "[\"\xF0\x9F\x98\xB9\xF0\x9F\x92\x8D\"]", NULL},
+    {"y_string_allowed_escapes", "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", 0,
+     "[\"\\\"\\\\/\\b\\f\\n\\r\\t\"]", NULL},
     {"y_string_backslash_and_u_escaped_zero", "[\"\\\\u0000\"]", 0, "[\"\\\\u0000\"]", NULL},
     {"y_string_backslash_doublequotes", "[\"\\\"\"]", 0, "[\"\\\"\"]", NULL},
     {"y_string_comments", "[\"a/*b*/c/*d//e\"]", 0, "[\"a/*b*/c/*d//e\"]", NULL},
@@ -175,20 +181,26 @@ static const struct sample samples[] = {
     {"n_structure_no-break_space", "[\xC2\xA0]", 0, NULL, "V0001"},
 
     {"i_number_double_huge_neg_exp (becomes 0)", "[123.456e-789]", 0, "[0.0]", NULL},
-    {"i_number_huge_exp (refused)", "[0.4e00669999999999999999999999999999999999999999999999999999999999999999999999999999]", 0, NULL, "V0005"},
+    {"i_number_huge_exp (refused)",
+     "[0.4e00669999999999999999999999999999999999999999999999999999999999999999999999999999]", 0,
+     NULL, "V0005"},
     {"i_number_neg_int_huge_exp (refused)", "[-1e+9999]", 0, NULL, "V0005"},
-    {"i_number_too_big_neg_int (nearest double)", "[-123123123123123123123123123123]", 0, "[-1.2312312312312312e29]", NULL},
+    {"i_number_too_big_neg_int (nearest double)", "[-123123123123123123123123123123]", 0,
+     "[-1.2312312312312312e29]", NULL},
     {"i_object_key_lone_2nd_surrogate (refused)", "{\"\\uDFAA\":0}", 0, NULL, "V0004"},
     {"i_string_1st_surrogate_but_2nd_missing (refused)", "[\"\\uDADA\"]", 0, NULL, "V0004"},
-    {"i_string_1st_valid_surrogate_2nd_invalid (refused)", "[\"\\uD888\\u1234\"]", 0, NULL, "V0004"},
+    {"i_string_1st_valid_surrogate_2nd_invalid (refused)", "[\"\\uD888\\u1234\"]", 0, NULL,
+     "V0004"},
     {"i_string_inverted_surrogates (refused)", "[\"\\uDd1e\\uD834\"]", 0, NULL, "V0004"},
-    {"i_string_UTF-8_invalid_sequence (refused)", "[\"\xE6\x97\xA5\xD1\x88\xFA\"]", 0, NULL, "V0004"},
+    {"i_string_UTF-8_invalid_sequence (refused)", "[\"\xE6\x97\xA5\xD1\x88\xFA\"]", 0, NULL,
+     "V0004"},
     {"i_string_UTF8_surrogate (refused)", "[\"\xED\xA0\x80\"]", 0, NULL, "V0004"},
     {"i_string_iso_latin_1 (refused)", "[\"\xE9\"]", 0, NULL, "V0004"},
     {"i_string_lone_utf8_continuation_byte (refused)", "[\"\x81\"]", 0, NULL, "V0004"},
     {"i_string_not_in_unicode_range (refused)", "[\"\xF4\xBF\xBF\xBF\"]", 0, NULL, "V0004"},
     {"i_string_overlong_sequence_2_bytes (refused)", "[\"\xC0\xAF\"]", 0, NULL, "V0004"},
-    {"i_string_overlong_sequence_6_bytes (refused)", "[\"\xFC\x83\xBF\xBF\xBF\xBF\"]", 0, NULL, "V0004"},
+    {"i_string_overlong_sequence_6_bytes (refused)", "[\"\xFC\x83\xBF\xBF\xBF\xBF\"]", 0, NULL,
+     "V0004"},
     {"i_string_truncated-utf-8 (refused)", "[\"\xE0\xFF\"]", 0, NULL, "V0004"},
     {"i_string_utf16BE_no_BOM (refused)", BYTES("\0[\0\"\0\xE9\0\"\0]"), NULL, "V0001"},
     {"i_structure_UTF-8_BOM_empty_object (refused)", "\xEF\xBB\xBF{}", 0, NULL, "V0001"},
@@ -318,12 +330,17 @@ static void test_json_write__canonical_sorts_by_bytes_at_every_level(void **stat
     struct error err;
     struct value v;
     (void)state;
-    assert_true(json_parse(&arena, STR("{\"b\":{\"z\":1,\"a\":[true,null]},\"\xC3\xA4\":2,\"a\":1.50,\"aa\":\"\\u000b\"}"), &v, &err));
-    assert_string_equal(written(&arena, v, JSON_CANONICAL),
-                        "{\"a\":1.5,\"aa\":\"\\u000b\",\"b\":{\"a\":[true,null],\"z\":1},\"\xC3\xA4\":2}");
-    assert_string_equal(written(&arena, v, JSON_PRETTY),
-                        "{\n  \"b\": {\n    \"z\": 1,\n    \"a\": [\n      true,\n      null\n    ]\n  },\n"
-                        "  \"\xC3\xA4\": 2,\n  \"a\": 1.5,\n  \"aa\": \"\\u000b\"\n}");
+    assert_true(json_parse(
+        &arena,
+        STR("{\"b\":{\"z\":1,\"a\":[true,null]},\"\xC3\xA4\":2,\"a\":1.50,\"aa\":\"\\u000b\"}"), &v,
+        &err));
+    assert_string_equal(
+        written(&arena, v, JSON_CANONICAL),
+        "{\"a\":1.5,\"aa\":\"\\u000b\",\"b\":{\"a\":[true,null],\"z\":1},\"\xC3\xA4\":2}");
+    assert_string_equal(
+        written(&arena, v, JSON_PRETTY),
+        "{\n  \"b\": {\n    \"z\": 1,\n    \"a\": [\n      true,\n      null\n    ]\n  },\n"
+        "  \"\xC3\xA4\": 2,\n  \"a\": 1.5,\n  \"aa\": \"\\u000b\"\n}");
 }
 
 static void test_json_write__kinds_without_json_have_texts(void **state)

@@ -51,9 +51,25 @@ static void check_both(struct str text)
 
 static void test_json_scan__both_paths_agree_on_random_texts(void **state)
 {
-    static const char *const pieces[] = {"\"", "\"", "\\\"", "\\\\", "\\", "a", "{\"k\":", "}", " ", "\n", "\x01",
-                                         "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\xC3\xA4", "\xF0\x9F\x98\x80",
-                                         "\xFF", "text of some length, ", "0123456789"};
+    static const char *const pieces[] = {"\"",
+                                         "\"",
+                                         "\\\"",
+                                         "\\\\",
+                                         "\\",
+                                         "a",
+                                         "{\"k\":",
+                                         "}",
+                                         " ",
+                                         "\n",
+                                         "\x01",
+                                         "\\u00e9",
+                                         "\\ud83d\\ude00",
+                                         "\\ud83d",
+                                         "\xC3\xA4",
+                                         "\xF0\x9F\x98\x80",
+                                         "\xFF",
+                                         "text of some length, ",
+                                         "0123456789"};
     uint64_t seed = 42;
     (void)state;
     for (unsigned round = 0; round < 30000; round++) {
@@ -88,7 +104,8 @@ static void test_json_scan__runs_of_backslashes_across_blocks(void **state)
             text[length++] = '"';
             struct result r;
             check_both((struct str){text, length});
-            r.scan = (struct json_scan){.text = {text, length}, .ends = r.ends, .escapes = r.escapes};
+            r.scan =
+                (struct json_scan){.text = {text, length}, .ends = r.ends, .escapes = r.escapes};
             enum json_scan_error error = json_scan(&r.scan, &r.at);
             assert_int_equal(error, run % 2 ? JSON_SCAN_OPEN : JSON_SCAN_OK);
             if (!error)
@@ -119,10 +136,10 @@ static void test_json_scan__errors_have_positions(void **state)
         enum json_scan_error error;
         size_t at;
     } cases[] = {
-        {"\"a\nb\"", JSON_SCAN_CONTROL, 2},       {"\"a\\qb\"", JSON_SCAN_ESCAPE, 2},
-        {"\"\\u12g4\"", JSON_SCAN_ESCAPE, 1},     {"\"\\ud800x\"", JSON_SCAN_SURROGATE, 1},
-        {"\"\\udc00\"", JSON_SCAN_SURROGATE, 1},  {"\"\xE2\x82\"", JSON_SCAN_UTF8, 1},
-        {"[\"a\",\"b]", JSON_SCAN_OPEN, 5},       {"\"\\u12", JSON_SCAN_ESCAPE, 1},
+        {"\"a\nb\"", JSON_SCAN_CONTROL, 2},      {"\"a\\qb\"", JSON_SCAN_ESCAPE, 2},
+        {"\"\\u12g4\"", JSON_SCAN_ESCAPE, 1},    {"\"\\ud800x\"", JSON_SCAN_SURROGATE, 1},
+        {"\"\\udc00\"", JSON_SCAN_SURROGATE, 1}, {"\"\xE2\x82\"", JSON_SCAN_UTF8, 1},
+        {"[\"a\",\"b]", JSON_SCAN_OPEN, 5},      {"\"\\u12", JSON_SCAN_ESCAPE, 1},
         {"\"\\", JSON_SCAN_ESCAPE, 1},
     };
     (void)state;
@@ -141,7 +158,8 @@ static void test_json_unescape__decodes_every_escape(void **state)
     struct str raw = STR("a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e4\\u20AC\\ud83d\\ude00z");
     (void)state;
     size_t length = json_unescape(raw, out);
-    assert_true(str_is((struct str){out, length}, "a\"\\/\b\f\n\r\t\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z"));
+    assert_true(
+        str_is((struct str){out, length}, "a\"\\/\b\f\n\r\t\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z"));
 }
 
 static void test_json_number_end__accepts_the_grammar_only(void **state)
@@ -150,9 +168,25 @@ static void test_json_number_end__accepts_the_grammar_only(void **state)
         const char *text;
         size_t end;
     } cases[] = {
-        {"0", 1}, {"-0", 2}, {"12,", 2}, {"1.5e+10]", 7}, {"123456789012345678901234567890", 30},
-        {"0.12345678901234567890x", 22}, {"1E5", 3}, {"", 0}, {"-", 0}, {"01", 0}, {"1.", 0}, {"1.e5", 0},
-        {"1e", 0}, {"1e+", 0}, {".5", 0}, {"+1", 0}, {"-a", 0}, {"1.5.5", 3}, {"0x10", 1},
+        {"0", 1},
+        {"-0", 2},
+        {"12,", 2},
+        {"1.5e+10]", 7},
+        {"123456789012345678901234567890", 30},
+        {"0.12345678901234567890x", 22},
+        {"1E5", 3},
+        {"", 0},
+        {"-", 0},
+        {"01", 0},
+        {"1.", 0},
+        {"1.e5", 0},
+        {"1e", 0},
+        {"1e+", 0},
+        {".5", 0},
+        {"+1", 0},
+        {"-a", 0},
+        {"1.5.5", 3},
+        {"0x10", 1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -86,7 +86,8 @@ static void test_value_map__number_keys_compare_by_value(void **state)
 static void test_value_path__steps_through_maps_and_lists(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
-    struct value_builder inner = {.arena = &arena}, list = {.arena = &arena}, outer = {.arena = &arena};
+    struct value_builder inner = {.arena = &arena}, list = {.arena = &arena},
+                         outer = {.arena = &arena};
     (void)state;
     value_set(&inner, "c", value_cstr("deep"));
     value_push(&list, value_int(7));
@@ -123,7 +124,8 @@ static void test_value_equal__lists_by_order_maps_without(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
     struct value_builder a = {.arena = &arena}, b = {.arena = &arena};
-    struct value forward[] = {value_int(1), value_int(2)}, backward[] = {value_int(2), value_int(1)};
+    struct value forward[] = {value_int(1), value_int(2)},
+                 backward[] = {value_int(2), value_int(1)};
     (void)state;
     value_set(&a, "x", value_int(1));
     value_set(&a, "y", value_list(forward, 2));
