@@ -292,12 +292,15 @@ static struct value collect_params(struct aws_client *client, const struct aws_o
 {
     const struct aws_service *service = op->service;
     struct value_builder params = {.arena = arena}, kept = {.arena = arena};
+    bool s3 = str_is(service->name, "s3");
     struct str endpoint = aws_client_endpoint_url(client, service, arena);
     const struct value *parameters = value_get(service->endpoint_rules, STR("parameters"));
     for (uint32_t i = 0; parameters && i < parameters->len; i++)
         add_builtin(client, parameters->pairs[i], region, endpoint, &params);
     add_contexts(op, input, arena, &params);
-    bool s3 = str_is(service->name, "s3");
+    /* The one operation that must reach buckets of which the region is not known. */
+    if (s3 && str_is(op->name, "GetBucketLocation"))
+        value_set(&params, "ForcePathStyle", value_bool(true));
     for (size_t i = 0; i < params.count; i++) {
         struct str name = value_str(params.pairs[i].key);
         struct value v = params.pairs[i].value;

@@ -121,6 +121,18 @@ static bool add_checksum(struct aws_client *client, const struct aws_operation *
                      STR_FMT(algorithm));
 }
 
+/* Reads of objects ask for the checksum that was stored. */
+static bool add_checksum_mode(const struct aws_operation *op, struct value input,
+                              struct arena *arena, struct aws_http_request *request)
+{
+    struct str member = value_path_str(op->model, "httpChecksum.requestValidationModeMember");
+    const struct aws_ref *ref =
+        member.len && op->input ? aws_shape_find(op->input->shape, member) : NULL;
+    if (!ref || !ref->wire.ptr || value_get(input, member))
+        return true;
+    return aws_request_set_header(arena, request, ref->wire, STR("ENABLED"));
+}
+
 /* ---- endpoint and signature ---- */
 
 static bool is_s3_style(const struct aws_service *service)
@@ -253,7 +265,8 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     bool signs = sending->credentials && op->auth != AWS_AUTH_NONE && !endpoint.no_auth;
     if (!add_checksum(client, op, sending->input, arena, &made.request, err))
         return false;
-    if (!place(client, op, &endpoint, arena, &made) ||
+    if (!add_checksum_mode(op, sending->input, arena, &made.request) ||
+        !place(client, op, &endpoint, arena, &made) ||
         (signs && !sign(client, sending, &endpoint, wall_ms, arena, &made)))
         return error_set(err, "A0314", "out of memory");
     *ret = made;

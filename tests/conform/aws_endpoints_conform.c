@@ -5,6 +5,7 @@
 
 #include "aws/aws_internal.h"
 #include "aws/endpoint.h"
+#include "aws_versions.h"
 #include "conform_file.h"
 
 struct run {
@@ -78,8 +79,12 @@ static void run_case(struct run *run, struct value rules, const char *file, stru
 static void run_cases(struct run *run, struct value rules, const char *file, struct value document)
 {
     const struct value *cases = value_get(document, STR("testCases"));
-    for (uint32_t i = 0; cases && cases->kind == VALUE_LIST && i < cases->len; i++)
+    struct str service = {file, strlen(file) - strlen(".json")};
+    for (uint32_t i = 0; cases && cases->kind == VALUE_LIST && i < cases->len; i++) {
+        unsigned failed = run->result.failed;
         run_case(run, rules, file, cases->items[i]);
+        excuse_version(&run->result, failed, run->models, service);
+    }
 }
 
 static void run_service(struct run *run, const char *dir, const char *file)
