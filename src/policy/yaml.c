@@ -160,7 +160,11 @@ static void report_syntax(const struct yaml_file *file, struct fy_diag *diag)
             file_error(file, "P0103", tag, 1, "put quotes around the expression: \"!...\"",
                        "an unquoted ! starts a YAML tag, not an expression");
         else
-            file_error(file, "P0101", place, 1, NULL, error->msg);
+            file_error(file, "P0101", place, 1,
+                       strstr(error->msg, "nested block mapping")
+                           ? "a value that contains \": \" needs quotes, or >- and lines of its own"
+                           : NULL,
+                       error->msg);
         any = true;
     }
     if (!any)

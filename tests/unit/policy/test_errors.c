@@ -24,6 +24,8 @@ static const struct mistake mistakes[] = {
     {"unquoted ! before a parenthesis", "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
      "violation: !(size(tagging.TagSet) > 0)", "P0103", 18, 14, "unquoted !", "put quotes around the expression"},
     {"duplicate key", "severity: low", "severity: low\nseverity: high", "P0101", 4, 1, "duplicate", NULL},
+    {"unquoted colon", "message: ${\"bucket \" + resource.id + \" has no owner\"}",
+     "message: ${true ? 'a' : 'b'}", "P0101", 19, 0, "", "needs quotes"},
     {"not YAML", "severity: low", "severity: [low", "P0101", 0, 0, "", NULL},
     {"tab", "  settle: 60s", "\tsettle: 60s", "P0101", 0, 0, "", NULL},
     {"alias", "severity: low", "severity: &x low\ntitle2: *x", "P0105", 4, 10, "aliases", "write the value out"},

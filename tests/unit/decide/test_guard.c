@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Each guard by itself, what it says, and that none makes another laxer. */
+#include "decide_fixture.h"
+
+#include "base/limits.h"
+
+#include "../cmocka_all.h"
+
+#define OTHER "{\"TagSet\":[{\"Key\":\"team\",\"Value\":\"x\"}]}"
+#define NOW 1767607200123
+
+/* A plan as decide_plan makes it, of one call. */
+static struct value plan_of(struct scene *s, const char *call)
+{
+    struct value_builder one = {.arena = &s->arena}, list = {.arena = &s->arena};
+    value_set(&one, "call", value_cstr(call));
+    value_push(&list, value_finish_map(&one));
+    return value_finish_list(&list);
+}
+
+static struct decide_decision decide(struct scene *s, const char *call, const struct decide_guards *guards)
+{
+    static const struct decide_guards calm = {0};
+    struct decide_decision d;
+    decide_guard(&s->subject, &s->finding, plan_of(s, call), guards ? guards : &calm, &s->arena, &d);
+    return d;
+}
+
+static bool says(const struct decide_decision *d, const char *what)
+{
+    for (size_t i = 0; i < d->reason_count; i++)
+        if (strstr(d->reasons[i], what))
+            return true;
+    return false;
+}
+
+static void expect(const struct decide_decision *d, enum decide_action action, const char *what)
+{
+    if (d->action != action || (what && !says(d, what)))
+        fail_msg("%s (%s), wanted %s (%s)", decide_action_name(d->action),
+                 d->reason_count ? d->reasons[0] : "", decide_action_name(action), what ? what : "");
+}
+
+static void start(struct scene *s, const char *from, const char *to)
+{
+    scene_start(s, from, to);
+    scene_read(s, OTHER);
+}
+
+static void test_guard__nothing_in_the_way_acts(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ACT, NULL);
+    assert_int_equal(d.reason_count, 0);
+    assert_int_equal(d.score, 5);
+    scene_finish(&s);
+}
+
+static void test_guard__the_mode_is_the_ceiling(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    static const enum decide_action want[] = {[MODE_OFF] = DECIDE_SKIP, [MODE_OBSERVE] = DECIDE_OBSERVE,
+                                              [MODE_APPROVE] = DECIDE_ASK, [MODE_ENFORCE] = DECIDE_ACT};
+    for (int mode = MODE_OFF; mode <= MODE_ENFORCE; mode++) {
+        s.assignment.mode = (enum mode)mode;
+        struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+        expect(&d, want[mode], NULL);
+    }
+    scene_finish(&s);
+}
+
+static void test_guard__by_hand_needs_no_second_yes_but_passes_every_other_guard(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce", "mode: enforce, ask: 'true', limit: {at_once: 1}");
+    struct decide_guards hand = {.by_hand = true};
+    struct decide_decision d = decide(&s, "s3:DeleteBucket", &hand);
+    expect(&d, DECIDE_ACT, NULL);
+    s.assignment.mode = MODE_APPROVE;
+    d = decide(&s, "s3:DeleteBucket", &hand);
+    expect(&d, DECIDE_ACT, NULL);
+    s.assignment.mode = MODE_OBSERVE;
+    d = decide(&s, "s3:DeleteBucket", &hand);
+    expect(&d, DECIDE_OBSERVE, NULL);
+    s.assignment.mode = MODE_ENFORCE;
+    struct decide_guards busy = {.by_hand = true, .at_once = 1};
+    d = decide(&s, "s3:PutBucketTagging", &busy);
+    expect(&d, DECIDE_HOLD, "at once");
+    struct decide_guards frozen = {.by_hand = true, .frozen = true};
+    d = decide(&s, "s3:PutBucketTagging", &frozen);
+    expect(&d, DECIDE_STOP, "frozen");
+    struct decide_guards stopped = {.by_hand = true, .stopped = "the kill switch is on"};
+    d = decide(&s, "s3:PutBucketTagging", &stopped);
+    expect(&d, DECIDE_HOLD, "kill switch");
+    scene_finish(&s);
+}
+
+static void test_guard__a_policy_may_ask_by_its_own_condition(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce", "mode: enforce, ask: size(tagging.TagSet) > 0");
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ASK, "the policy asks");
+    scene_read(&s, "{\"TagSet\":[]}");
+    d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ACT, NULL);
+    scene_finish(&s);
+    start(&s, "mode: enforce", "mode: enforce, ask: \"tagging.TagSet[3].Key == 'x'\"");
+    d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ASK, "cannot be evaluated"); // fails closed
+    scene_finish(&s);
+}
+
+static void test_guard__an_exemption_skips_until_its_day_is_over(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce",
+          "mode: enforce, exempt: [{when: \"tagging.TagSet.exists(t, t.Key == 'team')\", owner: netsec, "
+          "reason: migration, until: 2026-01-05}]");
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_SKIP, "exempt by netsec: migration");
+    s.subject.now_ms = 1767657599000; // 2026-01-05T23:59:59Z
+    d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_SKIP, NULL);
+    s.subject.now_ms = 1767657600000;
+    d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ACT, NULL);
+    s.subject.now_ms = NOW;
+    scene_read(&s, "{\"TagSet\":[]}");
+    d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ACT, NULL);
+    scene_finish(&s);
+}
+
+static void test_guard__an_exemption_that_cannot_be_evaluated_holds(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce",
+          "mode: enforce, exempt: [{when: \"tagging.TagSet[9].Key == 'team'\", owner: a, reason: b, until: 2027-01-01}]");
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_HOLD, "exemption cannot be evaluated");
+    assert_true(d.hold_ms > 0);
+    scene_finish(&s);
+}
+
+static void test_guard__limits_hold_at_their_number(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce", "mode: enforce, limit: {at_once: 2, per_hour: 5}");
+    struct decide_guards g = {.at_once = 1, .per_hour = 4};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ACT, NULL);
+    g = (struct decide_guards){.at_once = 2};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "2 repairs of this policy at once");
+    g = (struct decide_guards){.per_hour = 5};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "5 repairs of this policy an hour");
+    assert_int_equal(d.hold_ms, 60000);
+    scene_finish(&s);
+}
+
+static void test_guard__the_breaker_trips_at_a_row_or_a_share(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce", "mode: enforce, breaker: {in_a_row: 3, errors: 50%, of: 20, open: 90s}");
+    struct decide_guards g = {.breaker_in_a_row = 2, .breaker_bad = 9, .breaker_total = 20};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ACT, NULL);
+    g = (struct decide_guards){.breaker_in_a_row = 3};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "the breaker opens");
+    assert_true(d.trip_breaker);
+    assert_int_equal(d.hold_ms, 90000);
+    g = (struct decide_guards){.breaker_bad = 10, .breaker_total = 20};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "the breaker opens");
+    g = (struct decide_guards){.breaker_bad = 10, .breaker_total = 19}; // too few to judge
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ACT, NULL);
+    scene_finish(&s);
+}
+
+static void test_guard__an_open_breaker_holds_until_it_closes(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    struct decide_guards g = {.breaker_in_a_row = 3, .breaker_open_until_ms = NOW + 5000};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "breaker is open");
+    assert_int_equal(d.hold_ms, 5000);
+    assert_false(d.trip_breaker);
+    g.breaker_open_until_ms = NOW; // over: one may try
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ACT, NULL);
+    scene_finish(&s);
+}
+
+static void test_guard__the_kill_switch_holds_and_says_why(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    struct decide_guards g = {.stopped = "the kill switch cannot be read"};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "the kill switch cannot be read");
+    scene_finish(&s);
+}
+
+static void test_guard__a_locked_resource_holds_and_a_frozen_one_stops(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    struct decide_guards g = {.locked_by = 17};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "r17 is working on the resource");
+    g.frozen = true;
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_STOP, "frozen");
+    scene_finish(&s);
+}
+
+static void test_guard__a_fight_and_a_moving_resource_ask(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, NULL, NULL);
+    struct decide_guards g = {.reversals = 2, .changes = (int)LIMIT_STATE_CHANGES};
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ACT, NULL);
+    g = (struct decide_guards){.reversals = 3};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ASK, "another writer disagrees");
+    g = (struct decide_guards){.changes = (int)LIMIT_STATE_CHANGES + 1};
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_ASK, "keeps changing");
+    scene_finish(&s);
+}
+
+static void test_guard__what_deletes_or_ends_asks(void **state)
+{
+    (void)state;
+    struct scene s;
+    static const struct {
+        const char *call;
+        enum decide_action action;
+        int score;
+    } calls[] = {
+        {"s3:PutBucketTagging", DECIDE_ACT, 5},        {"kms:EnableKeyRotation", DECIDE_ACT, 5},
+        {"ec2:RevokeSecurityGroupIngress", DECIDE_ACT, 30}, {"s3:DeleteBucketTagging", DECIDE_ACT, 20},
+        {"s3:DeleteBucket", DECIDE_ASK, 50},           {"ec2:TerminateInstances", DECIDE_ASK, 60},
+        {"lambda:Invoke", DECIDE_ACT, 30},             {"kms:DisableKey", DECIDE_ACT, 40},
+    };
+    start(&s, NULL, NULL);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct decide_decision d = decide(&s, calls[i].call, NULL);
+        assert_int_equal(d.score, calls[i].score);
+        expect(&d, calls[i].action, NULL);
+    }
+    scene_finish(&s);
+}
+
+static void test_guard__a_repair_without_an_undo_asks(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\nverify: {within: 5m, else: undo}\n",
+          "    undo: none\n    undo_none: no way back\n");
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ASK, "no undo");
+    scene_finish(&s);
+}
+
+/* With every guard closed at once the strictest wins, and each has said its reason. */
+static void test_guard__the_strictest_wins_and_every_reason_is_kept(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce",
+          "mode: approve, ask: 'true', exempt: [{when: 'true', owner: a, reason: b, until: 2027-01-01}]");
+    struct decide_guards g = {.at_once = 10, .per_hour = 100, .breaker_in_a_row = 3, .reversals = 3,
+                              .changes = 9, .locked_by = 4, .stopped = "the kill switch is on"};
+    struct decide_decision d = decide(&s, "s3:DeleteBucket", &g);
+    expect(&d, DECIDE_SKIP, "exempt");
+    assert_true(says(&d, "mode approve"));
+    assert_true(says(&d, "the policy asks"));
+    assert_true(says(&d, "breaker"));
+    assert_true(says(&d, "at once"));
+    assert_true(says(&d, "an hour"));
+    assert_true(says(&d, "kill switch"));
+    assert_true(says(&d, "r4"));
+    assert_true(says(&d, "keeps changing"));
+    assert_true(says(&d, "disagrees"));
+    assert_true(says(&d, "deletes"));
+    assert_true(d.reason_count <= DECIDE_REASONS_MAX);
+    scene_finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guard__nothing_in_the_way_acts),
+        cmocka_unit_test(test_guard__the_mode_is_the_ceiling),
+        cmocka_unit_test(test_guard__by_hand_needs_no_second_yes_but_passes_every_other_guard),
+        cmocka_unit_test(test_guard__a_policy_may_ask_by_its_own_condition),
+        cmocka_unit_test(test_guard__an_exemption_skips_until_its_day_is_over),
+        cmocka_unit_test(test_guard__an_exemption_that_cannot_be_evaluated_holds),
+        cmocka_unit_test(test_guard__limits_hold_at_their_number),
+        cmocka_unit_test(test_guard__the_breaker_trips_at_a_row_or_a_share),
+        cmocka_unit_test(test_guard__an_open_breaker_holds_until_it_closes),
+        cmocka_unit_test(test_guard__the_kill_switch_holds_and_says_why),
+        cmocka_unit_test(test_guard__a_locked_resource_holds_and_a_frozen_one_stops),
+        cmocka_unit_test(test_guard__a_fight_and_a_moving_resource_ask),
+        cmocka_unit_test(test_guard__what_deletes_or_ends_asks),
+        cmocka_unit_test(test_guard__a_repair_without_an_undo_asks),
+        cmocka_unit_test(test_guard__the_strictest_wins_and_every_reason_is_kept),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fixture_finish();
+    return failed;
+}
