@@ -107,6 +107,14 @@ struct address address_mask(struct address address, unsigned bits)
     return masked;
 }
 
+unsigned __int128 address_number(const struct address *address)
+{
+    uint64_t high, low;
+    memcpy(&high, address->bytes, sizeof high);
+    memcpy(&low, address->bytes + 8, sizeof low);
+    return (unsigned __int128)__builtin_bswap64(high) << 64 | __builtin_bswap64(low);
+}
+
 bool address_parse_block(struct str text, struct address *ret)
 {
     struct address base;

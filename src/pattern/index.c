@@ -464,16 +464,65 @@ static bool index_wildcard_kind(struct compiler *c, const struct field_atoms *at
     return index_wildcards(c, items, count, ret);
 }
 
-static void index_blocks(struct compiler *c, const struct field_atoms *atoms, struct field *field)
+struct sorted_block {
+    unsigned __int128 first, last;
+    uint32_t atom;
+    uint8_t version;
+};
+
+/* The wider of two that begin together comes first. */
+static int compare_blocks(const void *a, const void *b)
 {
-    for (uint32_t i = atoms->spans[ATOM_CIDR].first; i < atoms->spans[ATOM_CIDR].end; i++) {
-        struct address block;
-        memcpy(&block, c->atoms[atoms->by_kind[i]].operand.ptr, sizeof block);
-        if (block.version == 4)
-            field->block_bits[0] |= (uint64_t)1 << block.bits;
-        else
-            field->block_bits[1 + block.bits / 64] |= (uint64_t)1 << block.bits % 64;
+    const struct sorted_block *x = a, *y = b;
+    if (x->version != y->version)
+        return x->version - y->version;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return (x->last < y->last) - (x->last > y->last);
+}
+
+static bool lay_out_blocks(struct compiler *c, const struct sorted_block *list, uint32_t count,
+                           struct blocks *ret)
+{
+    unsigned __int128 *first = compiler_array(c, count, sizeof *first);
+    unsigned __int128 *last = compiler_array(c, count, sizeof *last);
+    uint32_t *atoms = compiler_array(c, count, sizeof *atoms);
+    uint32_t *parents = compiler_array(c, count, sizeof *parents);
+    if (!first || !last || !atoms || !parents)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        first[i] = list[i].first;
+        last[i] = list[i].last;
+        atoms[i] = list[i].atom;
+        uint32_t parent = i ? i - 1 : NONE;
+        while (parent != NONE && last[parent] < first[i])
+            parent = parents[parent];
+        parents[i] = parent;
     }
+    *ret = (struct blocks){first, last, atoms, parents, count};
+    return true;
+}
+
+static bool index_blocks(struct compiler *c, const struct field_atoms *atoms, struct field *field)
+{
+    struct span span = atoms->spans[ATOM_CIDR];
+    uint32_t count = span.end - span.first, ipv4 = 0;
+    struct sorted_block *list = compiler_temp(c, count, sizeof *list);
+    if (!list)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct address block;
+        list[i].atom = atoms->by_kind[span.first + i];
+        memcpy(&block, c->atoms[list[i].atom].operand.ptr, sizeof block);
+        list[i].version = block.version;
+        list[i].first = address_number(&block);
+        list[i].last = list[i].first | ~(unsigned __int128)0 >> block.bits;
+        ipv4 += block.version == 4;
+    }
+    if (count)
+        qsort(list, count, sizeof *list, compare_blocks);
+    return count == 0 || (lay_out_blocks(c, list, ipv4, &field->blocks[0]) &&
+                          lay_out_blocks(c, list + ipv4, count - ipv4, &field->blocks[1]));
 }
 
 static void index_single(const struct field_atoms *atoms, enum atom_kind kind, uint32_t *ret)
@@ -484,7 +533,6 @@ static void index_single(const struct field_atoms *atoms, enum atom_kind kind, u
 
 static bool index_field(struct compiler *c, const struct field_atoms *atoms, struct field *field)
 {
-    index_blocks(c, atoms, field);
     index_single(atoms, ATOM_EXISTS, &field->kinds[0]);
     index_single(atoms, ATOM_TRUE, &field->kinds[LEAF_TRUE]);
     index_single(atoms, ATOM_FALSE, &field->kinds[LEAF_FALSE]);
@@ -493,7 +541,7 @@ static bool index_field(struct compiler *c, const struct field_atoms *atoms, str
               index_table(c, atoms, ATOM_NUMBER, &field->numbers) &&
               index_table(c, atoms, ATOM_NUMBER_TEXT, &field->number_texts) &&
               index_table(c, atoms, ATOM_IP, &field->addresses) &&
-              index_table(c, atoms, ATOM_CIDR, &field->blocks) &&
+              index_blocks(c, atoms, field) &&
               index_affix_kind(c, atoms, ATOM_PREFIX, &field->prefixes) &&
               index_affix_kind(c, atoms, ATOM_SUFFIX, &field->suffixes) &&
               index_affix_kind(c, atoms, ATOM_FOLD_PREFIX, &field->fold_prefixes) &&
@@ -506,7 +554,8 @@ static bool index_field(struct compiler *c, const struct field_atoms *atoms, str
         (field->folds.count || field->fold_prefixes.count || field->fold_suffixes.count ? NEEDS_FOLD
                                                                                         : 0) |
         (field->wildcards.count ? NEEDS_WILDCARD : 0) |
-        (field->addresses.count || field->blocks.count ? NEEDS_ADDRESS : 0) |
+        (field->addresses.count || field->blocks[0].count || field->blocks[1].count ? NEEDS_ADDRESS
+                                                                                    : 0) |
         (field->number_texts.count ? NEEDS_NUMBER_TEXT : 0) |
         (field->ranges.count || field->numbers.count ? NEEDS_NUMBER : 0);
     return ok;

@@ -214,19 +214,20 @@ static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards
     }
 }
 
-static void evaluate_blocks(struct pattern_scratch *s, const struct field *field,
-                            struct address address)
+static void evaluate_blocks(struct pattern_scratch *s, const struct blocks *blocks,
+                            unsigned __int128 address)
 {
-    for (unsigned word = address.version == 4 ? 0 : 1; word < (address.version == 4 ? 1 : 3);
-         word++) {
-        for (uint64_t bits = field->block_bits[word]; bits; bits &= bits - 1) {
-            unsigned length = (unsigned)__builtin_ctzll(bits) + (word == 2 ? 64 : 0);
-            struct address block = address_mask(address, length);
-            uint32_t atom = table_get(&field->blocks, (const char *)&block, sizeof block);
-            if (atom != NONE)
-                fire(s, atom);
-        }
+    uint32_t low = 0, high = blocks->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (blocks->first[middle] <= address)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    for (uint32_t at = low ? low - 1 : NONE; at != NONE; at = blocks->parents[at])
+        if (address <= blocks->last[at])
+            fire(s, blocks->atoms[at]);
 }
 
 static void evaluate_string(struct pattern_scratch *s, const struct field *field, struct str value)
@@ -249,8 +250,7 @@ static void evaluate_string(struct pattern_scratch *s, const struct field *field
         atom = table_get(&field->addresses, (const char *)&address, sizeof address);
         if (atom != NONE)
             fire(s, atom);
-        if (field->blocks.count)
-            evaluate_blocks(s, field, address);
+        evaluate_blocks(s, &field->blocks[address.version == 6], address_number(&address));
     }
 }
 
@@ -324,29 +324,29 @@ static void evaluate_number(struct pattern_scratch *s, const struct field *field
         visit_ranges(s, ranges, ranges->levels, 0, low, &number);
 }
 
-void leaf_evaluate(struct pattern_scratch *s, const struct leaf *leaf)
+void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, struct str text,
+                   bool in_array)
 {
-    const struct field *field = &s->set->fields[leaf->field];
-    struct field_state *state = &s->fields[leaf->field];
+    const struct field *field = &s->set->fields[id];
+    struct field_state *state = &s->fields[id];
     if (state->epoch != s->epoch) {
         *state = (struct field_state){.epoch = s->epoch};
-        s->field_seen[s->field_seen_count++] = leaf->field;
+        s->field_seen[s->field_seen_count++] = id;
         s->unseen--;
         if (field->kinds[0] != NONE)
             fire(s, field->kinds[0]);
     }
     state->leaves++;
-    if (leaf->element) {
+    if (in_array) {
         state->in_array = true;
         s->in_array = true;
     }
-    struct str text = {leaf->ptr, leaf->len};
-    if (leaf->kind == LEAF_STRING)
+    if (kind == LEAF_STRING)
         evaluate_string(s, field, text);
-    else if (leaf->kind == LEAF_NUMBER)
+    else if (kind == LEAF_NUMBER)
         evaluate_number(s, field, text);
-    else if (field->kinds[leaf->kind] != NONE)
-        fire(s, field->kinds[leaf->kind]);
+    else if (field->kinds[kind] != NONE)
+        fire(s, field->kinds[kind]);
 }
 
 /* ---- one atom, one leaf: for arrays and explanations ---- */

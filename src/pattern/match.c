@@ -219,16 +219,16 @@ static bool is_new_key(struct walker *w, uint32_t object, struct str key, uint32
 
 /* ---- the walk ---- */
 
-INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node, uint8_t kind,
+INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node, enum leaf_kind kind,
                      struct str text)
 {
     struct pattern_scratch *s = w->s;
-    uint32_t field = s->set->nodes[node].field;
+    uint32_t field = s->set->nodes[node].field, element = frame->element;
     if (field == NONE)
         return;
-    struct leaf *leaf = &s->leaves[s->leaf_count];
-    *leaf = (struct leaf){text.ptr, (uint32_t)text.len, field, frame->element, kind};
-    leaf_evaluate(s, leaf);
+    s->leaves[s->leaf_count] =
+        (struct leaf){text.ptr, (uint32_t)text.len, field, element, (uint8_t)kind};
+    leaf_evaluate(s, field, kind, text, element != 0);
     s->leaf_count++;
 }
 
@@ -248,7 +248,10 @@ INLINE bool read_scalar(struct walker *w, struct cursor *c, const struct frame *
     }
     if (!skip_scalar(w, c))
         return false;
-    uint8_t kind = first == 't' ? LEAF_TRUE : first == 'f' ? LEAF_FALSE : first == 'n' ? LEAF_NULL : LEAF_NUMBER;
+    enum leaf_kind kind = first == 't'   ? LEAF_TRUE
+                          : first == 'f' ? LEAF_FALSE
+                          : first == 'n' ? LEAF_NULL
+                                         : LEAF_NUMBER;
     add_leaf(w, frame, node, kind, (struct str){c->p + start, c->at - start});
     return true;
 }

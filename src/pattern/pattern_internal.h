@@ -59,6 +59,7 @@ bool address_parse(struct str text, struct address *ret) __attribute__((warn_unu
 /* "10.0.0.0/8"; the base need not be aligned. False = not a block. */
 bool address_parse_block(struct str text, struct address *ret) __attribute__((warn_unused_result));
 struct address address_mask(struct address address, unsigned bits);
+unsigned __int128 address_number(const struct address *address);
 
 /* Doubles as unsigned integers in the same order; -0 is 0. */
 static inline uint64_t ordered_double(double d)
@@ -148,6 +149,14 @@ struct ranges {
     uint32_t count, levels;
 };
 
+/* CIDR blocks of one version of IP, sorted. Blocks contain each other or are disjoint, so all that
+ * contain an address are the last one not above it and its parents. */
+struct blocks {
+    const unsigned __int128 *first, *last; // addresses, as numbers whose highest bit comes first
+    const uint32_t *atoms, *parents;       // closest block around, or NONE
+    uint32_t count;
+};
+
 /* Wildcards are found by a few bytes that must be in the value, then checked. */
 #define GRAM_MAX 4
 struct wildcard {
@@ -185,8 +194,8 @@ struct field {
     struct str path;
     uint32_t rank; // in the order in which arrays are decided: UTF-16 order of paths
     uint32_t needs;
-    struct table strings, numbers, number_texts, addresses, blocks;
-    uint64_t block_bits[4]; // lengths of blocks that occur: IPv4 in [0], IPv6 in [1..3]
+    struct table strings, numbers, number_texts, addresses;
+    struct blocks blocks[2]; // IPv4, IPv6
     struct affixes prefixes, suffixes, fold_prefixes, fold_suffixes;
     struct table folds;
     struct ranges ranges;
@@ -400,8 +409,9 @@ bool table_init(struct arena *arena, struct table *table, size_t count)
     __attribute__((warn_unused_result));
 void table_add(struct table *table, struct str key, uint32_t value);
 
-/* leaf.c: evaluates a leaf just found and marks what it makes true. */
-void leaf_evaluate(struct pattern_scratch *scratch, const struct leaf *leaf);
+/* leaf.c: marks what a leaf of `field`, just found, makes true. It is number scratch.leaf_count. */
+void leaf_evaluate(struct pattern_scratch *scratch, uint32_t field, enum leaf_kind kind,
+                   struct str text, bool in_array);
 /* Slow path: is this one atom true of this one leaf? Not for ABSENT. */
 bool leaf_satisfies(const struct pattern_set *set, uint32_t atom, const struct leaf *leaf);
 bool wildcard_matches(struct str operand, struct str s);
