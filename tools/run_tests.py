@@ -68,7 +68,8 @@ def meson_programs(build):
     for test in json.loads(listing):
         suites = [s.split(":")[-1] for s in test["suite"]]
         folder = pathlib.Path(test["cmd"][0]).parent.name
-        yield Program(name=f"{folder}/{test['name']}", command=test["cmd"],
+        name = test["name"].removeprefix(folder).strip()
+        yield Program(name=f"{folder}/{name}", command=test["cmd"],
                       suite=suites[0] if suites else "unit",
                       timeout_s=float(test["timeout"]),
                       env=test["env"] if isinstance(test["env"], dict) else {},
@@ -141,7 +142,7 @@ def count(program, status, output, seconds):
         passed, failed, skipped = (int(n or 0) for n in plain[-1])
         if status not in (0, EXIT_SKIPPED) and failed == 0:
             failed = 1
-        skips = re.findall(r"^skip (\S+): (.*)$", output, re.M)
+        skips = re.findall(r"^skip (.+?): (.+)$", output, re.M)
         return result(passed, failed, skipped, skips)
     if status == EXIT_SKIPPED:
         lines = output.strip().splitlines()
@@ -183,6 +184,21 @@ def report(result, verbose):
     print(f"{mark:4} {result.program.name:44} {figures:32} {result.seconds:6.1f} s", flush=True)
     if result.failed or verbose:
         print("    | " + "\n    | ".join(result.output.rstrip().splitlines()[-200:]), flush=True)
+
+
+def report_skips(result):
+    """One line a reason, with how many were skipped for it and the first of them."""
+    reasons = {}
+    for name, reason in result.skips:
+        count = re.search(r" \((\d+) tests\)$", reason)
+        reason = reason[:count.start()] if count else reason
+        reasons.setdefault(reason, []).extend([name] * (int(count.group(1)) if count else 1))
+    silent = result.skipped - sum(map(len, reasons.values()))
+    for reason, names in reasons.items():
+        many = f" ({len(names)}, the first: {names[0]})" if len(names) > 1 else f" ({names[0]})"
+        print(f"skipped {result.program.name}: {reason}{many}")
+    if silent > 0:
+        print(f"skipped {result.program.name}: {silent} for which it gives no reason")
 
 
 def also_programs(options):
@@ -249,8 +265,8 @@ def main():
     results = run_all(programs, options)
     total = [sum(getattr(r, key) for r in results) for key in ("passed", "failed", "skipped")]
     failures = [r.program.name for r in results if r.failed]
-    for name, reason in [s for r in results for s in r.skips]:
-        print(f"skipped {name}: {reason}")
+    for result in results:
+        report_skips(result)
     for name in failures:
         print(f"failed  {name}   (again alone: ./dev test {name})")
     if not any(total[:2]):

@@ -306,8 +306,9 @@ int main(int argc, char **argv)
         run_folder(&run, argv[1], "responses", false);
     }
     struct str source = aws_models_source(run.models);
-    printf("models: %.*s; %u cases of operations that these models do not have so\n",
-           STR_FMT(source), run.other_model);
+    if (run.other_model)
+        printf("skip models: operations that %.*s does not have so (%u tests)\n", STR_FMT(source),
+               run.other_model);
     run.result.skipped += run.other_model;
     aws_models_close(run.models);
     return conform_end(&run.result);

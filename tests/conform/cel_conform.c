@@ -38,8 +38,11 @@ static bool skipped(const struct run *run, struct value test, struct str id)
             const struct value *has = value_get_key(test, match.pairs[k].key);
             fits &= has && value_equal(*has, match.pairs[k].value);
         }
-        if (fits || (id.len && str_eq(text(skip, "id"), id)))
+        if (fits || (id.len && str_eq(text(skip, "id"), id))) {
+            printf("skip case %u: %.*s\n", run->result.passed + run->result.skipped,
+                   STR_FMT(text(skip, "reason")));
             return true;
+        }
     }
     return false;
 }
