@@ -181,7 +181,7 @@ enum cel_trace_outcome {
 
 /* One sub-expression, in the order of evaluation, parents before their parts. */
 struct cel_trace_step {
-    unsigned depth;     // 0 = the whole expression
+    unsigned depth;      // 0 = the whole expression
     uint32_t start, end; // bytes of the program's source
     enum cel_trace_outcome outcome;
     struct value value;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the files of cel/ share. The way of an expression:
  *
- *   text ─lex─► tokens ─parse, macro─► ast ─check─► typed ast ─plan─► nodes ─eval─► value or failure
+ *   text ─lex─► tokens ─parse, macro─► ast ─check─► typed ast ─plan─► nodes ─eval─► value or
+ * failure
  *
- * Nodes are a tree of small functions ("planned tree"): each knows its children and is specialised for
- * what the checker and constant folding found out about them (cel/plan.c). */
+ * Nodes are a tree of small functions ("planned tree"): each knows its children and is specialised
+ * for what the checker and constant folding found out about them (cel/plan.c). */
 #ifndef RECTIFY_CEL_CEL_INTERNAL_H
 #define RECTIFY_CEL_CEL_INTERNAL_H
 
@@ -109,7 +110,7 @@ struct ast {
     bool optional;       // .?  [?]
     bool optional_entry; // ?element or ?key: value
     bool test, member, rooted, parenthesised;
-    bool escaped; // AST_SELECT: the name stood in back quotes
+    bool escaped;        // AST_SELECT: the name stood in back quotes
     bool resolved;       // AST_SELECT that is a qualified name: like AST_IDENT
     uint32_t pos;        // byte offset that errors point at
     uint32_t start, end; // the text it came from
@@ -131,9 +132,9 @@ struct ast {
         NAME_TYPE,
         NAME_NULL,
     } name_kind;
-    unsigned slot;                // NAME_SLOT, NAME_LOCAL
-    const struct cel_type *named;  // NAME_TYPE
-    const struct message *message; // AST_STRUCT; NULL: a record
+    unsigned slot;                         // NAME_SLOT, NAME_LOCAL
+    const struct cel_type *named;          // NAME_TYPE
+    const struct message *message;         // AST_STRUCT; NULL: a record
     const struct cel_overload **overloads; // AST_CALL: candidates
     uint32_t overload_count;
     bool function_known; // a function of that name exists
@@ -224,9 +225,9 @@ struct parser {
     unsigned open_parens, open_brackets, open_braces; // for skip_to_follow()
     unsigned recoveries;
     uint32_t recovered_at; // the token at which skipping stopped last
-    bool recovering; // an error was reported and no token has fitted since
-    bool muted;  // optional syntax is refused only once
-    bool failed; // give up: depth, memory, too many errors
+    bool recovering;       // an error was reported and no token has fitted since
+    bool muted;            // optional syntax is refused only once
+    bool failed;           // give up: depth, memory, too many errors
 };
 
 struct ast *parse_expression(struct arena *arena, struct report *report,
@@ -308,15 +309,19 @@ struct cel_group {
 
 /* Rows of the tables: a function, and one with a receiver. */
 #define F(fn_, result_, ...)                                                                       \
-    {.fn = (fn_), .result = (result_), .args = {__VA_ARGS__},                                      \
-     .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *)}
+    {                                                                                              \
+        .fn = (fn_), .result = (result_), .args = {__VA_ARGS__},                                   \
+        .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *)                 \
+    }
 #define M(fn_, result_, ...)                                                                       \
-    {.fn = (fn_), .result = (result_), .args = {__VA_ARGS__}, .member = true,                      \
-     .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *)}
+    {                                                                                              \
+        .fn = (fn_), .result = (result_), .args = {__VA_ARGS__}, .member = true,                   \
+        .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *)                 \
+    }
 #define OVERLOADS(array) (array), sizeof(array) / sizeof *(array)
 
-extern const struct cel_group group_core, group_strings, group_math, group_optionals, group_lists, group_sets,
-    group_encoders, group_network, group_regex, group_cloud, group_iam, group_macros;
+extern const struct cel_group group_core, group_strings, group_math, group_optionals, group_lists,
+    group_sets, group_encoders, group_network, group_regex, group_cloud, group_iam, group_macros;
 const struct cel_group *const *function_groups(unsigned *ret_count);
 /* Appends the overloads of `name`, member or not, to a new array in the arena. */
 unsigned function_find(const struct cel_env *env, struct arena *arena, struct str name, bool member,
@@ -363,7 +368,8 @@ const struct cel_type *infer_general(const struct cel_type *a, const struct cel_
 const struct cel_type *infer_join(struct infer *infer, const struct cel_type *so_far,
                                   const struct cel_type *next);
 #define LETTERS_MAX 8
-/* T_A, T_B (ids UINT32_MAX, UINT32_MAX - 1, ...) of a table replaced by variables of this call's. */
+/* T_A, T_B (ids UINT32_MAX, UINT32_MAX - 1, ...) of a table replaced by variables of this call's.
+ */
 const struct cel_type *infer_instance(struct infer *infer, const struct cel_type *t,
                                       const struct cel_type *letters[LETTERS_MAX]);
 
@@ -380,13 +386,13 @@ bool check_expression(const struct cel_env *env, struct arena *arena, struct rep
 struct node;
 
 enum fail_what {
-    FAIL_TEXT,        // `text`
-    FAIL_KEY,         // no key `a` in map `b`
-    FAIL_INDEX,       // index `a` outside list `b`
-    FAIL_OVERLOAD,    // `name` applied to `types`
-    FAIL_SELECT,      // field `name` of `a`, which is no map
-    FAIL_BOOL,        // `a` where a bool must be
-    FAIL_UNSET,       // variable `name` has no value
+    FAIL_TEXT,     // `text`
+    FAIL_KEY,      // no key `a` in map `b`
+    FAIL_INDEX,    // index `a` outside list `b`
+    FAIL_OVERLOAD, // `name` applied to `types`
+    FAIL_SELECT,   // field `name` of `a`, which is no map
+    FAIL_BOOL,     // `a` where a bool must be
+    FAIL_UNSET,    // variable `name` has no value
     FAIL_COST,
     FAIL_MEMORY,
 };
@@ -537,8 +543,12 @@ struct value ev_undeclared(struct cel_cx *cx, const struct node *n);
 struct value ev_select(struct cel_cx *cx, const struct node *n);
 struct value ev_select_local(struct cel_cx *cx, const struct node *n);
 struct value ev_select_slot(struct cel_cx *cx, const struct node *n);
+struct value ev_path_local(struct cel_cx *cx, const struct node *n);
+struct value ev_path_slot(struct cel_cx *cx, const struct node *n);
 struct value ev_select_optional(struct cel_cx *cx, const struct node *n);
 struct value ev_has(struct cel_cx *cx, const struct node *n);
+struct value ev_has_path(struct cel_cx *cx, const struct node *n);
+struct value ev_has_chain(struct cel_cx *cx, const struct node *n);
 struct value ev_index(struct cel_cx *cx, const struct node *n);
 struct value ev_index_optional(struct cel_cx *cx, const struct node *n);
 struct value ev_call(struct cel_cx *cx, const struct node *n);

@@ -254,6 +254,38 @@ struct value ev_select_slot(struct cel_cx *cx, const struct node *n)
     return select_from(cx, n, v);
 }
 
+/* Several fields in a row from `v` on: args are the nodes of the steps. */
+static inline struct value walk(struct cel_cx *cx, const struct node *n, struct value v)
+{
+    cx->cost -= n->count;
+    for (uint32_t i = 0; i < n->count; i++) {
+        const struct node *step = n->args[i];
+        const struct value *field = v.kind == VALUE_MAP ? field_of(v, step) : NULL;
+        if (__builtin_expect(field != NULL, 1)) {
+            v = *field;
+            continue;
+        }
+        v = select_other(cx, step, v);
+        if (FAILED(v))
+            break;
+    }
+    return v;
+}
+
+struct value ev_path_local(struct cel_cx *cx, const struct node *n)
+{
+    return walk(cx, n, cx->locals[n->slot]);
+}
+
+struct value ev_path_slot(struct cel_cx *cx, const struct node *n)
+{
+    struct value v = cx->slots[n->slot];
+    if (__builtin_expect(v.kind == CEL_UNSET, 0))
+        return unset(cx, n->c);
+    cx->cost--;
+    return walk(cx, n, v);
+}
+
 struct value ev_select_optional(struct cel_cx *cx, const struct node *n)
 {
     struct value v = EVAL(cx, n->a);
@@ -268,9 +300,8 @@ struct value ev_select_optional(struct cel_cx *cx, const struct node *n)
     return field ? placed(cx, n, cx_optional(cx, *field)) : value_optional_none();
 }
 
-struct value ev_has(struct cel_cx *cx, const struct node *n)
+static inline struct value has_field(struct cel_cx *cx, const struct node *n, struct value v)
 {
-    struct value v = EVAL(cx, n->a);
     cx->cost--;
     while (v.kind == VALUE_OPTIONAL) {
         if (!v.opaque)
@@ -280,6 +311,41 @@ struct value ev_has(struct cel_cx *cx, const struct node *n)
     if (__builtin_expect(v.kind == VALUE_MAP, 1))
         return value_bool(field_of(v, n) != NULL);
     return FAILED(v) ? v : no_field(cx, n, v);
+}
+
+struct value ev_has(struct cel_cx *cx, const struct node *n)
+{
+    return has_field(cx, n, EVAL(cx, n->a));
+}
+
+/* has() of a path on a variable of the environment. */
+struct value ev_has_path(struct cel_cx *cx, const struct node *n)
+{
+    struct value v = cx->slots[n->slot];
+    if (__builtin_expect(v.kind == CEL_UNSET, 0))
+        return unset(cx, n->c);
+    return has_field(cx, n, walk(cx, n, v));
+}
+
+/* has(a.b) && has(a.b.c) && has(a.b.c.d) in one walk. Node b is the same conjunction unjoined,
+ * asked whenever something else than a missing field is met behind the first `slot2` steps. */
+struct value ev_has_chain(struct cel_cx *cx, const struct node *n)
+{
+    struct value v = cx->slots[n->slot];
+    for (uint32_t i = 0; i < n->count; i++) {
+        if (__builtin_expect(v.kind != VALUE_MAP, 0))
+            return EVAL(cx, n->b);
+        const struct value *field = field_of(v, n->args[i]);
+        if (!field && i >= n->slot2) {
+            cx->cost -= i + 1;
+            return value_bool(false);
+        }
+        if (!field)
+            return EVAL(cx, n->b);
+        v = *field;
+    }
+    cx->cost -= n->count;
+    return value_bool(true);
 }
 
 /* ---- indexes ---- */

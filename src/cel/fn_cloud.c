@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What policies about cloud resources need: tags, globs, ARNs, ports, JSON documents and maps. IAM policy
- * documents have their own file, fn_iam.c. */
+/* What policies about cloud resources need: tags, globs, ARNs, ports, JSON documents and maps. IAM
+ * policy documents have their own file, fn_iam.c. */
 #include "cel/cel_internal.h"
 
 /* ---- tags ---- */
@@ -61,8 +61,8 @@ static struct value glob(struct cel_cx *cx, const struct value *v, unsigned coun
 /* ---- ARNs ---- */
 
 static const struct cel_field arn_fields[] = {
-    {{"partition", 9}, &T_STRING}, {{"service", 7}, &T_STRING},      {{"region", 6}, &T_STRING},
-    {{"account", 7}, &T_STRING},   {{"resource", 8}, &T_STRING},     {{"resourceType", 12}, &T_STRING},
+    {{"partition", 9}, &T_STRING},  {{"service", 7}, &T_STRING},  {{"region", 6}, &T_STRING},
+    {{"account", 7}, &T_STRING},    {{"resource", 8}, &T_STRING}, {{"resourceType", 12}, &T_STRING},
     {{"resourceId", 10}, &T_STRING}};
 #define ARN_FIELDS (sizeof arn_fields / sizeof *arn_fields)
 static const struct cel_type type_arn = {
@@ -96,7 +96,8 @@ static struct value arn(struct cel_cx *cx, const struct value *v, unsigned count
     (void)count;
     struct str parts[ARN_FIELDS];
     if (!arn_split(value_str(v[0]), parts))
-        return cx_fail(cx, "C0206", "not an ARN: \"%.*s\"", STR_FMT(str_sub(value_str(v[0]), 0, 120)));
+        return cx_fail(cx, "C0206", "not an ARN: \"%.*s\"",
+                       STR_FMT(str_sub(value_str(v[0]), 0, 120)));
     struct value_pair *pairs = cx_alloc(cx, ARN_FIELDS * sizeof *pairs);
     if (!pairs)
         return cx_fail_memory(cx);
@@ -124,7 +125,8 @@ struct range {
 /* -1 stands for all ports, as EC2 writes it. */
 static struct range whole_if_all(int64_t from, int64_t to)
 {
-    return from == -1 && (to == -1 || to == 0) ? (struct range){0, PORT_MAX} : (struct range){from, to};
+    return from == -1 && (to == -1 || to == 0) ? (struct range){0, PORT_MAX}
+                                               : (struct range){from, to};
 }
 
 static struct value overlap(struct cel_cx *cx, const struct value *v, unsigned count)
@@ -165,7 +167,8 @@ static bool take_out(struct cel_cx *cx, struct value ranges, struct range out, s
 
 static bool is_range(struct value v)
 {
-    return v.kind == VALUE_LIST && v.len == 2 && v.items[0].kind == VALUE_INT && v.items[1].kind == VALUE_INT;
+    return v.kind == VALUE_LIST && v.len == 2 && v.items[0].kind == VALUE_INT &&
+           v.items[1].kind == VALUE_INT;
 }
 
 static struct value remainder_of(struct cel_cx *cx, const struct value *v, unsigned count)
@@ -264,29 +267,36 @@ static const struct cel_overload is_arns[] = {F(is_arn, &T_BOOL, &T_STRING)};
 static const struct cel_overload overlaps[] = {F(overlap, &T_BOOL, &T_INT, &T_INT, &T_INT, &T_INT)};
 static const struct cel_overload remainders[] = {
     F(remainder_of, &T_LIST_LIST_INT, &T_INT, &T_INT, &T_LIST_DYN)};
-static const struct cel_overload merges[] = {M(merge, &T_MAP_AB, &T_MAP_AB, &T_MAP_AB)};
+static const struct cel_overload merges[] = {M(merge, &T_MAP_DYN, &T_MAP_DYN, &T_MAP_DYN)};
 static const struct cel_overload withouts[] = {M(without, &T_MAP_AB, &T_MAP_AB, &T_LIST_A)};
 static const struct cel_overload keyses[] = {M(keys_of, &T_LIST_A, &T_MAP_AB)};
 static const struct cel_overload valueses[] = {M(values_of, &T_LIST_B, &T_MAP_AB)};
 
 static const struct cel_function functions[] = {
-    {"key", "The value of a tag, or none: of a list of {Key, Value}, {key, value} or {TagKey, TagValue}, or a map.",
-     "[{'Key': 'Name', 'Value': 'web'}].key('Name').orValue('') == 'web'", OVERLOADS(tag_overloads)},
+    {"key",
+     "The value of a tag, or none: of a list of {Key, Value}, {key, value} or {TagKey, TagValue}, "
+     "or a map.",
+     "[{'Key': 'Name', 'Value': 'web'}].key('Name').orValue('') == 'web'",
+     OVERLOADS(tag_overloads)},
     {"glob", "Does the whole string match, * being any run and ? one byte?",
      "'arn:aws:s3:::logs-2026'.glob('arn:aws:s3:::logs-*')", OVERLOADS(globs)},
     {"arn",
-     "The parts of an ARN: partition, service, region, account, resource, and resourceType and resourceId when "
+     "The parts of an ARN: partition, service, region, account, resource, and resourceType and "
+     "resourceId when "
      "the resource is type/id or type:id.",
      "arn('arn:aws:ec2:eu-west-1:111122223333:instance/i-1').resourceId == 'i-1'", OVERLOADS(arns)},
-    {"isARN", "Is the string an ARN?", "isARN('arn:aws:s3:::b') && !isARN('b')", OVERLOADS(is_arns)},
-    {"ports.overlap", "Have the port ranges (from, to, from, to) a port in common? -1 to -1 is all ports.",
+    {"isARN", "Is the string an ARN?", "isARN('arn:aws:s3:::b') && !isARN('b')",
+     OVERLOADS(is_arns)},
+    {"ports.overlap",
+     "Have the port ranges (from, to, from, to) a port in common? -1 to -1 is all ports.",
      "ports.overlap(0, 1024, 22, 22) && ports.overlap(-1, -1, 22, 22)", OVERLOADS(overlaps)},
     {"ports.remainder", "What is left of a port range when ports or ranges are taken out.",
      "ports.remainder(0, 65535, [22, [3389, 3390]]) == [[0, 21], [23, 3388], [3391, 65535]]",
      OVERLOADS(remainders)},
     {"merge", "Both maps in one; where a key is in both, the second's value.",
      "{'a': 1, 'b': 1}.merge({'b': 2}) == {'a': 1, 'b': 2}", OVERLOADS(merges)},
-    {"without", "The map without these keys.", "{'a': 1, 'b': 2}.without(['a']) == {'b': 2}", OVERLOADS(withouts)},
+    {"without", "The map without these keys.", "{'a': 1, 'b': 2}.without(['a']) == {'b': 2}",
+     OVERLOADS(withouts)},
     {"keys", "The map's keys.", "{'a': 1, 'b': 2}.keys() == ['a', 'b']", OVERLOADS(keyses)},
     {"values", "The map's values.", "{'a': 1, 'b': 2}.values() == [1, 2]", OVERLOADS(valueses)},
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IAM policy documents (docs.aws.amazon.com/IAM, "Grammar of the IAM JSON policy language"): given as an
- * object, as JSON text or as URL-encoded JSON text, read, searched and rewritten.
+/* IAM policy documents (docs.aws.amazon.com/IAM, "Grammar of the IAM JSON policy language"): given
+ * as an object, as JSON text or as URL-encoded JSON text, read, searched and rewritten.
  *
- * "Public" is meant as S3's Block Public Access means it: an Allow for everybody ("*", or NotPrincipal)
- * that no condition narrows to fixed values of a key that says who or from where. When in doubt a
- * statement counts as public. */
+ * "Public" is meant as S3's Block Public Access means it: an Allow for everybody ("*", or
+ * NotPrincipal) that no condition narrows to fixed values of a key that says who or from where.
+ * When in doubt a statement counts as public. */
 #include <stdio.h>
 
 #include "cel/cel_internal.h"
@@ -98,12 +98,14 @@ static struct value member_list(struct cel_cx *cx, struct value map, const char 
 static bool narrows(struct str key)
 {
     static const char *const keys[] = {
-        "aws:SourceArn",       "aws:SourceAccount",   "aws:SourceOwner",      "aws:SourceOrgID",
-        "aws:PrincipalArn",    "aws:PrincipalAccount", "aws:PrincipalOrgID",  "aws:PrincipalOrgPaths",
-        "aws:userid",          "aws:SourceVpc",       "aws:SourceVpce",       "aws:SourceVpcArn",
-        "aws:SourceIp",        "aws:VpcSourceIp",     "aws:VpceAccount",      "aws:VpceOrgID",
-        "kms:CallerAccount",   "s3:DataAccessPointAccount", "s3:DataAccessPointArn", "s3:ResourceAccount",
-        "elasticfilesystem:AccessPointArn", "lambda:EventSourceToken"};
+        "aws:SourceArn",          "aws:SourceAccount",     "aws:SourceOwner",
+        "aws:SourceOrgID",        "aws:PrincipalArn",      "aws:PrincipalAccount",
+        "aws:PrincipalOrgID",     "aws:PrincipalOrgPaths", "aws:userid",
+        "aws:SourceVpc",          "aws:SourceVpce",        "aws:SourceVpcArn",
+        "aws:SourceIp",           "aws:VpcSourceIp",       "aws:VpceAccount",
+        "aws:VpceOrgID",          "kms:CallerAccount",     "s3:DataAccessPointAccount",
+        "s3:DataAccessPointArn",  "s3:ResourceAccount",    "elasticfilesystem:AccessPointArn",
+        "lambda:EventSourceToken"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (str_eq_nocase(key, str_from(keys[i])))
             return true;
@@ -119,8 +121,8 @@ static bool has_wildcard(struct str text)
     return str_find_byte(text, '*') != SIZE_MAX || str_find_byte(text, '?') != SIZE_MAX;
 }
 
-/* Is this a value that names somebody? An ARN may have wildcards behind its account, an organisation's
- * path behind its id. */
+/* Is this a value that names somebody? An ARN may have wildcards behind its account, an
+ * organisation's path behind its id. */
 static bool fixed_text(struct str text)
 {
     if (!has_wildcard(text))
@@ -146,8 +148,9 @@ static bool fixed_address(struct str text)
 /* Operators under which a key must be there and be one of the values. */
 static bool demands(struct str operator_name)
 {
-    static const char *const names[] = {"StringEquals", "StringEqualsIgnoreCase", "StringLike",
-                                        "ArnEquals",    "ArnLike",                "IpAddress"};
+    static const char *const names[] = {"StringEquals", "StringEqualsIgnoreCase",
+                                        "StringLike",   "ArnEquals",
+                                        "ArnLike",      "IpAddress"};
     if (str_starts(operator_name, STR("ForAnyValue:")))
         operator_name = str_sub(operator_name, 12, SIZE_MAX);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -314,10 +317,10 @@ static const struct cel_overload publics[] = {F(allows_public, &T_BOOL, &T_STRIN
                                               F(allows_public, &T_BOOL, &T_MAP_STRING_DYN)};
 static const struct cel_overload member_publics[] = {M(allows_public, &T_BOOL, &T_STRING),
                                                      M(allows_public, &T_BOOL, &T_MAP_STRING_DYN)};
-static const struct cel_overload statement_lists[] = {F(statements, &T_LIST_MAP, &T_STRING),
-                                                      F(statements, &T_LIST_MAP, &T_MAP_STRING_DYN)};
-static const struct cel_overload member_statements[] = {M(statements, &T_LIST_MAP, &T_STRING),
-                                                        M(statements, &T_LIST_MAP, &T_MAP_STRING_DYN)};
+static const struct cel_overload statement_lists[] = {
+    F(statements, &T_LIST_MAP, &T_STRING), F(statements, &T_LIST_MAP, &T_MAP_STRING_DYN)};
+static const struct cel_overload member_statements[] = {
+    M(statements, &T_LIST_MAP, &T_STRING), M(statements, &T_LIST_MAP, &T_MAP_STRING_DYN)};
 static const struct cel_overload withs[] = {
     F(with_statements, &T_MAP_STRING_DYN, &T_STRING, &T_LIST_DYN),
     F(with_statements, &T_MAP_STRING_DYN, &T_MAP_STRING_DYN, &T_LIST_DYN)};
@@ -325,25 +328,34 @@ static const struct cel_overload member_withs[] = {
     M(with_statements, &T_MAP_STRING_DYN, &T_STRING, &T_LIST_DYN),
     M(with_statements, &T_MAP_STRING_DYN, &T_MAP_STRING_DYN, &T_LIST_DYN)};
 static const struct cel_overload action_lists[] = {F(actions, &T_LIST_STRING, &T_MAP_STRING_DYN)};
-static const struct cel_overload resource_lists[] = {F(resources, &T_LIST_STRING, &T_MAP_STRING_DYN)};
-static const struct cel_overload principal_lists[] = {F(principals, &T_LIST_STRING, &T_MAP_STRING_DYN)};
+static const struct cel_overload resource_lists[] = {
+    F(resources, &T_LIST_STRING, &T_MAP_STRING_DYN)};
+static const struct cel_overload principal_lists[] = {
+    F(principals, &T_LIST_STRING, &T_MAP_STRING_DYN)};
 
-#define PUBLIC_EXAMPLE "{'Statement': [{'Effect': 'Allow', 'Principal': '*', 'Action': 's3:GetObject'}]}"
+#define PUBLIC_EXAMPLE                                                                             \
+    "{'Statement': [{'Effect': 'Allow', 'Principal': '*', 'Action': 's3:GetObject'}]}"
 static const struct cel_function functions[] = {
-    {"iam.policy", "An IAM policy document as an object, from JSON text (URL-encoded too) or an object.",
-     "iam.policy('{\"Version\": \"2012-10-17\", \"Statement\": []}').Version == '2012-10-17'", OVERLOADS(parses)},
+    {"iam.policy",
+     "An IAM policy document as an object, from JSON text (URL-encoded too) or an object.",
+     "iam.policy('{\"Version\": \"2012-10-17\", \"Statement\": []}').Version == '2012-10-17'",
+     OVERLOADS(parses)},
     {"iam.statements", "The document's statements, always as a list.",
-     "size(iam.statements('{\"Statement\": {\"Effect\": \"Deny\"}}')) == 1", OVERLOADS(statement_lists)},
+     "size(iam.statements('{\"Statement\": {\"Effect\": \"Deny\"}}')) == 1",
+     OVERLOADS(statement_lists)},
     {"statements", "The same, written behind the document.",
-     "{'Statement': {'Effect': 'Deny'}}.statements()[0].Effect == 'Deny'", OVERLOADS(member_statements)},
+     "{'Statement': {'Effect': 'Deny'}}.statements()[0].Effect == 'Deny'",
+     OVERLOADS(member_statements)},
     {"iam.allowsPublic",
-     "Does the document, or one statement, allow everybody something, without a condition that says who or from "
+     "Does the document, or one statement, allow everybody something, without a condition that "
+     "says who or from "
      "where?",
      "iam.allowsPublic(" PUBLIC_EXAMPLE ")", OVERLOADS(publics)},
-    {"allowsPublic", "The same, written behind the document or the statement.", PUBLIC_EXAMPLE ".allowsPublic()",
-     OVERLOADS(member_publics)},
+    {"allowsPublic", "The same, written behind the document or the statement.",
+     PUBLIC_EXAMPLE ".allowsPublic()", OVERLOADS(member_publics)},
     {"iam.withStatements", "The document with these statements in place of its own.",
-     "iam.withStatements({'Version': 'x', 'Statement': [1]}, []) == {'Version': 'x', 'Statement': []}",
+     "iam.withStatements({'Version': 'x', 'Statement': [1]}, []) == {'Version': 'x', 'Statement': "
+     "[]}",
      OVERLOADS(withs)},
     {"withStatements", "The same, written behind the document.",
      PUBLIC_EXAMPLE ".withStatements([]).Statement == []", OVERLOADS(member_withs)},
@@ -352,7 +364,8 @@ static const struct cel_function functions[] = {
     {"iam.resources", "A statement's resources, always as a list.",
      "iam.resources({'Resource': ['a', 'b']}) == ['a', 'b']", OVERLOADS(resource_lists)},
     {"iam.principals", "A statement's principals of all kinds in one list.",
-     "iam.principals({'Principal': {'AWS': '*', 'Service': ['a']}}) == ['*', 'a']", OVERLOADS(principal_lists)},
+     "iam.principals({'Principal': {'AWS': '*', 'Service': ['a']}}) == ['*', 'a']",
+     OVERLOADS(principal_lists)},
 };
 
 const struct cel_group group_iam = {"iam", false, OVERLOADS(functions)};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IP addresses and networks. An IPv4 address written as IPv6 (::ffff:c0a8:1) is the IPv4 address; the
- * dotted spelling of those, zones, and leading zeros are refused, so that no two readers can take an
- * address differently. */
+/* IP addresses and networks. An IPv4 address written as IPv6 (::ffff:c0a8:1) is the IPv4 address;
+ * the dotted spelling of those, zones, and leading zeros are refused, so that no two readers can
+ * take an address differently. */
 #include <stdio.h>
 #include <arpa/inet.h>
 
@@ -60,8 +60,9 @@ static bool cidr_parse(struct str text, struct cel_ip *ret, const char **ret_why
         return false;
     *ret_why = "not a prefix length";
     bool zeros = rest.len > 1 && rest.ptr[0] == '0';
-    if (rest.len == 0 || rest.len > 3 || zeros || rest.ptr[0] == '-' || !str_to_int64(rest, &prefix) ||
-        (uint64_t)prefix > bits_of(ret) || (ret->family == 4 && memchr(address.ptr, ':', address.len)))
+    if (rest.len == 0 || rest.len > 3 || zeros || rest.ptr[0] == '-' ||
+        !str_to_int64(rest, &prefix) || (uint64_t)prefix > bits_of(ret) ||
+        (ret->family == 4 && memchr(address.ptr, ':', address.len)))
         return false;
     ret->prefix = (uint8_t)prefix;
     return true;
@@ -98,7 +99,8 @@ static struct value hold(struct cel_cx *cx, struct cel_ip ip, enum opaque_kind k
 
 static struct value bad_text(struct cel_cx *cx, const char *what, struct str text, const char *why)
 {
-    return cx_fail(cx, "C0206", "%s '%.*s' parse error: %s", what, STR_FMT(str_sub(text, 0, 80)), why);
+    return cx_fail(cx, "C0206", "%s '%.*s' parse error: %s", what, STR_FMT(str_sub(text, 0, 80)),
+                   why);
 }
 
 /* An argument that is an IP or its text. */
@@ -332,31 +334,33 @@ static const struct cel_overload worlds[] = {
     M(is_world, &T_BOOL, &T_STRING), M(is_world, &T_BOOL, &T_STRING, &T_INT)};
 
 static const struct cel_function functions[] = {
-    {"ip", "The address that the text is; of a network, its address.", "ip('10.0.0.1').family() == 4",
-     OVERLOADS(ips)},
+    {"ip", "The address that the text is; of a network, its address.",
+     "ip('10.0.0.1').family() == 4", OVERLOADS(ips)},
     {"isIP", "Is the text an IP address (of family 4 or 6)?", "isIP('::1', 6) && !isIP('10.0.0')",
      OVERLOADS(is_ips)},
-    {"ip.isCanonical", "Is the address written in its canonical form?", "!ip.isCanonical('2001:DB8::1')",
-     OVERLOADS(canonicals)},
+    {"ip.isCanonical", "Is the address written in its canonical form?",
+     "!ip.isCanonical('2001:DB8::1')", OVERLOADS(canonicals)},
     {"family", "4 or 6.", "ip('::1').family() == 6", OVERLOADS(families)},
     {"isUnspecified", "0.0.0.0 or ::.", "ip('0.0.0.0').isUnspecified()", OVERLOADS(unspecifieds)},
     {"isLoopback", "127.0.0.0/8 or ::1.", "ip('127.0.0.1').isLoopback()", OVERLOADS(loopbacks)},
     {"isGlobalUnicast", "An address of one host that is not loopback, link-local or unspecified.",
      "ip('8.8.8.8').isGlobalUnicast()", OVERLOADS(unicasts)},
-    {"isLinkLocalUnicast", "169.254.0.0/16 or fe80::/10.", "ip('169.254.169.254').isLinkLocalUnicast()",
-     OVERLOADS(link_unicasts)},
+    {"isLinkLocalUnicast", "169.254.0.0/16 or fe80::/10.",
+     "ip('169.254.169.254').isLinkLocalUnicast()", OVERLOADS(link_unicasts)},
     {"isLinkLocalMulticast", "224.0.0.0/24 or ff02::/16.", "ip('224.0.0.1').isLinkLocalMulticast()",
      OVERLOADS(link_multicasts)},
-    {"isPrivate", "An address of a private network (RFC 1918, 4193, 6598).", "ip('10.1.2.3').isPrivate()",
-     OVERLOADS(privates)},
-    {"cidr", "The network that the text is.", "cidr('10.0.0.0/8').containsIP('10.1.2.3')", OVERLOADS(cidrs)},
-    {"isCIDR", "Is the text a network?", "isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.1')", OVERLOADS(is_cidrs)},
+    {"isPrivate", "An address of a private network (RFC 1918, 4193, 6598).",
+     "ip('10.1.2.3').isPrivate()", OVERLOADS(privates)},
+    {"cidr", "The network that the text is.", "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
+     OVERLOADS(cidrs)},
+    {"isCIDR", "Is the text a network?", "isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.1')",
+     OVERLOADS(is_cidrs)},
     {"containsIP", "Is the address in the network?", "cidr('::/0').containsIP('2001:db8::1')",
      OVERLOADS(contains_ips)},
     {"containsCIDR", "Is the whole other network in the network?",
      "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')", OVERLOADS(contains_cidrs)},
-    {"overlaps", "Have both networks an address in common?", "cidr('10.1.0.0/16').overlaps('10.0.0.0/8')",
-     OVERLOADS(overlapses)},
+    {"overlaps", "Have both networks an address in common?",
+     "cidr('10.1.0.0/16').overlaps('10.0.0.0/8')", OVERLOADS(overlapses)},
     {"masked", "The network with the host's bits cleared.",
      "string(cidr('10.1.2.3/8').masked()) == '10.0.0.0/8'", OVERLOADS(maskeds)},
     {"prefixLength", "How many bits name the network.", "cidr('10.0.0.0/8').prefixLength() == 8",
@@ -364,7 +368,8 @@ static const struct cel_function functions[] = {
     {"isWorld",
      "Is the network the whole internet: /0, or with a second argument that prefix length or wider "
      "(0.0.0.0/1 and ::/1 together are the world too)? Private networks are not.",
-     "'0.0.0.0/0'.isWorld() && '128.0.0.0/1'.isWorld(8) && !'10.0.0.0/8'.isWorld(8)", OVERLOADS(worlds)},
+     "'0.0.0.0/0'.isWorld() && '128.0.0.0/1'.isWorld(8) && !'10.0.0.0/8'.isWorld(8)",
+     OVERLOADS(worlds)},
 };
 
 const struct cel_group group_network = {"network", false, OVERLOADS(functions)};

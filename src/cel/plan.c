@@ -78,6 +78,55 @@ static const struct node *plan_name(struct planner *p, const struct ast *ast)
     return node;
 }
 
+/* Which field evaluator goes on from a target, and the one for several fields in a row. */
+static const struct {
+    node_fn target, select, path, has;
+    bool longer; // the target is a path already
+} joins[] = {
+    {ev_local, ev_select_local, NULL, NULL, false},
+    {ev_slot, ev_select_slot, NULL, ev_has_path, false},
+    {ev_select_local, NULL, ev_path_local, NULL, true},
+    {ev_select_slot, NULL, ev_path_slot, ev_has_path, true},
+    {ev_path_local, NULL, ev_path_local, NULL, true},
+    {ev_path_slot, NULL, ev_path_slot, ev_has_path, true},
+};
+
+/* The steps of a path to `target`, and `last` behind them if any. NULL when memory ran out. */
+static const struct node **steps_of(struct planner *p, const struct node *target,
+                                    const struct node *last, uint32_t *ret_count)
+{
+    uint32_t count = target->count ? target->count : 1, at = 0;
+    const struct node **steps = ARENA_ARRAY(p->arena, const struct node *, count + 1);
+    if (!steps)
+        return NULL;
+    for (; at < count; at++)
+        steps[at] = target->count ? target->args[at] : target;
+    if (last)
+        steps[at++] = last;
+    *ret_count = at;
+    return steps;
+}
+
+/* Makes a field of a variable, or of a path on one, a node without a node below. False: memory ran
+ * out. */
+static bool join_path(struct planner *p, struct node *node, const struct node *target)
+{
+    bool has = node->eval == ev_has;
+    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) {
+        node_fn eval = has ? joins[i].has : joins[i].longer ? joins[i].path : joins[i].select;
+        if (joins[i].target != target->eval || !eval || (!has && node->eval != ev_select))
+            continue;
+        node->eval = eval;
+        node->slot = target->slot;
+        node->c = joins[i].longer ? target->c : target; // the variable's own node
+        node->args = NULL;
+        if (joins[i].longer)
+            node->args = steps_of(p, target, has ? NULL : node, &node->count);
+        return node->args || !joins[i].longer;
+    }
+    return true;
+}
+
 static const struct node *plan_field(struct planner *p, const struct ast *ast,
                                      const struct node *target, struct str name, node_fn eval)
 {
@@ -89,14 +138,7 @@ static const struct node *plan_field(struct planner *p, const struct ast *ast,
     node->hash = value_hash_key(node->constant);
     if (is_const(target))
         return fold(p, ast, node);
-    if (eval != ev_select || p->traced)
-        return node;
-    node->slot = target->slot;
-    if (target->eval == ev_local)
-        node->eval = ev_select_local;
-    else if (target->eval == ev_slot)
-        node->eval = ev_select_slot;
-    return node;
+    return p->traced || join_path(p, node, target) ? node : NULL;
 }
 
 static const struct node *plan_select(struct planner *p, const struct ast *ast)
@@ -302,7 +344,7 @@ static bool plan_cases(struct planner *p, const struct ast *ast, struct node *no
 /* timestamp("...") and the like: a bad constant is a mistake that can be told now. */
 static void check_constant_call(struct planner *p, const struct ast *ast)
 {
-    static const char *const parsers[] = {"timestamp", "duration", "ip", "cidr"};
+    static const char *const parsers[] = {"timestamp", "duration", "ip", "cidr", "arn"};
     if (ast->count != 1 || ast->args[0]->kind != AST_CONST || ast->member ||
         ast->args[0]->constant.kind != VALUE_STRING)
         return;
@@ -415,6 +457,42 @@ static const struct node *plan_struct(struct planner *p, const struct ast *ast)
     return plan_many(p, map, ev_map);
 }
 
+/* Is `next` has() of one field more than the has() `node`, of the same path? */
+static bool has_extends(const struct node *node, const struct node *next)
+{
+    if (node->eval != ev_has_path || next->eval != ev_has_path || node->slot != next->slot ||
+        next->count != node->count + 1)
+        return false;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (!cel_equal(node->args[i]->constant, next->args[i]->constant))
+            return false;
+    return cel_equal(node->constant, next->args[node->count]->constant);
+}
+
+/* A conjunction that is only has() of ever longer paths is one walk. */
+static const struct node *plan_and(struct planner *p, const struct ast *ast)
+{
+    const struct node *all = plan_many(p, ast, ev_and);
+    if (!all || all->eval != ev_and || p->traced)
+        return all;
+    for (uint32_t i = 0; i + 1 < all->count; i++)
+        if (!has_extends(all->args[i], all->args[i + 1]))
+            return all;
+    const struct node *last = all->args[all->count - 1];
+    struct node *chain = make(p, ast, ev_has_chain);
+    const struct node **steps = ARENA_ARRAY(p->arena, const struct node *, last->count + 1);
+    if (!chain || !steps)
+        return NULL;
+    memcpy(steps, last->args, last->count * sizeof *steps);
+    steps[last->count] = last;
+    chain->b = all;
+    chain->args = steps;
+    chain->count = last->count + 1;
+    chain->slot = last->slot;
+    chain->slot2 = all->args[0]->count;
+    return chain;
+}
+
 static const struct node *plan_condition(struct planner *p, const struct ast *ast)
 {
     struct node *node = make(p, ast, ev_condition);
@@ -431,7 +509,8 @@ static const struct node *plan_condition(struct planner *p, const struct ast *as
 }
 
 /* The body of a traced loop: each turn is a step that shows the variable. */
-static const struct node *trace_turn(struct planner *p, const struct ast *loop, const struct node *body)
+static const struct node *trace_turn(struct planner *p, const struct ast *loop,
+                                     const struct node *body)
 {
     struct node *turn = make(p, loop, ev_trace_turn);
     if (!turn)
@@ -497,7 +576,7 @@ static const struct node *plan_kind(struct planner *p, const struct ast *ast)
     case AST_STRUCT:
         return plan_struct(p, ast);
     case AST_AND:
-        return plan_many(p, ast, ev_and);
+        return plan_and(p, ast);
     case AST_OR:
         return plan_many(p, ast, ev_or);
     case AST_COND:

@@ -4,8 +4,8 @@
 #include "cel/cel_internal.h"
 
 static const struct cel_group *const groups[] = {
-    &group_core,     &group_macros,  &group_strings, &group_math,  &group_optionals, &group_lists,
-    &group_sets,     &group_encoders, &group_network, &group_regex, &group_cloud, &group_iam,
+    &group_core, &group_macros,   &group_strings, &group_math,  &group_optionals, &group_lists,
+    &group_sets, &group_encoders, &group_network, &group_regex, &group_cloud,     &group_iam,
 };
 #define GROUPS (sizeof groups / sizeof *groups)
 
@@ -36,8 +36,8 @@ static void push(struct overload_list *list, const struct cel_overload *overload
 {
     if (list->count == list->cap) {
         unsigned cap = list->cap ? list->cap * 2 : 12;
-        const struct cel_overload **items = arena_grow(
-            list->arena, list->items, list->cap * sizeof *items, cap * sizeof *items);
+        const struct cel_overload **items =
+            arena_grow(list->arena, list->items, list->cap * sizeof *items, cap * sizeof *items);
         if (!items)
             return;
         list->items = items;
@@ -133,7 +133,8 @@ void cel_function_overloads(struct buf *out, size_t position)
             buf_printf(out, "%s.", cel_type_text(out->arena, overload->args[0]));
         buf_printf(out, "%s(", function->name);
         for (unsigned k = first; k < overload->count; k++)
-            buf_printf(out, "%s%s", k > first ? ", " : "", cel_type_text(out->arena, overload->args[k]));
+            buf_printf(out, "%s%s", k > first ? ", " : "",
+                       cel_type_text(out->arena, overload->args[k]));
         buf_printf(out, ") -> %s\n", cel_type_text(out->arena, overload->result));
     }
 }
@@ -143,31 +144,40 @@ void cel_function_overloads(struct buf *out, size_t position)
 static const struct cel_function macros[] = {
     {"has", "Is the field there? has(a.b) is an error only when `a` itself is missing.",
      "!has({'a': 1}.b)", NULL, 0},
-    {"all", "Does the condition hold for every item (or key)? With two variables: position and item, or key and value.",
+    {"all",
+     "Does the condition hold for every item (or key)? With two variables: position and item, or "
+     "key and value.",
      "[1, 2].all(x, x > 0)", NULL, 0},
-    {"exists", "Does the condition hold for an item (or key)?", "{'a': 1}.exists(k, v, k == 'a' && v == 1)",
+    {"exists", "Does the condition hold for an item (or key)?",
+     "{'a': 1}.exists(k, v, k == 'a' && v == 1)", NULL, 0},
+    {"exists_one", "Does the condition hold for exactly one item?", "[1, 2].exists_one(x, x > 1)",
      NULL, 0},
-    {"exists_one", "Does the condition hold for exactly one item?", "[1, 2].exists_one(x, x > 1)", NULL, 0},
     {"existsOne", "The same as exists_one.", "[1, 2].existsOne(i, x, x > 1)", NULL, 0},
-    {"map", "A list of the expression's value for each item; with three arguments only for those where the "
-            "second holds.",
+    {"map",
+     "A list of the expression's value for each item; with three arguments only for those where "
+     "the "
+     "second holds.",
      "[1, 2, 3].map(x, x > 1, x * 2) == [4, 6]", NULL, 0},
-    {"filter", "The items for which the condition holds.", "[1, 2, 3].filter(x, x > 1) == [2, 3]", NULL, 0},
+    {"filter", "The items for which the condition holds.", "[1, 2, 3].filter(x, x > 1) == [2, 3]",
+     NULL, 0},
     {"transformList", "A list from positions and items, or keys and values, optionally filtered.",
      "['a', 'b'].transformList(i, v, v + string(i)) == ['a0', 'b1']", NULL, 0},
     {"transformMap", "A map with the same keys (or positions) and new values, optionally filtered.",
      "{'a': 1}.transformMap(k, v, v + 1) == {'a': 2}", NULL, 0},
     {"transformMapEntry", "A map from the maps that the expression gives; a key twice is an error.",
      "{'a': 1}.transformMapEntry(k, v, {v: k}) == {1: 'a'}", NULL, 0},
-    {"cel.bind", "Names a value for use in the last argument.", "cel.bind(x, 2 + 3, x * x) == 25", NULL, 0},
+    {"cel.bind", "Names a value for use in the last argument.", "cel.bind(x, 2 + 3, x * x) == 25",
+     NULL, 0},
     {"optMap", "The expression of an optional's value, or none.",
      "optional.of(2).optMap(x, x + 1).orValue(0) == 3", NULL, 0},
     {"optFlatMap", "The same for an expression that is an optional.",
      "{'a': {'b': 1}}.?a.optFlatMap(x, x.?b).orValue(0) == 1", NULL, 0},
     {"sortBy", "The items in the order of the expression's values.",
      "[{'n': 2}, {'n': 1}].sortBy(x, x.n)[0].n == 1", NULL, 0},
-    {"math.greatest", "The greatest of numbers, or of a list of them.", "math.greatest(1, 3.5, 2u) == 3.5", NULL, 0},
-    {"math.least", "The least of numbers, or of a list of them.", "math.least([2, 1]) == 1", NULL, 0},
+    {"math.greatest", "The greatest of numbers, or of a list of them.",
+     "math.greatest(1, 3.5, 2u) == 3.5", NULL, 0},
+    {"math.least", "The least of numbers, or of a list of them.", "math.least([2, 1]) == 1", NULL,
+     0},
 };
 
 const struct cel_group group_macros = {"macros", true, OVERLOADS(macros)};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Evaluation that tells what each sub-expression gave. The program's tree is planned again without
- * anything that makes it fast, every node behind one that writes its step; programs themselves stay as
- * they are, so that tracing costs nothing where it is not asked for.
+ * anything that makes it fast, every node behind one that writes its step; programs themselves stay
+ * as they are, so that tracing costs nothing where it is not asked for.
  *
  * Steps are in pre-order; a step's place is taken before its parts are evaluated:
  *

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The types of the language: the simple ones, constructors, records, and their text. Immutable but for
- * records, which get their fields after their creation. Any thread. */
+/* The types of the language: the simple ones, constructors, records, and their text. Immutable but
+ * for records, which get their fields after their creation. Any thread. */
 #include "cel/cel_internal.h"
 
-#define SIMPLE(kind_) {.kind = (kind_)}
-#define PARAMS(...) .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *),    \
-                    .params = (const struct cel_type *const[]){__VA_ARGS__}
+#define SIMPLE(kind_)                                                                              \
+    {                                                                                              \
+        .kind = (kind_)                                                                            \
+    }
+#define PARAMS(...)                                                                                \
+    .count = sizeof((const struct cel_type *[]){__VA_ARGS__}) / sizeof(void *),                    \
+    .params = (const struct cel_type *const[])                                                     \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
 const struct cel_type T_DYN = SIMPLE(CT_DYN), T_ERROR = SIMPLE(CT_ERROR), T_NULL = SIMPLE(CT_NULL),
                       T_BOOL = SIMPLE(CT_BOOL), T_INT = SIMPLE(CT_INT), T_UINT = SIMPLE(CT_UINT),
@@ -96,11 +103,11 @@ const struct cel_type *cel_type_cidr(void)
 const struct cel_type *cel_type_of(enum value_kind simple_kind)
 {
     static const struct cel_type *const types[] = {
-        [VALUE_NULL] = &T_NULL,     [VALUE_BOOL] = &T_BOOL,           [VALUE_INT] = &T_INT,
-        [VALUE_UINT] = &T_UINT,     [VALUE_DOUBLE] = &T_DOUBLE,       [VALUE_STRING] = &T_STRING,
-        [VALUE_BYTES] = &T_BYTES,   [VALUE_LIST] = &T_LIST_DYN,       [VALUE_MAP] = &T_MAP_DYN,
-        [VALUE_TYPE] = &T_TYPE,     [VALUE_TIMESTAMP] = &T_TIMESTAMP, [VALUE_OPTIONAL] = &T_OPTIONAL,
-        [VALUE_OPAQUE] = &T_DYN,    [VALUE_DURATION] = &T_DURATION,
+        [VALUE_NULL] = &T_NULL,   [VALUE_BOOL] = &T_BOOL,           [VALUE_INT] = &T_INT,
+        [VALUE_UINT] = &T_UINT,   [VALUE_DOUBLE] = &T_DOUBLE,       [VALUE_STRING] = &T_STRING,
+        [VALUE_BYTES] = &T_BYTES, [VALUE_LIST] = &T_LIST_DYN,       [VALUE_MAP] = &T_MAP_DYN,
+        [VALUE_TYPE] = &T_TYPE,   [VALUE_TIMESTAMP] = &T_TIMESTAMP, [VALUE_OPTIONAL] = &T_OPTIONAL,
+        [VALUE_OPAQUE] = &T_DYN,  [VALUE_DURATION] = &T_DURATION,
     };
     return (unsigned)simple_kind < sizeof types / sizeof *types ? types[simple_kind] : &T_DYN;
 }
@@ -215,12 +222,23 @@ static void add_params(struct buf *out, const struct cel_type *type, unsigned de
 static void add_text(struct buf *out, const struct cel_type *type, unsigned depth)
 {
     static const char *const simple[] = {
-        [CT_DYN] = "dyn",           [CT_ERROR] = "*error*",     [CT_NULL] = "null",
-        [CT_BOOL] = "bool",         [CT_INT] = "int",           [CT_UINT] = "uint",
-        [CT_DOUBLE] = "double",     [CT_STRING] = "string",     [CT_BYTES] = "bytes",
-        [CT_LIST] = "list",         [CT_MAP] = "map",           [CT_TYPE] = "type",
-        [CT_OPTIONAL] = "optional_type", [CT_WRAPPER] = "wrapper", [CT_PARAM] = "",
-        [CT_TIMESTAMP] = "google.protobuf.Timestamp", [CT_DURATION] = "google.protobuf.Duration",
+        [CT_DYN] = "dyn",
+        [CT_ERROR] = "*error*",
+        [CT_NULL] = "null",
+        [CT_BOOL] = "bool",
+        [CT_INT] = "int",
+        [CT_UINT] = "uint",
+        [CT_DOUBLE] = "double",
+        [CT_STRING] = "string",
+        [CT_BYTES] = "bytes",
+        [CT_LIST] = "list",
+        [CT_MAP] = "map",
+        [CT_TYPE] = "type",
+        [CT_OPTIONAL] = "optional_type",
+        [CT_WRAPPER] = "wrapper",
+        [CT_PARAM] = "",
+        [CT_TIMESTAMP] = "google.protobuf.Timestamp",
+        [CT_DURATION] = "google.protobuf.Duration",
     };
     if (depth > 16) {
         buf_add_cstr(out, "...");

@@ -12,7 +12,7 @@ struct fixture {
     struct arena arena;
     struct cel_env *env;
     struct value slots[16];
-    struct error err;        // of the last evaluation
+    struct error err;         // of the last evaluation
     struct error_list errors; // of the last compilation
 };
 
@@ -39,8 +39,8 @@ static inline struct value fixture_json(struct fixture *f, const char *json)
 }
 
 /* A variable with its value. */
-static inline unsigned fixture_bind(struct fixture *f, const char *name, const struct cel_type *type,
-                                    struct value v)
+static inline unsigned fixture_bind(struct fixture *f, const char *name,
+                                    const struct cel_type *type, struct value v)
 {
     unsigned slot;
     assert_true(cel_env_add_variable(f->env, str_from(name), type, &slot, &f->err));
@@ -55,7 +55,8 @@ static inline const struct cel_program *fixture_compile(struct fixture *f, const
     return cel_compile(f->env, &f->arena, str_from(text), NULL, NULL, &f->errors);
 }
 
-/* The printed value; "!C0202 line:column message" of a failed evaluation, "?C0102 ..." of compiling. */
+/* The printed value; "!C0202 line:column message" of a failed evaluation, "?C0102 ..." of
+ * compiling. */
 static inline const char *fixture_eval(struct fixture *f, const char *text)
 {
     struct value v;
@@ -69,7 +70,8 @@ static inline const char *fixture_eval(struct fixture *f, const char *text)
     }
     if (!program)
         err = f->errors.items[0];
-    buf_printf(&out, "%c%s %u:%u %s", program ? '!' : '?', err->code, err->line, err->column, err->message);
+    buf_printf(&out, "%c%s %u:%u %s", program ? '!' : '?', err->code, err->line, err->column,
+               err->message);
     cel_program_finish(program);
     return buf_str(&out).ptr;
 }

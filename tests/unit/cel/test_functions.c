@@ -65,25 +65,36 @@ static void test_functions__iam_public(void **state)
         {"{'Effect': 'Deny', 'Principal': '*'}", "false"},
         {"{'Effect': 'Allow', 'Principal': {'AWS': 'arn:aws:iam::111122223333:root'}}", "false"},
         {"{'Effect': 'Allow', 'Principal': {'Service': 'sns.amazonaws.com'}}", "false"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringEquals': {'aws:PrincipalOrgID': 'o-1'}}}",
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringEquals': "
+         "{'aws:PrincipalOrgID': 'o-1'}}}",
          "false"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringEqualsIfExists': {'aws:PrincipalOrgID': 'o-1'}}}",
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringEqualsIfExists': "
+         "{'aws:PrincipalOrgID': 'o-1'}}}",
          "true"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringLike': {'aws:SourceAccount': ['1', '*']}}}",
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'StringLike': {'aws:SourceAccount': "
+         "['1', '*']}}}",
          "true"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'ArnLike': {'aws:SourceArn': 'arn:aws:s3:::*'}}}",
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'ArnLike': {'aws:SourceArn': "
+         "'arn:aws:s3:::*'}}}",
          "true"},
         {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'ArnLike': {'AWS:SourceArn': "
          "'arn:aws:sns:*:111122223333:*'}}}",
-         "true"},
+         "false"},
         {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'ArnLike': {'AWS:SourceArn': "
          "'arn:aws:sns:eu-west-1:111122223333:*'}}}",
          "false"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}}}", "false"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'IpAddress': {'aws:SourceIp': ['1.2.3.4', '0.0.0.0/1']}}}",
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'IpAddress': {'aws:SourceIp': "
+         "'10.0.0.0/8'}}}",
+         "false"},
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'IpAddress': {'aws:SourceIp': "
+         "['1.2.3.4', '0.0.0.0/1']}}}",
          "true"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'NotIpAddress': {'aws:SourceIp': '1.2.3.4'}}}", "true"},
-        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'Bool': {'aws:SecureTransport': 'true'}}}", "true"},
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'NotIpAddress': {'aws:SourceIp': "
+         "'1.2.3.4'}}}",
+         "true"},
+        {"{'Effect': 'Allow', 'Principal': '*', 'Condition': {'Bool': {'aws:SecureTransport': "
+         "'true'}}}",
+         "true"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
@@ -103,13 +114,15 @@ static void test_functions__iam_documents(void **state)
     struct fixture f;
     fixture_begin(&f);
     fixture_expect(&f, "iam.policy('%7B%22Version%22%3A%221%22%7D')", "{\"Version\": \"1\"}");
-    fixture_expect(&f, "iam.policy('[]')", "!C0206 1:11 not an IAM policy document: an object is needed");
+    fixture_expect(&f, "iam.policy('[]')",
+                   "!C0206 1:11 not an IAM policy document: an object is needed");
     fixture_expect(&f, "iam.policy('{')", "!C0206 1:11 not an IAM policy document");
-    fixture_expect(&f,
-                   "cel.bind(p, iam.policy('{\"Statement\": [{\"Effect\": \"Allow\", \"Principal\": \"*\"}, "
-                   "{\"Effect\": \"Deny\", \"Sid\": \"d\"}]}'), "
-                   "json.encode(p.withStatements(p.statements().filter(s, !s.allowsPublic()))))",
-                   "\"{\\\"Statement\\\":[{\\\"Effect\\\":\\\"Deny\\\",\\\"Sid\\\":\\\"d\\\"}]}\"");
+    fixture_expect(
+        &f,
+        "cel.bind(p, iam.policy('{\"Statement\": [{\"Effect\": \"Allow\", \"Principal\": \"*\"}, "
+        "{\"Effect\": \"Deny\", \"Sid\": \"d\"}]}'), "
+        "json.encode(p.withStatements(p.statements().filter(s, !s.allowsPublic()))))",
+        "\"{\\\"Statement\\\":[{\\\"Effect\\\":\\\"Deny\\\",\\\"Sid\\\":\\\"d\\\"}]}\"");
     fixture_expect(&f, "{'a': 1}.statements()", "[]");
     fixture_end(&f);
 }
@@ -122,8 +135,9 @@ static void test_functions__cloud(void **state)
         {"[{'key': 'a'}].key('a').orValue('none')", "\"\""},
         {"{'a': 'b'}.key('a').orValue('none')", "\"b\""},
         {"[{'Key': 'a', 'Value': 'b'}].key('x').hasValue()", "false"},
-        {"arn('arn:aws:s3:::b/k')", "{\"partition\": \"aws\", \"service\": \"s3\", \"region\": \"\", \"account\": "
-                                    "\"\", \"resource\": \"b/k\", \"resourceType\": \"b\", \"resourceId\": \"k\"}"},
+        {"arn('arn:aws:s3:::b/k')",
+         "{\"partition\": \"aws\", \"service\": \"s3\", \"region\": \"\", \"account\": "
+         "\"\", \"resource\": \"b/k\", \"resourceType\": \"b\", \"resourceId\": \"k\"}"},
         {"arn('arn:aws:lambda:r:1:function:f:v').resourceId", "\"f:v\""},
         {"arn('x')", "?C0106"},
         {"arn('arn:aws:s3:::b').acount", "?C0103 1:22 undefined field 'acount'"},
@@ -140,7 +154,8 @@ static void test_functions__cloud(void **state)
         {"cidr('11.0.0.0/8').isWorld(8)", "true"},
         {"'x'.isWorld()", "!C0206"},
         {"{'a': {'b': 1}}.merge({'a': 2, 'c': 3})", "{\"a\": 2, \"c\": 3}"},
-        {"json.decode('{\"a\": 1.0, \"b\": 18446744073709551615}')", "{\"a\": 1.0, \"b\": 18446744073709551615u}"},
+        {"json.decode('{\"a\": 1.0, \"b\": 18446744073709551615}')",
+         "{\"a\": 1.0, \"b\": 18446744073709551615u}"},
         {"json.decode('{\"a\": 1,}')", "!C0206"},
         {"json.encode([timestamp(0), duration('1s'), b'a', null, optional.of(1), ip('::1')])",
          "\"[\\\"1970-01-01T00:00:00Z\\\",\\\"1s\\\",\\\"YQ==\\\",null,1,\\\"::1\\\"]\""},
