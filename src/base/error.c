@@ -81,11 +81,11 @@ void error_place(struct error *err, const char *file, struct str source, size_t 
 void error_list_add(struct error_list *list, const struct error *err)
 {
     if (list->count < ERROR_LIST_MAX) {
-        struct error *copy = (struct error *)(void *)arena_copy(list->arena, err, sizeof *err);
-        if (copy)
-            list->items[list->count] = copy;
-        else
+        struct error *copy = ARENA_NEW(list->arena, struct error);
+        if (!copy)
             return;
+        *copy = *err;
+        list->items[list->count] = copy;
     }
     list->count++;
 }

@@ -79,9 +79,12 @@ static struct policy_template *compile_text(const struct policy_compiler *compil
     result->kind = TEMPLATE_JOIN;
     result->count = count;
     result->items = ARENA_ARRAY(arena, struct policy_template *, count);
-    for (size_t i = 0; result->items && i < count; i++)
-        result->items[i] =
-            (struct policy_template *)(void *)arena_copy(arena, &parts[i], sizeof parts[i]);
+    for (size_t i = 0; result->items && i < count; i++) {
+        result->items[i] = ARENA_NEW(arena, struct policy_template);
+        if (!result->items[i])
+            return NULL;
+        *result->items[i] = parts[i];
+    }
     return result->items ? result : NULL;
 }
 
