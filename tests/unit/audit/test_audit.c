@@ -129,7 +129,7 @@ static void test_audit__changed_leaf_is_named(void **state)
         "UPDATE record SET hash = x'' WHERE position = ",
         "UPDATE record SET hash = CAST(hash || x'00' AS BLOB) WHERE position = ",
         "UPDATE record SET text = (SELECT text FROM record WHERE position = 50) WHERE position = "
-        "%d",
+        "",
         "DELETE FROM record WHERE position = "};
     struct fixture *f = *state;
     for (size_t c = 0; c < sizeof changes / sizeof *changes; c++) {

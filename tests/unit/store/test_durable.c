@@ -4,6 +4,7 @@
 #include "store_help.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
@@ -181,6 +182,136 @@ static void test_store__grace_of_nothing_is_nothing(void **state)
     assert_int_equal(store_claim(store, 2, LEASE_MS, 0, claims, &count, &next, &f->err), STORE_OK);
     assert_int_equal(count, 2);
     store_close(store);
+}
+
+/* ---- kill -9 at random under load ---- */
+
+#define HEALERS 3
+
+struct load {
+    struct store *store;
+    int64_t round;
+    int out;
+};
+
+static void *feed(void *arg)
+{
+    struct load *load = arg;
+    struct error err;
+    for (int i = 0;; i++) {
+        char key[48], resource[96];
+        snprintf(key, sizeof key, "e%lld-%d", (long long)load->round, i);
+        snprintf(resource, sizeof resource, BUCKET("b%d"), i % 40);
+        struct store_match match = match_of(i % 2 ? "p" : "q", resource, T0);
+        struct store_event event = {str_from(key), STR("n"), &match, 1};
+        if (store_accept(load->store, &event, 1, NULL, &err) != STORE_OK)
+            _exit(1);
+        if (write(load->out, "x", 1) != 1)
+            _exit(1);
+    }
+    return NULL;
+}
+
+/* Walks what it claims as far as locks let it. */
+static void *heal(void *arg)
+{
+    static const enum state way[] = {STATE_READING, STATE_DECIDING,  STATE_INTENT,
+                                     STATE_CALLING, STATE_VERIFYING, STATE_HEALED};
+    struct load *load = arg;
+    struct arena arena = {0};
+    struct error err;
+    for (;;) {
+        struct store_claim claim;
+        struct remediation r;
+        size_t count;
+        int64_t next;
+        if (store_claim(load->store, 1, LEASE_MS, 0, &claim, &count, &next, &err) != STORE_OK)
+            _exit(1);
+        if (count == 0 || store_get(load->store, claim.id, &arena, &r, &err) != STORE_OK)
+            continue;
+        struct store_transition t = {.id = r.id, .version = r.version, .epoch = claim.epoch};
+        for (size_t i = 0; i < sizeof way / sizeof *way; i++, t.version++) {
+            t.to = way[i];
+            t.lock = t.to == STATE_INTENT;
+            t.keep_lease = t.to != STATE_HEALED;
+            enum store_result got = store_advance(load->store, &t, i % 2, &err);
+            if (got == STORE_LOCKED) {
+                t.to = STATE_HELD;
+                t.lock = t.keep_lease = false;
+                got = store_advance(load->store, &t, true, &err);
+                break;
+            }
+            if (got != STORE_OK)
+                _exit(1);
+        }
+        arena_reset(&arena);
+    }
+    return NULL;
+}
+
+static void work_under_load(struct fixture *f, int out)
+{
+    struct load load = {.out = out, .round = f->time.now};
+    pthread_t id;
+    load.store = open_or_fail(f->path, &f->time.clock);
+    for (int i = 0; i < HEALERS; i++)
+        if (pthread_create(&id, NULL, heal, &load) != 0)
+            _exit(1);
+    feed(&load);
+}
+
+static int64_t number(sqlite3 *db, const char *text)
+{
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t result = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return result;
+}
+
+/* Each pair has to be equal, whenever the file is at rest. */
+static const char *const invariants[][2] = {
+    {"SELECT count(*) FROM record", "SELECT size FROM head"},
+    {"SELECT coalesce(sum(held), 0) FROM policy",
+     "SELECT count(*) FROM remediation WHERE holds & 1"},
+    {"SELECT count(*) FROM lock", "SELECT count(*) FROM remediation WHERE holds & 2"},
+    {"SELECT count(*) FROM lock l JOIN remediation r ON r.id = l.remediation AND "
+     "r.resource = l.resource AND r.holds & 2",
+     "SELECT count(*) FROM lock"},
+    {"SELECT sum(version - 1) FROM remediation",
+     "SELECT count(*) FROM record WHERE text ->> 'kind' = 'transition'"},
+    {"SELECT count(*) FROM event", "SELECT count(*) FROM record WHERE text ->> 'kind' = 'event'"},
+    {"SELECT count(*) FROM remediation",
+     "SELECT count(*) FROM record WHERE text ->> 'kind' = 'successor' OR "
+     "text ->> 'reason' = 'accepted'"},
+    {"SELECT count(*) FROM remediation WHERE state = 'healed'",
+     "SELECT count(*) FROM remediation WHERE active IS NULL AND due_ms IS NULL"},
+    {"SELECT count(*) FROM (SELECT state, count(*) n FROM remediation GROUP BY state) JOIN "
+     "state_count USING (state) WHERE n <> count",
+     "SELECT 0"},
+    {"SELECT count(*) FROM remediation", "SELECT count(*) FROM detail"},
+    {"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'", "SELECT 0"},
+};
+
+static void test_store__killed_under_load_everything_adds_up(void **state)
+{
+    struct fixture *f = *state;
+    int64_t told = 0, healed = 0;
+    for (size_t round = 0; round < 12; round++) {
+        f->time.now++;
+        told += (int64_t)in_child(f, work_under_load, 5 + round * 13 % 50);
+        store_close(open_or_fail(f->path, &f->time.clock));
+        sqlite3 *db;
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        for (size_t i = 0; i < sizeof invariants / sizeof *invariants; i++)
+            if (number(db, invariants[i][0]) != number(db, invariants[i][1]))
+                fail_msg("round %zu: %s", round, invariants[i][0]);
+        assert_true(number(db, "SELECT count(*) FROM event") >= told);
+        healed = number(db, "SELECT count(*) FROM remediation WHERE state = 'healed'");
+        sqlite3_close(db);
+    }
+    assert_true(healed > 0); // there was a load
 }
 
 static void test_store__one_process_owns_the_file(void **state)
@@ -397,6 +528,7 @@ int main(void)
         EACH(test_store__grace_after_the_owner_died),
         EACH(test_store__lease_that_ended_before_death_counts_from_its_end),
         EACH(test_store__grace_of_nothing_is_nothing),
+        EACH(test_store__killed_under_load_everything_adds_up),
         EACH(test_store__one_process_owns_the_file),
         EACH(test_store__nobody_else_reads_the_file),
         EACH(test_store__missing_folder_and_foreign_files),
