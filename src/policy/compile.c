@@ -339,7 +339,7 @@ static void compile_decide(struct builder *b, const struct yaml *root)
         b->ok = false;
         return;
     }
-    b->ok = CHECK(decide, "read", "let", "violation", "message", "ready") && b->ok;
+    b->ok = CHECK(decide, "read", "let", "violation", "message") && b->ok;
     add_common(b, b->decide_env);
     compile_bindings(b, decide);
     const struct yaml *violation = yaml_get(decide, "violation");
@@ -515,8 +515,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     const struct yaml *breaker = section(b, guard, "breaker"), *limit = section(b, guard, "limit");
     const struct yaml *approval = section(b, guard, "approval"), *mode = yaml_get(guard, "mode");
     b->ok =
-        CHECK(guard, "mode", "ask", "rollout", "breaker", "limit", "approval", "exempt", "grace") &&
-        b->ok;
+        CHECK(guard, "mode", "ask", "rollout", "breaker", "limit", "approval", "exempt") && b->ok;
     b->ok = CHECK(breaker, "in_a_row", "errors", "of", "in", "open") && b->ok;
     b->ok = CHECK(limit, "at_once", "per_hour", "share") && b->ok;
     b->ok = CHECK(approval, "via", "need", "expires") && b->ok;
@@ -534,6 +533,11 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     p->breaker_open_ms = policy_duration(yaml_get(breaker, "open"), 60000, &b->ok);
     p->at_once = policy_count(yaml_get(limit, "at_once"), 10, &b->ok);
     p->per_hour = policy_count(yaml_get(limit, "per_hour"), 100, &b->ok);
+    if (policy_count(yaml_get(approval, "need"), 1, &b->ok) != 1) {
+        yaml_error(yaml_get(approval, "need"), "P0125", "write need: 1",
+                   "one person's yes is what counts");
+        b->ok = false;
+    }
     p->approval_expires_ms = policy_duration(yaml_get(approval, "expires"), 86400000, &b->ok);
     if (yaml_get(guard, "exempt"))
         compile_exemptions(b, yaml_get(guard, "exempt"));

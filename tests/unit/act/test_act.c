@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The gate closes whenever it cannot be evaluated; a call is handed on exactly as it was planned. */
+/* The gate closes whenever it cannot be evaluated; a call is handed on exactly as it was planned.
+ */
 #include "act/act.h"
 #include "fixture.h"
 
@@ -165,7 +166,8 @@ struct seen {
     bool gate_open;
 };
 
-static void note_call(void *ctx, const struct aws_call *call, struct arena *arena, struct aws_answer *ret)
+static void note_call(void *ctx, const struct aws_call *call, struct arena *arena,
+                      struct aws_answer *ret)
 {
     struct seen *seen = ctx;
     char reason[128];
@@ -192,8 +194,9 @@ static void test_act__a_planned_call_is_handed_on_once_with_its_gate(void **stat
     struct arena arena ARENA_AUTO = {0};
     struct seen seen = {0};
     struct act_gate gate = gate_at(NULL);
-    struct act_request request = {fixture_models(), {note_call, &seen}, planned_call(&arena, "s3:DeleteBucketTagging"),
-                                  STR("111122223333"), STR("act-role"), &gate};
+    struct act_request request = {
+        fixture_models(),    {note_call, &seen}, planned_call(&arena, "s3:DeleteBucketTagging"),
+        STR("111122223333"), STR("act-role"),    &gate};
     struct aws_answer answer;
     act_call(&request, &arena, &answer);
     assert_int_equal(seen.calls, 1);
@@ -217,8 +220,12 @@ static void test_act__an_operation_that_is_not_there_is_not_sent(void **state)
     struct arena arena ARENA_AUTO = {0};
     struct seen seen = {0};
     struct act_gate gate = gate_at(NULL);
-    struct act_request request = {fixture_models(), {note_call, &seen}, planned_call(&arena, "s3:Explode"),
-                                  STR("111122223333"), STR(""), &gate};
+    struct act_request request = {fixture_models(),
+                                  {note_call, &seen},
+                                  planned_call(&arena, "s3:Explode"),
+                                  STR("111122223333"),
+                                  STR(""),
+                                  &gate};
     struct aws_answer answer;
     act_call(&request, &arena, &answer);
     assert_int_equal(seen.calls, 0);

@@ -33,7 +33,8 @@ static void test_decide__a_read_names_the_account_the_role_and_the_owner(void **
     assert_true(str_is(s.last.account, "111122223333"));
     assert_true(str_is(s.last.role, "reader"));
     assert_true(str_is(s.last.region, "eu-west-1"));
-    assert_string_equal(scene_text(&s, s.last.input), "{\"Bucket\":\"logs\",\"ExpectedBucketOwner\":\"111122223333\"}");
+    assert_string_equal(scene_text(&s, s.last.input),
+                        "{\"Bucket\":\"logs\",\"ExpectedBucketOwner\":\"111122223333\"}");
     scene_finish(&s);
 }
 
@@ -85,11 +86,13 @@ static void test_decide__a_failing_expression_is_neither_true_nor_false(void **s
 {
     (void)state;
     struct scene s;
-    scene_start(&s, "!tagging.TagSet.exists(t, t.Key == 'owner')", "tagging.TagSet[0].Key != 'owner'");
+    scene_start(&s, "!tagging.TagSet.exists(t, t.Key == 'owner')",
+                "tagging.TagSet[0].Key != 'owner'");
     assert_int_equal(scene_read(&s, NONE), VERDICT_UNREAD);
     assert_true(s.finding.lasting);
     assert_true(str_starts(s.finding.code, STR("C")));
-    assert_int_equal(scene_read(&s, "{}"), VERDICT_UNREAD); // a member that the answer does not have
+    assert_int_equal(scene_read(&s, "{}"),
+                     VERDICT_UNREAD); // a member that the answer does not have
     assert_int_equal(scene_read(&s, OTHER), VERDICT_VIOLATION);
     scene_finish(&s);
 }
@@ -120,10 +123,13 @@ static void test_decide__the_fingerprint_is_the_content_whatever_its_order(void 
     struct scene s;
     char a[65], b[65];
     scene_start(&s, NULL, NULL);
-    fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"1\"},{\"Key\":\"b\",\"Value\":\"2\"}]}", a);
-    fingerprint_of(&s, "{\"TagSet\":[{\"Value\":\"2\",\"Key\":\"b\"},{\"Key\":\"a\",\"Value\":\"1\"}]}", b);
+    fingerprint_of(
+        &s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"1\"},{\"Key\":\"b\",\"Value\":\"2\"}]}", a);
+    fingerprint_of(
+        &s, "{\"TagSet\":[{\"Value\":\"2\",\"Key\":\"b\"},{\"Key\":\"a\",\"Value\":\"1\"}]}", b);
     assert_string_equal(a, b);
-    fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"2\"},{\"Key\":\"b\",\"Value\":\"1\"}]}", b);
+    fingerprint_of(
+        &s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"2\"},{\"Key\":\"b\",\"Value\":\"1\"}]}", b);
     assert_string_not_equal(a, b);
     fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"1\"}]}", b);
     assert_string_not_equal(a, b);
@@ -157,11 +163,13 @@ static void test_decide__reads_and_lets_order_themselves(void **state)
 {
     (void)state;
     struct scene s;
-    scene_start(&s, "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
-                "    first:\n      call: s3:GetBucketVersioning\n      with: {Bucket: \"${name}\"}\n"
-                "  let:\n    none: size(owners) == 0\n    owners: tagging.TagSet.filter(t, t.Key == 'owner')\n"
-                "    name: \"size(owners) == 0 ? 'b-' + tagging.TagSet[0].Value : 'x'\"\n"
-                "  violation: none && first.Status == 'Enabled'");
+    scene_start(
+        &s, "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
+        "    first:\n      call: s3:GetBucketVersioning\n      with: {Bucket: \"${name}\"}\n"
+        "  let:\n    none: size(owners) == 0\n    owners: tagging.TagSet.filter(t, t.Key == "
+        "'owner')\n"
+        "    name: \"size(owners) == 0 ? 'b-' + tagging.TagSet[0].Value : 'x'\"\n"
+        "  violation: none && first.Status == 'Enabled'");
     scene_answer(&s, 0, OTHER);
     scene_answer(&s, 1, "{\"Status\":\"Enabled\"}");
     assert_int_equal(scene_read(&s, NULL), VERDICT_VIOLATION);
@@ -174,10 +182,14 @@ static void test_decide__a_read_with_each_is_a_list_and_one_failure_fails_it(voi
 {
     (void)state;
     struct scene s;
-    scene_start(&s, "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
-                "    all:\n      each: tagging.TagSet\n      as: tag\n      call: s3:GetBucketVersioning\n"
-                "      with: {Bucket: \"${tag.Value}\"}\n  violation: size(all) > 1 && all[1].Status == 'Enabled'");
-    scene_answer(&s, 0, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"one\"},{\"Key\":\"b\",\"Value\":\"two\"}]}");
+    scene_start(
+        &s, "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
+        "    all:\n      each: tagging.TagSet\n      as: tag\n      call: s3:GetBucketVersioning\n"
+        "      with: {Bucket: \"${tag.Value}\"}\n  violation: size(all) > 1 && all[1].Status == "
+        "'Enabled'");
+    scene_answer(
+        &s, 0,
+        "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"one\"},{\"Key\":\"b\",\"Value\":\"two\"}]}");
     scene_answer(&s, 1, "{\"Status\":\"Suspended\"}");
     scene_answer(&s, 2, "{\"Status\":\"Enabled\"}");
     assert_int_equal(scene_read(&s, NULL), VERDICT_VIOLATION);
@@ -207,10 +219,11 @@ static void test_decide__the_plan_is_the_exact_calls(void **state)
     struct scene s;
     scene_start(&s, NULL, NULL);
     scene_read(&s, OTHER);
-    assert_string_equal(scene_text(&s, plan_of(&s)),
-                        "[{\"call\":\"s3:PutBucketTagging\",\"with\":{\"Bucket\":\"logs\",\"Tagging\":{\"TagSet\":["
-                        "{\"Key\":\"team\",\"Value\":\"x\"},{\"Key\":\"owner\",\"Value\":\"unassigned\"}]},"
-                        "\"ExpectedBucketOwner\":\"111122223333\"},\"region\":\"eu-west-1\",\"step\":0}]");
+    assert_string_equal(
+        scene_text(&s, plan_of(&s)),
+        "[{\"call\":\"s3:PutBucketTagging\",\"with\":{\"Bucket\":\"logs\",\"Tagging\":{\"TagSet\":["
+        "{\"Key\":\"team\",\"Value\":\"x\"},{\"Key\":\"owner\",\"Value\":\"unassigned\"}]},"
+        "\"ExpectedBucketOwner\":\"111122223333\"},\"region\":\"eu-west-1\",\"step\":0}]");
     scene_finish(&s);
 }
 
@@ -252,11 +265,15 @@ static void test_decide__tokens_are_fresh_and_no_part_of_the_hash(void **state)
     (void)state;
     struct scene s;
     char a[65], b[65];
-    scene_start(&s, "  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}",
-                "  - call: ec2:CreateVolume\n    with: {AvailabilityZone: eu-west-1a, Size: 1}");
+    scene_start(
+        &s,
+        "  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n      Tagging: "
+        "{TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}",
+        "  - call: ec2:CreateVolume\n    with: {AvailabilityZone: eu-west-1a, Size: 1}");
     scene_read(&s, OTHER);
     struct value one = plan_of(&s), two = plan_of(&s);
-    struct str first = value_path_str(one, "0.with.ClientToken"), second = value_path_str(two, "0.with.ClientToken");
+    struct str first = value_path_str(one, "0.with.ClientToken"),
+               second = value_path_str(two, "0.with.ClientToken");
     assert_int_equal(first.len, 36);
     assert_false(str_eq(first, second));
     decide_plan_hash(&s.subject, one, s.finding.fingerprint, &s.arena, a);
@@ -267,7 +284,8 @@ static void test_decide__tokens_are_fresh_and_no_part_of_the_hash(void **state)
 
 static const char each_step[] =
     "  - each: tagging.TagSet\n    as: tag\n    call: s3:PutBucketTagging\n"
-    "    with: {Bucket: \"${tag.Key}\", Tagging: {TagSet: \"${[tag]}\"}}\n    done: tag.Value == 'done'";
+    "    with: {Bucket: \"${tag.Key}\", Tagging: {TagSet: \"${[tag]}\"}}\n    done: tag.Value == "
+    "'done'";
 static const char one_step[] =
     "  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
     "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}";
@@ -305,8 +323,9 @@ static void test_decide__a_plan_that_the_model_refuses_is_an_error(void **state)
     (void)state;
     struct scene s;
     struct value plan;
-    scene_start(&s, "Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}",
-                "Tagging: {TagSet: \"${tagging.TagSet.map(t, {'Kee': t.Key})}\"}");
+    scene_start(
+        &s, "Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}",
+        "Tagging: {TagSet: \"${tagging.TagSet.map(t, {'Kee': t.Key})}\"}");
     scene_read(&s, OTHER);
     assert_false(decide_plan(&s.subject, &s.finding, clock_system(), &s.arena, &plan, &s.err));
     assert_non_null(strstr(s.err.message, "s3:PutBucketTagging"));
@@ -329,7 +348,8 @@ static void test_decide__a_step_is_done_by_its_own_test_or_when_the_policy_is_ob
     assert_true(done);
     scene_finish(&s);
     scene_start(&s, one_step, each_step);
-    scene_read(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"done\"},{\"Key\":\"b\",\"Value\":\"open\"}]}");
+    scene_read(
+        &s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"done\"},{\"Key\":\"b\",\"Value\":\"open\"}]}");
     plan = plan_of(&s);
     assert_true(decide_step_done(&s.subject, &s.finding, plan.items[0], &s.arena, &done, &s.err));
     assert_true(done); // its item, not the resource
@@ -347,8 +367,8 @@ static struct value undo_of(struct scene *s, struct value plan, size_t done, con
 {
     struct value inverse, before = scene_json(s, "{\"tagging\":" OTHER "}");
     scene_read(s, current);
-    if (!decide_undo(&s->subject, &s->finding, plan, done, before, before, clock_system(), &s->arena,
-                     &inverse, &s->err))
+    if (!decide_undo(&s->subject, &s->finding, plan, done, before, before, clock_system(),
+                     &s->arena, &inverse, &s->err))
         fail_msg("%s", s->err.message);
     return inverse;
 }
@@ -363,7 +383,8 @@ static void test_decide__undo_is_made_from_what_is_there_now(void **state)
     struct value inverse = undo_of(&s, plan, 1, OWNED);
     assert_int_equal(inverse.len, 1);
     assert_true(str_is(value_path_str(inverse, "0.call"), "s3:DeleteBucketTagging"));
-    assert_int_equal(undo_of(&s, plan, 1, NONE).len, 0);  // `when` does not hold: nothing to take back
+    assert_int_equal(undo_of(&s, plan, 1, NONE).len,
+                     0); // `when` does not hold: nothing to take back
     assert_int_equal(undo_of(&s, plan, 0, OWNED).len, 0); // nothing was done
     scene_finish(&s);
 }
@@ -373,10 +394,14 @@ static void test_decide__undo_goes_back_last_first_and_sees_each_item(void **sta
     (void)state;
     struct scene s;
     char step[600];
-    snprintf(step, sizeof step, "%s\n    undo:\n      - call: s3:DeleteBucketTagging\n        with: {Bucket: \"${tag.Key}\"}\n        when: before.tagging.TagSet[0].Key == 'team'",
+    snprintf(step, sizeof step,
+             "%s\n    undo:\n      - call: s3:DeleteBucketTagging\n        with: {Bucket: "
+             "\"${tag.Key}\"}\n        when: before.tagging.TagSet[0].Key == 'team'",
              each_step);
     char from[600];
-    snprintf(from, sizeof from, "%s\n    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}",
+    snprintf(from, sizeof from,
+             "%s\n    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: "
+             "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}",
              one_step);
     scene_start(&s, from, step);
     scene_read(&s, many_tags(&s, 3));
@@ -392,11 +417,14 @@ static void test_decide__without_an_undo_there_is_no_way_back(void **state)
     (void)state;
     struct scene s;
     struct value inverse;
-    scene_start(&s, "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\nverify: {within: 5m, else: undo}\n",
+    scene_start(&s,
+                "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: "
+                "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\nverify: "
+                "{within: 5m, else: undo}\n",
                 "    undo: none\n    undo_none: tags cannot be told apart\n");
     scene_read(&s, OTHER);
-    assert_false(decide_undo(&s.subject, &s.finding, plan_of(&s), 1, s.finding.reads, s.finding.reads,
-                             clock_system(), &s.arena, &inverse, &s.err));
+    assert_false(decide_undo(&s.subject, &s.finding, plan_of(&s), 1, s.finding.reads,
+                             s.finding.reads, clock_system(), &s.arena, &inverse, &s.err));
     assert_string_equal(s.err.code, "D0005");
     assert_non_null(strstr(s.err.message, "tags cannot be told apart"));
     scene_finish(&s);

@@ -18,11 +18,13 @@ static struct value plan_of(struct scene *s, const char *call)
     return value_finish_list(&list);
 }
 
-static struct decide_decision decide(struct scene *s, const char *call, const struct decide_guards *guards)
+static struct decide_decision decide(struct scene *s, const char *call,
+                                     const struct decide_guards *guards)
 {
     static const struct decide_guards calm = {0};
     struct decide_decision d;
-    decide_guard(&s->subject, &s->finding, plan_of(s, call), guards ? guards : &calm, &s->arena, &d);
+    decide_guard(&s->subject, &s->finding, plan_of(s, call), guards ? guards : &calm, &s->arena,
+                 &d);
     return d;
 }
 
@@ -38,7 +40,8 @@ static void expect(const struct decide_decision *d, enum decide_action action, c
 {
     if (d->action != action || (what && !says(d, what)))
         fail_msg("%s (%s), wanted %s (%s)", decide_action_name(d->action),
-                 d->reason_count ? d->reasons[0] : "", decide_action_name(action), what ? what : "");
+                 d->reason_count ? d->reasons[0] : "", decide_action_name(action),
+                 what ? what : "");
 }
 
 static void start(struct scene *s, const char *from, const char *to)
@@ -64,8 +67,10 @@ static void test_guard__the_mode_is_the_ceiling(void **state)
     (void)state;
     struct scene s;
     start(&s, NULL, NULL);
-    static const enum decide_action want[] = {[MODE_OFF] = DECIDE_SKIP, [MODE_OBSERVE] = DECIDE_OBSERVE,
-                                              [MODE_APPROVE] = DECIDE_ASK, [MODE_ENFORCE] = DECIDE_ACT};
+    static const enum decide_action want[] = {[MODE_OFF] = DECIDE_SKIP,
+                                              [MODE_OBSERVE] = DECIDE_OBSERVE,
+                                              [MODE_APPROVE] = DECIDE_ASK,
+                                              [MODE_ENFORCE] = DECIDE_ACT};
     for (int mode = MODE_OFF; mode <= MODE_ENFORCE; mode++) {
         s.assignment.mode = (enum mode)mode;
         struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
@@ -123,7 +128,8 @@ static void test_guard__an_exemption_skips_until_its_day_is_over(void **state)
     (void)state;
     struct scene s;
     start(&s, "mode: enforce",
-          "mode: enforce, exempt: [{when: \"tagging.TagSet.exists(t, t.Key == 'team')\", owner: netsec, "
+          "mode: enforce, exempt: [{when: \"tagging.TagSet.exists(t, t.Key == 'team')\", owner: "
+          "netsec, "
           "reason: migration, until: 2026-01-05}]");
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
     expect(&d, DECIDE_SKIP, "exempt by netsec: migration");
@@ -145,7 +151,8 @@ static void test_guard__an_exemption_that_cannot_be_evaluated_holds(void **state
     (void)state;
     struct scene s;
     start(&s, "mode: enforce",
-          "mode: enforce, exempt: [{when: \"tagging.TagSet[9].Key == 'team'\", owner: a, reason: b, until: 2027-01-01}]");
+          "mode: enforce, exempt: [{when: \"tagging.TagSet[9].Key == 'team'\", owner: a, reason: "
+          "b, until: 2027-01-01}]");
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
     expect(&d, DECIDE_HOLD, "exemption cannot be evaluated");
     assert_true(d.hold_ms > 0);
@@ -174,7 +181,8 @@ static void test_guard__the_breaker_trips_at_a_row_or_a_share(void **state)
 {
     (void)state;
     struct scene s;
-    start(&s, "mode: enforce", "mode: enforce, breaker: {in_a_row: 3, errors: 50%, of: 20, open: 90s}");
+    start(&s, "mode: enforce",
+          "mode: enforce, breaker: {in_a_row: 3, errors: 50%, of: 20, open: 90s}");
     struct decide_guards g = {.breaker_in_a_row = 2, .breaker_bad = 9, .breaker_total = 20};
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
     expect(&d, DECIDE_ACT, NULL);
@@ -259,10 +267,14 @@ static void test_guard__what_deletes_or_ends_asks(void **state)
         enum decide_action action;
         int score;
     } calls[] = {
-        {"s3:PutBucketTagging", DECIDE_ACT, 5},        {"kms:EnableKeyRotation", DECIDE_ACT, 5},
-        {"ec2:RevokeSecurityGroupIngress", DECIDE_ACT, 30}, {"s3:DeleteBucketTagging", DECIDE_ACT, 20},
-        {"s3:DeleteBucket", DECIDE_ASK, 50},           {"ec2:TerminateInstances", DECIDE_ASK, 60},
-        {"lambda:Invoke", DECIDE_ACT, 30},             {"kms:DisableKey", DECIDE_ACT, 40},
+        {"s3:PutBucketTagging", DECIDE_ACT, 5},
+        {"kms:EnableKeyRotation", DECIDE_ACT, 5},
+        {"ec2:RevokeSecurityGroupIngress", DECIDE_ACT, 30},
+        {"s3:DeleteBucketTagging", DECIDE_ACT, 20},
+        {"s3:DeleteBucket", DECIDE_ASK, 50},
+        {"ec2:TerminateInstances", DECIDE_ASK, 60},
+        {"lambda:Invoke", DECIDE_ACT, 30},
+        {"kms:DisableKey", DECIDE_ACT, 40},
     };
     start(&s, NULL, NULL);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
@@ -277,7 +289,10 @@ static void test_guard__a_repair_without_an_undo_asks(void **state)
 {
     (void)state;
     struct scene s;
-    start(&s, "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\nverify: {within: 5m, else: undo}\n",
+    start(&s,
+          "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: "
+          "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\nverify: {within: "
+          "5m, else: undo}\n",
           "    undo: none\n    undo_none: no way back\n");
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
     expect(&d, DECIDE_ASK, "no undo");
@@ -290,9 +305,15 @@ static void test_guard__the_strictest_wins_and_every_reason_is_kept(void **state
     (void)state;
     struct scene s;
     start(&s, "mode: enforce",
-          "mode: approve, ask: 'true', exempt: [{when: 'true', owner: a, reason: b, until: 2027-01-01}]");
-    struct decide_guards g = {.at_once = 10, .per_hour = 100, .breaker_in_a_row = 3, .reversals = 3,
-                              .changes = 9, .locked_by = 4, .stopped = "the kill switch is on"};
+          "mode: approve, ask: 'true', exempt: [{when: 'true', owner: a, reason: b, until: "
+          "2027-01-01}]");
+    struct decide_guards g = {.at_once = 10,
+                              .per_hour = 100,
+                              .breaker_in_a_row = 3,
+                              .reversals = 3,
+                              .changes = 9,
+                              .locked_by = 4,
+                              .stopped = "the kill switch is on"};
     struct decide_decision d = decide(&s, "s3:DeleteBucket", &g);
     expect(&d, DECIDE_SKIP, "exempt");
     assert_true(says(&d, "mode approve"));

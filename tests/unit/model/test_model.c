@@ -5,14 +5,15 @@
 
 #include "../cmocka_all.h"
 
-static const struct resource bucket = {{"aws", 3}, {"111122223333", 12}, {"global", 6},
-                                       {"AWS::S3::Bucket", 15}, {"logs", 4}};
+static const struct resource bucket = {
+    {"aws", 3}, {"111122223333", 12}, {"global", 6}, {"AWS::S3::Bucket", 15}, {"logs", 4}};
 
 static void test_model__a_key_reads_back_as_its_resource(void **state)
 {
     (void)state;
     struct arena arena ARENA_AUTO = {0};
-    static const char *const ids[] = {"logs", "a/b//c", "arn:aws:kms:eu-west-1:1:key/x", "d\xc3\xa9j\xc3\xa0 vu", "/"};
+    static const char *const ids[] = {"logs", "a/b//c", "arn:aws:kms:eu-west-1:1:key/x",
+                                      "d\xc3\xa9j\xc3\xa0 vu", "/"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         struct resource r = bucket, back;
         struct str key;
@@ -86,9 +87,14 @@ static void test_model__what_is_no_key_is_not_read(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "aws", "aws/111122223333/global/AWS::S3::Bucket", "aws/111122223333/global/AWS::S3::Bucket/",
-        "aws/1/global/AWS::S3::Bucket/x", "/111122223333/global/AWS::S3::Bucket/x",
-        "aws/111122223333//AWS::S3::Bucket/x", "aws/111122223333/global//x",
+        "",
+        "aws",
+        "aws/111122223333/global/AWS::S3::Bucket",
+        "aws/111122223333/global/AWS::S3::Bucket/",
+        "aws/1/global/AWS::S3::Bucket/x",
+        "/111122223333/global/AWS::S3::Bucket/x",
+        "aws/111122223333//AWS::S3::Bucket/x",
+        "aws/111122223333/global//x",
     };
     struct resource r;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -142,7 +148,8 @@ static void test_model__modes_are_ordered_by_what_they_may(void **state)
 {
     (void)state;
     enum mode mode;
-    assert_true(MODE_OFF < MODE_OBSERVE && MODE_OBSERVE < MODE_APPROVE && MODE_APPROVE < MODE_ENFORCE);
+    assert_true(MODE_OFF < MODE_OBSERVE && MODE_OBSERVE < MODE_APPROVE &&
+                MODE_APPROVE < MODE_ENFORCE);
     for (int i = MODE_OFF; i <= MODE_ENFORCE; i++) {
         assert_true(mode_parse(str_from(mode_name((enum mode)i)), &mode));
         assert_int_equal(mode, i);
@@ -168,7 +175,8 @@ static void test_model__ids_are_typed_by_people(void **state)
     assert_true(remediation_id_parse(STR("R7"), &id));
     assert_int_equal(id, 7);
     assert_true(remediation_id_parse(STR("12"), &id));
-    static const char *const bad[] = {"", "r", "r0", "r-1", "rr1", "r1x", " r1", "r9223372036854775808"};
+    static const char *const bad[] = {"",    "r",   "r0",  "r-1",
+                                      "rr1", "r1x", " r1", "r9223372036854775808"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(remediation_id_parse(str_from(bad[i]), &id));
     assert_int_equal(id, 12);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What is wrong with a policy is told with its place, the underlined text and what to do about it. */
+/* What is wrong with a policy is told with its place, the underlined text and what to do about it.
+ */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -15,53 +16,102 @@ struct mistake {
 };
 
 static const struct mistake mistakes[] = {
-    {"typo in a top key", "severity: low", "severty: low", "P0107", 3, 1, "unknown key `severty`", "did you mean `severity`?"},
-    {"typo in a nested key", "  settle: 60s", "  setle: 60s", "P0107", 10, 3, "unknown key `setle`", "did you mean `settle`?"},
-    {"typo in a call", "      gone: [", "      gon: [", "P0107", 17, 7, "unknown key `gon`", "did you mean `gone`?"},
-    {"typo in guard", "guard: {mode: enforce}", "guard: {mod: enforce}", "P0107", 30, 9, "unknown key `mod`", "did you mean `mode`?"},
+    {"typo in a top key", "severity: low", "severty: low", "P0107", 3, 1, "unknown key `severty`",
+     "did you mean `severity`?"},
+    {"typo in a nested key", "  settle: 60s", "  setle: 60s", "P0107", 10, 3, "unknown key `setle`",
+     "did you mean `settle`?"},
+    {"typo in a call", "      gone: [", "      gon: [", "P0107", 17, 7, "unknown key `gon`",
+     "did you mean `gone`?"},
+    {"typo in guard", "guard: {mode: enforce}", "guard: {mod: enforce}", "P0107", 30, 9,
+     "unknown key `mod`", "did you mean `mode`?"},
     {"unquoted !", "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
-     "violation: !tagging.TagSet.exists(t, t.Key == 'owner')", "P0103", 18, 14, "unquoted !", "put quotes around the expression"},
-    {"unquoted ! before a parenthesis", "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
-     "violation: !(size(tagging.TagSet) > 0)", "P0103", 18, 14, "unquoted !", "put quotes around the expression"},
-    {"duplicate key", "severity: low", "severity: low\nseverity: high", "P0101", 4, 1, "duplicate", NULL},
+     "violation: !tagging.TagSet.exists(t, t.Key == 'owner')", "P0103", 18, 14, "unquoted !",
+     "put quotes around the expression"},
+    {"unquoted ! before a parenthesis",
+     "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
+     "violation: !(size(tagging.TagSet) > 0)", "P0103", 18, 14, "unquoted !",
+     "put quotes around the expression"},
+    {"duplicate key", "severity: low", "severity: low\nseverity: high", "P0101", 4, 1, "duplicate",
+     NULL},
     {"unquoted colon", "message: ${\"bucket \" + resource.id + \" has no owner\"}",
      "message: ${true ? 'a' : 'b'}", "P0101", 19, 0, "", "needs quotes"},
     {"not YAML", "severity: low", "severity: [low", "P0101", 0, 0, "", NULL},
     {"tab", "  settle: 60s", "\tsettle: 60s", "P0101", 0, 0, "", NULL},
-    {"alias", "severity: low", "severity: &x low\ntitle2: *x", "P0105", 4, 10, "aliases", "write the value out"},
+    {"alias", "severity: low", "severity: &x low\ntitle2: *x", "P0105", 4, 10, "aliases",
+     "write the value out"},
     {"wrong duration", "settle: 60s", "settle: 60 secs", "P0108", 10, 11, "not a duration", "90s"},
-    {"wrong severity", "severity: low", "severity: lowish", "P0108", 3, 11, "not a severity", "info, low"},
-    {"wrong mode", "mode: enforce", "mode: enfroce", "P0108", 30, 15, "not a mode", "observe, approve or enforce"},
+    {"wrong severity", "severity: low", "severity: lowish", "P0108", 3, 11, "not a severity",
+     "info, low"},
+    {"wrong mode", "mode: enforce", "mode: enfroce", "P0108", 30, 15, "not a mode",
+     "observe, approve or enforce"},
     {"ask that is no condition", "mode: enforce", "ask: maybe", "C0101", 30, 0, "maybe", NULL},
-    {"wrong flag", "    undo:\n      - when", "    closes_hole: maybe\n    undo:\n      - when", "P0108", 25, 18, "true or false", NULL},
-    {"wrong scope", "AWS::S3::Bucket}", "AWS::S3::Bucket, scope: world}", "P0108", 6, 0, "not a scope", "regional"},
-    {"unknown operation", "call: s3:GetBucketTagging", "call: s3:GetBucketTaging", "P0111", 14, 13, "GetBucketTaging", "GetBucketTagging"},
-    {"unknown service", "call: s3:GetBucketTagging", "call: s33:GetBucketTagging", "P0111", 14, 13, "s33", "s3"},
-    {"unknown event", "s3:CreateBucket: event", "s3:CreatBucket: event", "P0111", 9, 5, "CreatBucket", "CreateBucket"},
-    {"unknown member", "with: {Bucket: \"${resource.id}\"}\n      absent", "with: {Buckt: \"${resource.id}\"}\n      absent", "P0112", 15, 14, "no member `Buckt`; did you mean `Bucket`?", NULL},
-    {"missing member", "Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}", "Tagging: {}", "P0112", 22, 0, "TagSet", NULL},
-    {"a write under read", "call: s3:GetBucketTagging", "call: s3:DeleteBucketTagging", "P0115", 0, 0, "not a reviewed read-only operation", NULL},
-    {"a read of data", "call: s3:GetBucketTagging", "call: s3:GetObject", "P0115", 0, 0, "not a reviewed read-only operation", NULL},
-    {"denial is not absence", "absent: {NoSuchTagSet:", "absent: {AccessDenied:", "P0114", 0, 0, "does not mean that there is nothing", NULL},
-    {"denial is not gone", "gone: [NoSuchBucket]", "gone: [UnauthorizedOperation]", "P0114", 0, 0, "does not mean that there is nothing", NULL},
-    {"throttling is not absence", "absent: {NoSuchTagSet:", "absent: {ThrottlingException:", "P0114", 0, 0, "does not mean", NULL},
-    {"5xx is not absence", "absent: {NoSuchTagSet:", "absent: {ServiceUnavailable:", "P0114", 0, 0, "does not mean", NULL},
-    {"limits are not absence", "absent: {NoSuchTagSet:", "absent: {RequestLimitExceeded:", "P0114", 0, 0, "does not mean", NULL},
-    {"circle", "  violation:", "  let: {a: \"b + 1\", b: \"a + 1\"}\n  violation:", "P0116", 0, 0, "circle", NULL},
+    {"wrong flag", "    undo:\n      - when", "    closes_hole: maybe\n    undo:\n      - when",
+     "P0108", 25, 18, "true or false", NULL},
+    {"wrong scope", "AWS::S3::Bucket}", "AWS::S3::Bucket, scope: world}", "P0108", 6, 0,
+     "not a scope", "regional"},
+    {"unknown operation", "call: s3:GetBucketTagging", "call: s3:GetBucketTaging", "P0111", 14, 13,
+     "GetBucketTaging", "GetBucketTagging"},
+    {"unknown service", "call: s3:GetBucketTagging", "call: s33:GetBucketTagging", "P0111", 14, 13,
+     "s33", "s3"},
+    {"unknown event", "s3:CreateBucket: event", "s3:CreatBucket: event", "P0111", 9, 5,
+     "CreatBucket", "CreateBucket"},
+    {"unknown member", "with: {Bucket: \"${resource.id}\"}\n      absent",
+     "with: {Buckt: \"${resource.id}\"}\n      absent", "P0112", 15, 14,
+     "no member `Buckt`; did you mean `Bucket`?", NULL},
+    {"missing member",
+     "Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'owner', 'Value': params.value}]}\"}",
+     "Tagging: {}", "P0112", 22, 0, "TagSet", NULL},
+    {"a write under read", "call: s3:GetBucketTagging", "call: s3:DeleteBucketTagging", "P0115", 0,
+     0, "not a reviewed read-only operation", NULL},
+    {"a read of data", "call: s3:GetBucketTagging", "call: s3:GetObject", "P0115", 0, 0,
+     "not a reviewed read-only operation", NULL},
+    {"denial is not absence", "absent: {NoSuchTagSet:", "absent: {AccessDenied:", "P0114", 0, 0,
+     "does not mean that there is nothing", NULL},
+    {"denial is not gone", "gone: [NoSuchBucket]", "gone: [UnauthorizedOperation]", "P0114", 0, 0,
+     "does not mean that there is nothing", NULL},
+    {"throttling is not absence", "absent: {NoSuchTagSet:", "absent: {ThrottlingException:",
+     "P0114", 0, 0, "does not mean", NULL},
+    {"5xx is not absence", "absent: {NoSuchTagSet:", "absent: {ServiceUnavailable:", "P0114", 0, 0,
+     "does not mean", NULL},
+    {"limits are not absence", "absent: {NoSuchTagSet:", "absent: {RequestLimitExceeded:", "P0114",
+     0, 0, "does not mean", NULL},
+    {"circle", "  violation:", "  let: {a: \"b + 1\", b: \"a + 1\"}\n  violation:", "P0116", 0, 0,
+     "circle", NULL},
     {"no decide", "decide:", "description:", "P0117", 0, 0, "needs `decide`", NULL},
-    {"no violation", "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"\n", "", "P0117", 0, 0, "needs `violation`", NULL},
-    {"no events", "detect:\n  events:\n    s3:CreateBucket: event.detail.requestParameters.bucketName\n", "detect:\n", "P0118", 0, 0, "detect.events", NULL},
-    {"no undo", "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\n", "", "P0119", 0, 0, "needs `undo`", "undo: none"},
-    {"undo where it re-opens", "    undo:\n      - when", "    closes_hole: true\n    undo:\n      - when", "P0122", 0, 0, "closes a hole", "else: person"},
-    {"exemption without an end", "{mode: enforce}", "{mode: enforce, exempt: [{when: 'true', owner: me, reason: x}]}", "P0121", 0, 0, "until", NULL},
-    {"account on a call", "    with:\n      Bucket: ${resource.id}\n", "    account: '1'\n    with:\n      Bucket: ${resource.id}\n", "P0123", 0, 0, "resource's account", NULL},
-    {"brace", "${\"bucket \" + resource.id + \" has no owner\"}", "\"bucket ${resource.id\"", "P0110", 19, 0, "closing }", NULL},
+    {"no violation", "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"\n", "", "P0117",
+     0, 0, "needs `violation`", NULL},
+    {"no events",
+     "detect:\n  events:\n    s3:CreateBucket: event.detail.requestParameters.bucketName\n",
+     "detect:\n", "P0118", 0, 0, "detect.events", NULL},
+    {"no undo",
+     "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: "
+     "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\n",
+     "", "P0119", 0, 0, "needs `undo`", "undo: none"},
+    {"undo where it re-opens", "    undo:\n      - when",
+     "    closes_hole: true\n    undo:\n      - when", "P0122", 0, 0, "closes a hole",
+     "else: person"},
+    {"exemption without an end", "{mode: enforce}",
+     "{mode: enforce, exempt: [{when: 'true', owner: me, reason: x}]}", "P0121", 0, 0, "until",
+     NULL},
+    {"two people", "{mode: enforce}", "{mode: enforce, approval: {need: 2}}", "P0125", 30, 0,
+     "one person's yes", "need: 1"},
+    {"account on a call", "    with:\n      Bucket: ${resource.id}\n",
+     "    account: '1'\n    with:\n      Bucket: ${resource.id}\n", "P0123", 0, 0,
+     "resource's account", NULL},
+    {"brace", "${\"bucket \" + resource.id + \" has no owner\"}", "\"bucket ${resource.id\"",
+     "P0110", 19, 0, "closing }", NULL},
     {"unknown variable", "size(current.", "size(curent.", "C0101", 26, 20, "curent", "current"},
-    {"event outside of detect", "t.Key == 'owner'", "t.Key == event.id", "C0101", 18, 0, "event", NULL},
-    {"unknown field of an answer", "!tagging.TagSet.exists", "!tagging.TagSets.exists", NULL, 18, 0, "TagSets", "TagSet"},
-    {"type of violation", "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"", "violation: size(tagging.TagSet)", NULL, 18, 0, "", NULL},
-    {"syntax of an expression", "size(current.tagging.TagSet) == 1", "size(current.tagging.TagSet == 1", NULL, 26, 0, "", NULL},
-    {"undo that is not a list", "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\n",
+    {"event outside of detect", "t.Key == 'owner'", "t.Key == event.id", "C0101", 18, 0, "event",
+     NULL},
+    {"unknown field of an answer", "!tagging.TagSet.exists", "!tagging.TagSets.exists", NULL, 18, 0,
+     "TagSets", "TagSet"},
+    {"type of violation", "violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"",
+     "violation: size(tagging.TagSet)", NULL, 18, 0, "", NULL},
+    {"syntax of an expression", "size(current.tagging.TagSet) == 1",
+     "size(current.tagging.TagSet == 1", NULL, 26, 0, "", NULL},
+    {"undo that is not a list",
+     "    undo:\n      - when: size(current.tagging.TagSet) == 1\n        call: "
+     "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\n",
      "    undo:\n      call: s3:DeleteBucketTagging\n", "P0119", 0, 0, "a list of calls", NULL},
     {"default of another type", "default: unassigned", "default: 5", "P0124", 5, 0, "string", NULL},
     {"unknown type of a parameter", "type: string", "type: text", "P0124", 5, 0, "text", "string"},
@@ -82,12 +132,14 @@ static void test_errors__each_mistake_is_told_with_place_and_advice(void **state
         const struct mistake *m = &mistakes[i];
         struct arena arena ARENA_AUTO = {0};
         struct error_list errors = {.arena = &arena};
-        struct policy_set *set = fixture_load(fixture_policy(&arena, m->from, m->to), NULL, &errors);
+        struct policy_set *set =
+            fixture_load(fixture_policy(&arena, m->from, m->to), NULL, &errors);
         bool found = false;
         for (size_t k = 0; k < errors.count && k < ERROR_LIST_MAX; k++)
             found = found || fits(m, errors.items[k]);
         if (set || !found) {
-            printf("%s: %s\n%s", m->what, set ? "accepted" : "told as", fixture_errors(&arena, &errors));
+            printf("%s: %s\n%s", m->what, set ? "accepted" : "told as",
+                   fixture_errors(&arena, &errors));
             bad++;
         }
         policy_set_destroy(set);
@@ -113,7 +165,8 @@ static void test_errors__all_mistakes_of_a_file_are_told_at_once(void **state)
     struct arena arena ARENA_AUTO = {0};
     struct error_list errors = {.arena = &arena};
     struct policy_set *set = fixture_load(
-        fixture_policy(&arena, "severity: low\n", "severity: no\nowner: [x]\nnonsense: 1\n"), NULL, &errors);
+        fixture_policy(&arena, "severity: low\n", "severity: no\nowner: [x]\nnonsense: 1\n"), NULL,
+        &errors);
     assert_null(set);
     assert_int_equal(errors.count, 3);
 }
@@ -139,7 +192,8 @@ static void test_errors__a_file_that_is_not_utf8_is_refused(void **state)
     (void)state;
     struct arena arena ARENA_AUTO = {0};
     struct error_list errors = {.arena = &arena};
-    assert_null(fixture_load(fixture_policy(&arena, "severity: low", "severity: l\xffow"), NULL, &errors));
+    assert_null(
+        fixture_load(fixture_policy(&arena, "severity: low", "severity: l\xffow"), NULL, &errors));
     assert_string_equal(errors.items[0]->code, "P0101");
     assert_non_null(strstr(errors.items[0]->message, "UTF-8"));
 }

@@ -2,6 +2,10 @@
 /* The policies that come with the program compile, and are as safe as they say. */
 #include "fixture.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "../cmocka_all.h"
 
 static const char everything[] =
@@ -33,11 +37,122 @@ static void test_library__closing_a_hole_asks_and_is_never_undone_by_itself(void
     policy_set_destroy(set);
 }
 
+/* Every block of docs/policy.md that is a whole policy, or a whole rectify.yaml, is right. */
+static void test_library__the_examples_of_the_manual_are_right(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    static char text[1 << 16];
+    FILE *file = fopen(TEST_POLICIES "/../docs/policy.md", "rbe");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *policy = strstr(text, "```yaml\npolicy: sqs-retention"),
+               *config = strstr(text, "```yaml\naccounts:");
+    assert_true(policy && config);
+    policy += 8;
+    config += 8;
+    *strstr((char *)(uintptr_t)policy, "```") = '\0';
+    *strstr((char *)(uintptr_t)config, "```") = '\0';
+    struct policy_set *set = fixture_load(policy, config, &errors);
+    if (!set)
+        fail_msg("%s", fixture_errors(&arena, &errors));
+    const struct policy *p = policy_set_at(set, 0);
+    struct policy_assignment assignment = policy_set_assign(set, p, STR("111122223333"), &arena);
+    assert_int_equal(assignment.mode, MODE_OBSERVE);
+    assert_int_equal(p->mode, MODE_ENFORCE);
+    assert_true(str_is(policy_set_kill_switch(set), "/etc/rectify/stop"));
+    policy_set_destroy(set);
+}
+
+static void test_library__assignments_only_lower_and_the_first_counts(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct policy_set *set = fixture_library(
+        "accounts: {\"111122223333\": {env: prod}, \"444455556666\": {env: test}}\n"
+        "assignments:\n"
+        "  - {policies: [\"s3-*\"], accounts: {env: prod}, mode: approve, params: {value: shared, "
+        "x: 1}, settle: 0s,\n"
+        "     roles: {read: r, act: a}}\n"
+        "  - {policies: [\"s3-*\", \"kms-*\"], accounts: [\"444455556666\"], mode: enforce}\n");
+    const struct policy *s3 = policy_set_find(set, STR("s3-cost-center-tag"));
+    const struct policy *ec2 = policy_set_find(set, STR("ec2-no-world-open-admin-ports"));
+    struct policy_assignment a = policy_set_assign(set, s3, STR("111122223333"), &arena);
+    assert_int_equal(a.mode, MODE_APPROVE);
+    assert_int_equal(a.settle_ms, 0);
+    assert_true(str_is(a.read_role, "r") && str_is(a.act_role, "a"));
+    assert_true(str_is(value_path_str(a.params, "value"), "shared"));
+    assert_int_equal(a.params.len, 1); // `x` is no parameter of the policy
+    a = policy_set_assign(set, s3, STR("444455556666"), &arena);
+    assert_int_equal(a.mode, MODE_ENFORCE);
+    assert_int_equal(a.settle_ms, 60000);
+    assert_true(str_is(value_path_str(a.params, "value"), "unassigned"));
+    a = policy_set_assign(set, s3, STR("777788889999"), &arena);
+    assert_int_equal(a.mode, MODE_OFF);
+    a = policy_set_assign(set, ec2, STR("444455556666"), &arena);
+    assert_int_equal(a.mode, MODE_OFF);
+    policy_set_destroy(set);
+}
+
+static void test_library__a_policy_that_observes_stays_so_under_enforce(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    struct policy_set *set =
+        fixture_load(fixture_policy(&arena, "guard: {mode: enforce}\n", ""), everything, &errors);
+    assert_non_null(set);
+    assert_int_equal(
+        policy_set_assign(set, policy_set_at(set, 0), STR("111122223333"), &arena).mode,
+        MODE_OBSERVE);
+    policy_set_destroy(set);
+    set = fixture_load(fixture_policy(&arena, NULL, NULL), NULL, &errors); // no rectify.yaml at all
+    assert_non_null(set);
+    assert_int_equal(
+        policy_set_assign(set, policy_set_at(set, 0), STR("111122223333"), &arena).mode,
+        MODE_OBSERVE);
+    policy_set_destroy(set);
+}
+
+/* Keys that the language has and that do nothing yet must not break a policy. */
+static void test_library__the_whole_language_is_accepted(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    struct policy_set *set = fixture_load(
+        fixture_policy(
+            &arena, "guard: {mode: enforce}\n",
+            "guard:\n  mode: enforce\n  rollout: {steps: [1, 5%, 25%, 100%], bake: 60s}\n"
+            "  breaker: {in_a_row: 3, errors: 50%, of: 20, in: 24h, open: 60s}\n"
+            "  limit: {at_once: 10, per_hour: 100, share: 5%}\n"
+            "  approval: {via: [slack, jira], need: 1, expires: 24h}\n"
+            "notify: [{to: owner, on: [healed, held, failed]}]\n"),
+        NULL, &errors);
+    if (!set)
+        fail_msg("%s", fixture_errors(&arena, &errors));
+    const struct policy *p = policy_set_at(set, 0);
+    assert_int_equal(p->breaker_in_a_row, 3);
+    assert_int_equal(p->breaker_percent, 50);
+    assert_int_equal(p->breaker_of, 20);
+    assert_int_equal(p->breaker_window_ms, 86400000);
+    assert_int_equal(p->approval_expires_ms, 86400000);
+    assert_int_equal(p->at_once, 10);
+    assert_int_equal(p->per_hour, 100);
+    policy_set_destroy(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_library__compiles_with_three_policies),
         cmocka_unit_test(test_library__closing_a_hole_asks_and_is_never_undone_by_itself),
+        cmocka_unit_test(test_library__the_examples_of_the_manual_are_right),
+        cmocka_unit_test(test_library__assignments_only_lower_and_the_first_counts),
+        cmocka_unit_test(test_library__a_policy_that_observes_stays_so_under_enforce),
+        cmocka_unit_test(test_library__the_whole_language_is_accepted),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     fixture_finish();
