@@ -109,10 +109,7 @@ static struct aws_identity *fetch(struct aws_source *source, struct error *err)
         else if (source->role_arn.len)
             snprintf(identity->account, sizeof(identity->account), "%.*s", STR_FMT(made.account));
     }
-    hash_wipe((void *)(uintptr_t)made.secret_key.ptr,
-              made.secret_key.ptr ? made.secret_key.len : 0);
-    hash_wipe((void *)(uintptr_t)made.token.ptr, made.token.ptr ? made.token.len : 0);
-    arena_finish(&arena);
+    arena_wipe(&arena);
     return identity;
 }
 

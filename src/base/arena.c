@@ -151,6 +151,13 @@ void arena_reset(struct arena *arena)
     arena->used = 0;
 }
 
+void arena_wipe(struct arena *arena)
+{
+    for (struct arena_block *block = arena->blocks; block; block = block->older)
+        explicit_bzero(block->data, block->size);
+    arena_finish(arena);
+}
+
 void arena_finish(struct arena *arena)
 {
     arena_rewind(arena, (struct arena_mark){0});

@@ -38,6 +38,8 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 
 void arena_reset(struct arena *arena);
 void arena_finish(struct arena *arena);
+/* arena_finish() that overwrites everything first: the arena held secrets. */
+void arena_wipe(struct arena *arena);
 
 /* A point to fall back to: everything allocated after arena_mark() is gone after arena_rewind(). */
 struct arena_mark {
