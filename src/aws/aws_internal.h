@@ -75,6 +75,7 @@ struct aws_service {
     struct value client_contexts; // clientContextParams, null = none
     struct value paginators;      // operation -> paginator
     struct value waiters;         // name -> waiter
+    struct value exceptions;      // names of error shapes; null = look at every shape
 
     /* Guarded by the models' lock while it grows. */
     struct arena arena;

@@ -67,6 +67,23 @@ static void write_lines(struct buf *out, const char *key, struct value map)
     buf_add_byte(out, '}');
 }
 
+/* The names of the error shapes, so that loading need not look at all shapes. */
+static void write_exceptions(struct buf *out, struct value shapes)
+{
+    bool first = true;
+    buf_add_cstr(out, "\"exceptions\":[");
+    for (uint32_t i = 0; i < shapes.len; i++) {
+        const struct value *exception = value_get(shapes.pairs[i].value, STR("exception"));
+        if (!exception || exception->kind != VALUE_BOOL || !exception->b)
+            continue;
+        if (!first)
+            buf_add_byte(out, ',');
+        first = false;
+        json_write_string(out, value_str(shapes.pairs[i].key));
+    }
+    buf_add_cstr(out, "],");
+}
+
 static void write_document(struct buf *out, struct value document)
 {
     buf_add_byte(out, '{');
@@ -79,6 +96,7 @@ static void write_document(struct buf *out, struct value document)
         write_stripped(out, document.pairs[i].value);
         buf_add_byte(out, ',');
     }
+    write_exceptions(out, *value_get(document, STR("shapes")));
     write_lines(out, "operations", *value_get(document, STR("operations")));
     buf_add_byte(out, ',');
     write_lines(out, "shapes", *value_get(document, STR("shapes")));

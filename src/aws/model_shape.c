@@ -374,32 +374,34 @@ static bool intern_errors(struct aws_service *service, struct aws_operation *op,
     return true;
 }
 
+static bool intern_error(struct aws_service *service, struct str name, struct error *err)
+{
+    struct aws_shape *shape = model_intern_shape(service, name, err);
+    if (!shape || !model_resolve_shapes(service, err))
+        return false;
+    struct str keys[] = {shape->error_code, shape->name};
+    for (size_t i = 0; i < 2 && shape->exception; i++)
+        if (!map_get(&service->errors, keys[i]) && !map_set(&service->errors, keys[i], shape))
+            return out_of_memory(err);
+    return true;
+}
+
 /* A service may answer any operation with any of its errors: all of them are made with its first
  * operation. */
 static bool intern_service_errors(struct aws_service *service, struct error *err)
 {
-    struct aws_definitions *shapes = &service->shape_definitions;
+    const struct aws_definitions *shapes = &service->shape_definitions;
+    struct value names = service->exceptions;
     if (service->errors.arena)
         return true;
     service->errors.arena = &service->arena;
-    for (size_t i = 0; i < shapes->count; i++) {
-        const struct aws_definition *shape_definition = &shapes->list[i];
-        if (shape_definition->text.ptr
-                ? str_find(shape_definition->text, STR("\"exception\":true")) == SIZE_MAX
-                : !flag_of(shape_definition->parsed, "exception"))
-            continue;
-        struct aws_shape *shape = model_intern_shape(service, shape_definition->name, err);
-        if (!shape || !model_resolve_shapes(service, err))
+    for (uint32_t i = 0; names.kind == VALUE_LIST && i < names.len; i++)
+        if (!intern_error(service, value_str(names.items[i]), err))
             return false;
-        if (!shape->exception)
-            continue;
-        if (!map_get(&service->errors, shape->error_code) &&
-            !map_set(&service->errors, shape->error_code, shape))
-            return out_of_memory(err);
-        if (!map_get(&service->errors, shape->name) &&
-            !map_set(&service->errors, shape->name, shape))
-            return out_of_memory(err);
-    }
+    for (size_t i = 0; names.kind != VALUE_LIST && i < shapes->count; i++)
+        if (flag_of(shapes->list[i].parsed, "exception") &&
+            !intern_error(service, shapes->list[i].name, err))
+            return false;
     return true;
 }
 
