@@ -559,6 +559,8 @@ struct value ev_or(struct cel_cx *cx, const struct node *n);
 struct value ev_condition(struct cel_cx *cx, const struct node *n);
 struct value ev_equal(struct cel_cx *cx, const struct node *n);
 struct value ev_equal_string(struct cel_cx *cx, const struct node *n);
+struct value ev_equal_string_slot(struct cel_cx *cx, const struct node *n);
+struct value ev_equal_string_local(struct cel_cx *cx, const struct node *n);
 struct value ev_equal_int(struct cel_cx *cx, const struct node *n);
 struct value ev_compare(struct cel_cx *cx, const struct node *n);
 struct value ev_in(struct cel_cx *cx, const struct node *n);

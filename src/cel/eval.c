@@ -557,13 +557,32 @@ struct value ev_equal(struct cel_cx *cx, const struct node *n)
 }
 
 /* One side is a constant string. */
-struct value ev_equal_string(struct cel_cx *cx, const struct node *n)
+static inline struct value equals_string(struct cel_cx *cx, const struct node *n, struct value v)
 {
-    struct value v = EVAL(cx, n->a);
     cx->cost--;
     if (__builtin_expect(v.kind == VALUE_STRING, 1))
         return value_bool(same_string(v, n->constant) != n->negated);
     return FAILED(v) ? v : value_bool(n->negated);
+}
+
+struct value ev_equal_string(struct cel_cx *cx, const struct node *n)
+{
+    return equals_string(cx, n, EVAL(cx, n->a));
+}
+
+/* variable.field == "constant", the commonest of all expressions, without a call below. */
+struct value ev_equal_string_slot(struct cel_cx *cx, const struct node *n)
+{
+    struct value v = cx->slots[n->a->slot];
+    if (__builtin_expect(v.kind == CEL_UNSET, 0))
+        return unset(cx, n->a->a);
+    cx->cost--;
+    return equals_string(cx, n, select_from(cx, n->a, v));
+}
+
+struct value ev_equal_string_local(struct cel_cx *cx, const struct node *n)
+{
+    return equals_string(cx, n, select_from(cx, n->a, cx->locals[n->a->slot]));
 }
 
 struct value ev_equal_int(struct cel_cx *cx, const struct node *n)
@@ -743,7 +762,7 @@ static bool finish(const struct cel_program *program, struct cel_cx *cx, struct 
     return false;
 }
 
-static bool run(const struct cel_program *program, struct cel_cx *cx, struct cel_budget *budget,
+static inline __attribute__((always_inline)) bool run(const struct cel_program *program, struct cel_cx *cx, struct cel_budget *budget,
                 struct value *ret, struct error *err)
 {
     struct value locals[LOCALS_ON_STACK] UNINITIALISED;

@@ -196,7 +196,9 @@ static const struct node *plan_equal(struct planner *p, const struct ast *ast, b
     if (is_const(b) && !p->traced) {
         node->constant = b->constant;
         if (b->constant.kind == VALUE_STRING)
-            node->eval = ev_equal_string;
+            node->eval = a->eval == ev_select_slot    ? ev_equal_string_slot
+                         : a->eval == ev_select_local ? ev_equal_string_local
+                                                      : ev_equal_string;
         else if (b->constant.kind == VALUE_INT)
             node->eval = ev_equal_int;
     }
