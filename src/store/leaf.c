@@ -3,6 +3,8 @@
  * doubling. */
 #include "store/store_internal.h"
 
+#include <stdio.h>
+
 #include "base/limits.h"
 #include "value/json.h"
 
@@ -66,11 +68,10 @@ struct str leaf_text(struct arena *arena, const struct leaf_parts *parts)
         if (text.len <= LIMIT_RECORD_BYTES)
             return text;
     }
-    char hex[2 * HASH_SHA256_SIZE + 1], cut[128] = "{\"cut\":true,\"sha256\":\"";
+    char hex[2 * HASH_SHA256_SIZE + 1], cut[128];
     struct sha256 hash = hash_sha256(body.ptr, body.len);
     hash_hex(hash.bytes, sizeof hash.bytes, hex);
-    strcat(cut, hex);
-    strcat(cut, "\"}");
+    snprintf(cut, sizeof cut, "{\"cut\":true,\"sha256\":\"%s\"}", hex);
     return write_leaf(arena, parts, str_from(cut));
 }
 

@@ -6,6 +6,7 @@
  * that fails needs no undoing. */
 #include "store/sqlite_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/ensure.h"
@@ -274,7 +275,7 @@ static bool write_holds(struct sqlite_store *store, const struct store_transitio
     bool working = state_flags(t->to) & STATE_LOCKED;
     if (t->to == STATE_INTENT)
         ok = run_text_statement(store, STATEMENT_PERMIT, row->policy, now / 60000, err);
-    if (ok && !terminal && !permit && (state_flags(t->to) & STATE_LOCKED)) {
+    if (ok && !terminal && !permit && working) {
         ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, 1, err);
         *holds |= HOLDS_PERMIT;
     } else if (ok && !working && permit) { // at its end, or decided again
@@ -377,10 +378,9 @@ static bool write_successor(struct sqlite_store *store, const struct store_trans
             new_row.policy_hash = hash;
     }
     sqlite3_reset(stmt);
-    char parent[REMEDIATION_ID_SIZE], body[64] = "{\"after\":\"";
+    char parent[REMEDIATION_ID_SIZE], body[64];
     remediation_id_format(t->id, parent);
-    strcat(body, parent);
-    strcat(body, "\"}");
+    snprintf(body, sizeof body, "{\"after\":\"%s\"}", parent);
     if (!sqlite_insert(store, &new_row, now, &id, err))
         return false;
     struct leaf_parts leaf = {.at_ms = now,
@@ -448,9 +448,10 @@ static void *copy_transition(const void *arg)
     size_t size = sizeof t;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         size += texts[i]->len;
-    char *block = malloc(size), *at = block + sizeof t;
+    char *block = malloc(size);
     if (!block)
         return NULL;
+    char *at = block + sizeof t;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (texts[i]->len)
             memcpy(at, texts[i]->ptr, texts[i]->len);
