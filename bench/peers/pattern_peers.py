@@ -4,8 +4,8 @@
 
     bench/peers/pattern_peers.py [--bench FILE] [--shared DIR] [ROW...]
 
-Matches are counted on both sides and compared: event-ruler's rules disturb each other, so a count that
-differs is shown, not hidden. quamina is left out: its Go module cannot be had from the module proxy."""
+Matches are counted on both sides and compared: event-ruler's rules disturb each other, so a
+count that differs is shown, not hidden. quamina is left out: the module proxy refuses it."""
 import argparse
 import json
 import os
@@ -39,7 +39,8 @@ def one_core(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bench", default=None, help="bench_pattern of an optimised build")
-    parser.add_argument("--shared", default=os.environ.get("RECTIFY_SHARED", str(ROOT.parent / "shared")))
+    parser.add_argument("--shared",
+                        default=os.environ.get("RECTIFY_SHARED", str(ROOT.parent / "shared")))
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
     bench = options.bench or next((str(p) for name in ("build-release", "build")
@@ -55,9 +56,10 @@ def main():
         path = classpath(work)
         ours = {r["row"]: r for r in lines(one_core([bench, "--json", options.shared, *rows]))}
         theirs = {r["row"]: r for r in lines(one_core(
-            ["java", "-XX:+UseSerialGC", "-Xmx3g", "-cp", path, str(HERE / "pattern" / "Ruler.java"),
-             folder]))}
-    print(f"{'row':34} {'rectify':>10} {'event-ruler':>12} {'times':>7} {'matches':>10} compile, rules/s")
+            ["java", "-XX:+UseSerialGC", "-Xmx3g", "-cp", path,
+             str(HERE / "pattern" / "Ruler.java"), folder]))}
+    print(f"{'row':34} {'rectify':>10} {'event-ruler':>12} {'times':>7} {'matches':>10} "
+          "compile, rules/s")
     behind = 0
     for row, peer in theirs.items():
         own = ours[row]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tree of paths, and for each field the tables that leaf.c looks values up in. Everything here is
- * linear in the number of atoms (times a logarithm where they are sorted). */
+/* The tree of paths, and for each field the tables that leaf.c looks values up in. Everything here
+ * is linear in the number of atoms (times a logarithm where they are sorted). */
 #include "pattern/index_internal.h"
 
 #include <stdlib.h>
@@ -32,8 +32,7 @@ uint64_t table_hash_long(const char *ptr, size_t len)
 {
     uint64_t h = len;
     for (size_t i = 8; i + 8 < len; i += 8) {
-        unsigned __int128 product =
-            (unsigned __int128)(load8(ptr + i) ^ h) * 0xE7037ED1A0B428DBu;
+        unsigned __int128 product = (unsigned __int128)(load8(ptr + i) ^ h) * 0xE7037ED1A0B428DBu;
         h = (uint64_t)product ^ (uint64_t)(product >> 64);
     }
     return h;
@@ -178,9 +177,8 @@ static bool index_affixes(struct compiler *c, struct affix *list, uint32_t count
     for (uint32_t i = 0; i < count; i++) {
         keys[i] = list[i].key;
         atoms[i] = list[i].atom;
-        heads[i] = __builtin_bswap64(
-            load_short(keys[i].ptr, keys[i].len < 8 ? keys[i].len : 0) |
-            (keys[i].len >= 8 ? load8(keys[i].ptr) : 0));
+        heads[i] = __builtin_bswap64(load_short(keys[i].ptr, keys[i].len < 8 ? keys[i].len : 0) |
+                                     (keys[i].len >= 8 ? load8(keys[i].ptr) : 0));
         /* The key before, or one of its parents, is the longest that this one begins with. */
         uint32_t parent = i ? i - 1 : NONE;
         while (parent != NONE && !str_starts(keys[i], keys[parent]))
@@ -207,7 +205,8 @@ static int compare_ranges(const void *a, const void *b)
 static bool index_ranges(struct compiler *c, struct sorted_range *list, uint32_t count,
                          struct ranges *ret)
 {
-    uint64_t *low = compiler_array(c, count, sizeof *low), *high = compiler_array(c, count, sizeof *high);
+    uint64_t *low = compiler_array(c, count, sizeof *low),
+             *high = compiler_array(c, count, sizeof *high);
     uint32_t *atoms = compiler_array(c, count, sizeof *atoms);
     if (!low || !high || !atoms)
         return false;
@@ -264,7 +263,8 @@ static void count_grams(const struct wildcard *items, uint32_t count, uint32_t *
             counts[gram_hash(gram_of(items[i].operand.ptr + j, GRAM_MAX)) / GRAM_COUNTS]++;
 }
 
-/* The rarest gram of its longest possible length. A short piece at the start beats one elsewhere. */
+/* The rarest gram of its longest possible length. A short piece at the start beats one elsewhere.
+ */
 static struct chosen_gram choose_gram(struct str operand, const uint32_t *counts)
 {
     struct chosen_gram best = {0};
@@ -318,7 +318,8 @@ static bool index_grams(struct compiler *c, const struct chosen_gram *list, uint
         order[i] = list[i].wildcard;
         uint32_t hash = gram_hash(list[i].gram), bit = hash >> ret->bitmap_shift, at = hash;
         ret->bitmap[bit / 64] |= (uint64_t)1 << bit % 64;
-        for (at &= ret->slot_mask; ret->slots[at].wildcards.end && ret->slots[at].gram != list[i].gram;)
+        for (at &= ret->slot_mask;
+             ret->slots[at].wildcards.end && ret->slots[at].gram != list[i].gram;)
             at = (at + 1) & ret->slot_mask;
         if (ret->slots[at].wildcards.end == 0)
             ret->slots[at] = (struct gram_slot){list[i].gram, {i, i}};
@@ -433,7 +434,8 @@ static bool index_folds(struct compiler *c, const struct field_atoms *atoms, str
     return true;
 }
 
-static bool index_range_kind(struct compiler *c, const struct field_atoms *atoms, struct ranges *ret)
+static bool index_range_kind(struct compiler *c, const struct field_atoms *atoms,
+                             struct ranges *ret)
 {
     struct span span = atoms->spans[ATOM_RANGE];
     uint32_t count = span.end - span.first;
@@ -540,14 +542,12 @@ static bool index_field(struct compiler *c, const struct field_atoms *atoms, str
     bool ok = index_table(c, atoms, ATOM_STRING, &field->strings) &&
               index_table(c, atoms, ATOM_NUMBER, &field->numbers) &&
               index_table(c, atoms, ATOM_NUMBER_TEXT, &field->number_texts) &&
-              index_table(c, atoms, ATOM_IP, &field->addresses) &&
-              index_blocks(c, atoms, field) &&
+              index_table(c, atoms, ATOM_IP, &field->addresses) && index_blocks(c, atoms, field) &&
               index_affix_kind(c, atoms, ATOM_PREFIX, &field->prefixes) &&
               index_affix_kind(c, atoms, ATOM_SUFFIX, &field->suffixes) &&
               index_affix_kind(c, atoms, ATOM_FOLD_PREFIX, &field->fold_prefixes) &&
               index_affix_kind(c, atoms, ATOM_FOLD_SUFFIX, &field->fold_suffixes) &&
-              index_folds(c, atoms, &field->folds) &&
-              index_range_kind(c, atoms, &field->ranges) &&
+              index_folds(c, atoms, &field->folds) && index_range_kind(c, atoms, &field->ranges) &&
               index_wildcard_kind(c, atoms, &field->wildcards);
     field->needs =
         (field->prefixes.count || field->suffixes.count ? NEEDS_AFFIX : 0) |

@@ -267,8 +267,7 @@ struct number_leaf {
 static bool is_exact(struct number_leaf *number)
 {
     if (number->exact == UNKNOWN)
-        number->exact =
-            number_parts_are_shortest(&number->parts, number->value) ? EXACT : INEXACT;
+        number->exact = number_parts_are_shortest(&number->parts, number->value) ? EXACT : INEXACT;
     return number->exact == EXACT;
 }
 

@@ -16,9 +16,9 @@
 #define KEYS_TABLE ((size_t)1 << 20)             // slots: twice the most strings of an event
 
 struct frame {
-    uint32_t node;    // of the paths; NONE: nothing here is named
-    uint32_t element; // innermost element around its content
-    uint32_t array;   // of an array: itself; of an object: its number, for duplicate keys
+    uint32_t node;        // of the paths; NONE: nothing here is named
+    uint32_t element;     // innermost element around its content
+    uint32_t array;       // of an array: itself; of an object: its number, for duplicate keys
     uint32_t own_element; // element that this container is, or 0
     bool is_array;
 };
@@ -48,8 +48,7 @@ static __attribute__((noinline, cold)) bool fail(struct walker *w, size_t at, co
     return false;
 }
 
-static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t at,
-                                                      const char *what)
+static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t at, const char *what)
 {
     error_set(w->err, "G0201", "malformed JSON: %s", what);
     error_place(w->err, "", w->s->scan.text, at, 1);
@@ -103,7 +102,8 @@ INLINE bool skip_key(struct walker *w, struct cursor *c)
     return true;
 }
 
-/* Checks the object or array at the cursor and all that is in it. One bit a level: is it an array? */
+/* Checks the object or array at the cursor and all that is in it. One bit a level: is it an array?
+ */
 static bool skip_container(struct walker *w, struct cursor *outside)
 {
     struct cursor copy = *outside, *c = &copy;
@@ -219,8 +219,8 @@ static bool is_new_key(struct walker *w, uint32_t object, struct str key, uint32
 
 /* ---- the walk ---- */
 
-INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node, enum leaf_kind kind,
-                     struct str text)
+INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node,
+                     enum leaf_kind kind, struct str text)
 {
     struct pattern_scratch *s = w->s;
     uint32_t field = s->set->nodes[node].field, element = frame->element;
@@ -436,9 +436,10 @@ static bool read_event(struct walker *w, const struct pattern_options *options)
     if (text.ptr[text.len - 1] != '}')
         return fail(w, text.len - 1, "G0201", "malformed JSON: the event does not end with }");
     bool early = options && options->early_stop;
-    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE ? walk_keys(w, text, &at, early)
-              : early                                                          ? walk_early(w, text, &at)
-                                                                               : walk_plain(w, text, &at);
+    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE
+                  ? walk_keys(w, text, &at, early)
+              : early ? walk_early(w, text, &at)
+                      : walk_plain(w, text, &at);
     if (ok && at < text.len)
         return malformed(w, json_skip_space(text, at), "text after the event");
     return ok;

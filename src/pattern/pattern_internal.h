@@ -133,7 +133,7 @@ struct span {
 /* Strings sorted, so that all prefixes of a value are the last one not above it and its parents. */
 struct affixes {
     const struct str *keys;
-    const uint64_t *heads;   // first eight bytes, big-endian
+    const uint64_t *heads; // first eight bytes, big-endian
     const uint32_t *atoms;
     const uint32_t *parents; // longest other key that is a prefix of this one, or NONE
     uint32_t count;
@@ -200,7 +200,7 @@ struct field {
     struct table folds;
     struct ranges ranges;
     struct wildcards wildcards;
-    uint32_t kinds[5]; // atom of true, false, null by enum leaf_kind; [0]: exists; NONE = none
+    uint32_t kinds[5];    // atom of true, false, null by enum leaf_kind; [0]: exists; NONE = none
     struct span present;  // groups to try when the field has a leaf, in set.groups
     struct span defaults; // words of tags that match unless one of their atoms fails, set.words
 };
@@ -253,7 +253,8 @@ struct node {
 /* A few bits of a name, to rule most others out. */
 static inline unsigned name_bit(const char *name, size_t len)
 {
-    return len ? (unsigned)(len + (unsigned char)name[0] * 5u + (unsigned char)name[len - 1] * 3u) & 63
+    return len ? (unsigned)(len + (unsigned char)name[0] * 5u + (unsigned char)name[len - 1] * 3u) &
+                     63
                : 0;
 }
 
@@ -363,7 +364,8 @@ static inline uint64_t load_short(const char *p, size_t len)
         memcpy(&high, p + len - 4, 4);
         word = low | (uint64_t)high << (8 * (len - 4));
     } else if (len) {
-        word = (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[len / 2] << 8 * (len / 2) |
+        word = (uint64_t)(unsigned char)p[0] |
+               (uint64_t)(unsigned char)p[len / 2] << 8 * (len / 2) |
                (uint64_t)(unsigned char)p[len - 1] << 8 * (len - 1);
     }
     return word;

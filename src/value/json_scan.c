@@ -21,7 +21,7 @@ struct masks {
 struct state {
     uint64_t escape_carry; // 1: the first byte of the next block is escaped
     size_t low_half;       // position of the \u that completes a pair
-    uint64_t high; // not zero: some byte is not ASCII
+    uint64_t high;         // not zero: some byte is not ASCII
     size_t error_at;
     enum json_scan_error error;
 };
@@ -155,7 +155,7 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
 }
 
 /* Blocks of the text, the last one padded with spaces. */
-#define SCAN_BLOCKS(scan_block)                                                                      \
+#define SCAN_BLOCKS(scan_block)                                                                    \
     struct state state = {.low_half = SIZE_MAX};                                                   \
     scan->has_escapes = false;                                                                     \
     if (scan->text.len > JSON_SCAN_MAX) {                                                          \
@@ -211,15 +211,13 @@ enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
 
 static inline FAST __attribute__((always_inline)) uint64_t join(__m256i low, __m256i high)
 {
-    return (uint32_t)_mm256_movemask_epi8(low) |
-           (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
+                                                     << 32;
 }
 
-static FAST __attribute__((noinline)) uint64_t check_rare_avx2(struct json_scan *scan,
-                                                                const unsigned char *p,
-                                                                uint64_t quotes, size_t base,
-                                                                uint64_t in_string,
-                                                                struct state *state)
+static FAST __attribute__((noinline)) uint64_t
+check_rare_avx2(struct json_scan *scan, const unsigned char *p, uint64_t quotes, size_t base,
+                uint64_t in_string, struct state *state)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));

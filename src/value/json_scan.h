@@ -2,16 +2,16 @@
 /* The JSON tokenizer under the document reader (json.c) and the pattern matcher.
  *
  * json_scan() reads the bytes once, 64 at a time, and settles everything that concerns strings:
- * where they begin and end, that they hold no control characters, that their escapes are well formed
- * and come in surrogate pairs, and that the text is UTF-8. What it leaves behind:
+ * where they begin and end, that they hold no control characters, that their escapes are well
+ * formed and come in surrogate pairs, and that the text is UTF-8. What it leaves behind:
  *
  *   text     {"a":"x\"y","b":[1,2]}
  *   ends        ^      ^   ^            positions of the quotes that close a string, in order
  *   escapes         ^                   one bit a byte: a backslash
  *
- * A walker then reads the rest byte by byte: where a string begins it continues behind the next end,
- * without looking at what is inside. The grammar outside of strings is the walker's to check, with
- * the helpers below: white space, numbers, literals.
+ * A walker then reads the rest byte by byte: where a string begins it continues behind the next
+ * end, without looking at what is inside. The grammar outside of strings is the walker's to check,
+ * with the helpers below: white space, numbers, literals.
  *
  * On x86-64 with AVX2 the fast path is taken, else portable C; both leave the same behind. Nothing
  * is allocated. Any thread. */

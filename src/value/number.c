@@ -28,7 +28,8 @@ static inline bool eight_digits(const char *p, uint64_t *ret)
         return false;
     value = value * 10 + (value >> 8);
     *ret = (((value & 0x000000FF000000FFu) * 0x000F424000000064u) +
-            ((value >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u)) >> 32;
+            ((value >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+           32;
     return true;
 }
 

@@ -22,8 +22,8 @@ struct number_decimal {
 /* `text` is a valid JSON number. Beyond the range of doubles: +-infinity; below it: +-0. */
 double number_parse(struct str text);
 
-/* The same for one who will ask number_is_shortest() about the text: `ret` saves reading it twice. At
- * most 19 digits; `more`: others but zeros were left out. */
+/* The same for one who will ask number_is_shortest() about the text: `ret` saves reading it twice.
+ * At most 19 digits; `more`: others but zeros were left out. */
 struct number_parts {
     uint64_t digits;
     int64_t exponent;

@@ -19,10 +19,12 @@ def leading_bits(k):
 
 
 print("// SPDX-License-Identifier: Apache-2.0")
-print("/* Written by number_table.py. Row k - NUMBER_POWER_MIN: the 128 leading bits of 10^k, rounded down. */")
+print("/* Written by number_table.py. Row k - NUMBER_POWER_MIN: the 128 leading bits of 10^k, "
+      "rounded down. */")
 print("#define NUMBER_POWER_MIN (%d)" % FIRST)
 print("#define NUMBER_POWER_MAX %d" % LAST)
-print("static const struct { uint64_t high, low; } number_powers[NUMBER_POWER_MAX - NUMBER_POWER_MIN + 1] = {")
+print("static const struct { uint64_t high, low; } "
+      "number_powers[NUMBER_POWER_MAX - NUMBER_POWER_MIN + 1] = {")
 for k in range(FIRST, LAST + 1):
     b = leading_bits(k)
     assert b.bit_length() == 128
