@@ -212,9 +212,9 @@ static void hand_over(struct sqlite_store *store)
     if (next)
         set_state(next, JOB_LEADS);
     if ((store->in_transaction || store->head) && !store->armed) {
-        store->armed = true;
         if (!store->flusher_started)
             store->flusher_started = pthread_create(&store->flusher, NULL, flusher, store) == 0;
+        store->armed = store->flusher_started; // without one, the next that waits commits
         pthread_cond_signal(&store->flusher_wake);
     }
 }
