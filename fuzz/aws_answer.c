@@ -28,6 +28,7 @@ static const char *const names[] = {
     "s3:CopyObject",
     "kms:Ping",
     "sts:AssumeRoleWithWebIdentity",
+    "cborly:Echo",
 };
 #define NAME_COUNT (sizeof names / sizeof *names)
 #define HEADERS_MAX 8

@@ -54,6 +54,30 @@ static bool serialize_json(struct writer *w, struct value input, struct aws_http
     return true;
 }
 
+static bool serialize_cbor(struct writer *w, struct value input, struct aws_http_request *request)
+{
+    const struct aws_service *service = w->op->service;
+    struct buf body = {.arena = w->arena};
+    char *path = arena_printf(w->arena, "/service/%.*s/operation/%.*s",
+                              STR_FMT(service->target_prefix), STR_FMT(w->op->name));
+    w->out = &body;
+    if (!path ||
+        !aws_request_set_header(w->arena, request, STR("smithy-protocol"), STR("rpc-v2-cbor")) ||
+        !aws_request_set_header(w->arena, request, STR("Accept"), STR("application/cbor")) ||
+        (service->query_compatible &&
+         !aws_request_set_header(w->arena, request, STR("x-amzn-query-mode"), STR("true"))))
+        return no_memory(w->err);
+    request->path = str_from(path);
+    if (!w->op->input)
+        return true;
+    if (!cbor_body(w, w->op->input, input))
+        return false;
+    request->body = buf_str(&body);
+    return aws_request_set_header(w->arena, request, STR("Content-Type"),
+                                  STR("application/cbor")) ||
+           no_memory(w->err);
+}
+
 static bool serialize_form(struct writer *w, struct value input, struct aws_http_request *request)
 {
     struct buf body = {.arena = w->arena};
@@ -93,7 +117,8 @@ bool protocol_serialize(const struct aws_operation *op, struct value input, stru
         ok = rest_serialize(&w, input, &request);
         break;
     case AWS_PROTOCOL_CBOR:
-        return writer_fail(&w, "A0157", NULL, "needs the CBOR protocol, which is not supported");
+        ok = serialize_cbor(&w, input, &request);
+        break;
     }
     if (ok)
         *ret = request;
@@ -218,15 +243,19 @@ struct str answer_header(const struct aws_http_answer *answer, struct str name)
     return (struct str){0};
 }
 
-static bool parse_json_text(struct reader *r, struct value *ret)
+/* JSON or CBOR; no body is an empty map. */
+static bool parse_document(struct reader *r, struct value *ret)
 {
     struct str text = str_trim(r->answer->body);
-    if (text.len == 0)
+    if (r->answer->body.len == 0 ||
+        (text.len == 0 && r->op->service->protocol != AWS_PROTOCOL_CBOR))
         return value_map(r->arena, NULL, 0, ret, NULL);
     struct error err = {0};
-    if (json_parse(r->arena, text, ret, &err))
+    if (r->op->service->protocol == AWS_PROTOCOL_CBOR
+            ? cbor_parse(r->arena, r->answer->body, ret, &err)
+            : json_parse(r->arena, text, ret, &err))
         return true;
-    return error_set(r->err, "A0180", "the answer to %.*s:%.*s is not JSON: %s",
+    return error_set(r->err, "A0180", "the answer to %.*s:%.*s cannot be read: %s",
                      STR_FMT(r->op->service->name), STR_FMT(r->op->name), err.message);
 }
 
@@ -243,10 +272,11 @@ static bool parse_xml_text(struct reader *r, struct xml_node **ret)
     return true;
 }
 
-static bool is_json(const struct aws_operation *op)
+/* Is the body a document of members rather than XML? */
+static bool is_document(const struct aws_operation *op)
 {
-    return op->service->protocol == AWS_PROTOCOL_JSON ||
-           op->service->protocol == AWS_PROTOCOL_REST_JSON;
+    return op->service->protocol <= AWS_PROTOCOL_REST_JSON ||
+           op->service->protocol == AWS_PROTOCOL_CBOR;
 }
 
 /* query's <OperationResult>; without the trait it may be missing. */
@@ -264,9 +294,9 @@ static const struct xml_node *result_node(struct reader *r, const struct xml_nod
 static bool read_body(struct reader *r, const struct aws_shape *shape, struct value_pair *pairs,
                       size_t *count)
 {
-    if (is_json(r->op)) {
+    if (is_document(r->op)) {
         struct value body;
-        if (!parse_json_text(r, &body))
+        if (!parse_document(r, &body))
             return false;
         if (body.kind != VALUE_MAP)
             return reader_fail(r, NULL, "is not an object");
@@ -298,9 +328,9 @@ static bool read_payload(struct reader *r, const struct aws_ref *payload, struct
         pair->value = payload->shape->kind == AWS_BLOB ? value_bytes(body) : value_string(body);
         if (payload->shape->kind == AWS_STRING && !str_is_utf8(body))
             return reader_fail(r, &at, "is not UTF-8");
-    } else if (is_json(r->op)) {
+    } else if (is_document(r->op)) {
         struct value parsed;
-        if (!parse_json_text(r, &parsed) || !json_read(r, payload, parsed, &at, &pair->value))
+        if (!parse_document(r, &parsed) || !json_read(r, payload, parsed, &at, &pair->value))
             return false;
     } else if (!str_trim(body).len) {
         if (!value_map(r->arena, NULL, 0, &pair->value, NULL))
@@ -328,7 +358,7 @@ bool protocol_parse(const struct aws_operation *op, const struct aws_http_answer
     struct reader r = {.op = op, .answer = answer, .arena = arena, .err = err};
     bool rest = op->service->protocol == AWS_PROTOCOL_REST_JSON ||
                 op->service->protocol == AWS_PROTOCOL_REST_XML;
-    bool xml_only = !rest && !is_json(op);
+    bool xml_only = !rest && !is_document(op);
     const struct aws_shape *shape = op->output ? op->output->shape : NULL;
     struct xml_node *root;
     struct value output;

@@ -110,7 +110,10 @@ static void json_error(struct reader *r, struct aws_service_error *ret)
     static const char *const codes[] = {"__type", "code", "Code"};
     struct value body = {0};
     struct str text = str_trim(r->answer->body);
-    if (text.len > ERROR_BODY_BYTES_MAX || !json_parse(r->arena, text, &body, NULL))
+    bool cbor = r->op->service->protocol == AWS_PROTOCOL_CBOR;
+    if (text.len > ERROR_BODY_BYTES_MAX ||
+        !(cbor ? cbor_parse(r->arena, r->answer->body, &body, NULL)
+               : json_parse(r->arena, text, &body, NULL)))
         body = value_null();
     struct str type = answer_header(r->answer, STR("x-amzn-errortype"));
     struct str query = answer_header(r->answer, STR("x-amzn-query-error"));

@@ -57,6 +57,7 @@ void time_write(struct buf *out, struct value timestamp, enum aws_time_format fo
 bool json_body(struct writer *w, const struct aws_ref *ref, struct value v, bool top);
 bool xml_body(struct writer *w, const struct aws_ref *ref, struct value v, bool top);
 bool form_body(struct writer *w, struct value input);
+bool cbor_body(struct writer *w, const struct aws_ref *ref, struct value v);
 
 /* ---- requests without the customisations ---- */
 
@@ -93,6 +94,8 @@ bool json_read(struct reader *r, const struct aws_ref *ref, struct value v,
                const struct aws_path *path, struct value *ret);
 bool xml_read(struct reader *r, const struct aws_ref *ref, const struct xml_node *node,
               const struct aws_path *path, struct value *ret);
+/* One CBOR item; A0185 when it is malformed, nests too deep, or is followed by something. */
+bool cbor_parse(struct arena *arena, struct str text, struct value *ret, struct error *err);
 /* The pairs of a structure's members that the body holds; `ret` has room for all members. */
 bool json_read_members(struct reader *r, const struct aws_shape *shape, struct value v,
                        const struct aws_path *path, struct value_pair *ret, size_t *ret_count);

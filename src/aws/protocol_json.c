@@ -248,7 +248,10 @@ static bool read_scalar(struct reader *r, const struct aws_ref *ref, struct valu
         *ret = value_double(v.kind == VALUE_DOUBLE ? v.d
                             : v.kind == VALUE_INT  ? (double)v.i
                                                    : (double)v.u);
-    else if (kind == AWS_BLOB || v.kind == VALUE_LIST || v.kind == VALUE_MAP)
+    else if (kind == AWS_BLOB && v.kind == VALUE_BYTES)
+        *ret = v; // CBOR has bytes
+    else if (kind == AWS_BLOB || v.kind == VALUE_TIMESTAMP || v.kind == VALUE_BYTES ||
+             v.kind == VALUE_LIST || v.kind == VALUE_MAP)
         return reader_fail(r, path, "is of another kind than the model says");
     else
         *ret = v; // as the service sent it: a number where text was promised stays a number

@@ -57,9 +57,12 @@ static bool same_scalar(struct value got, struct value want)
         return str_is(value_str(want), isnan(got.d)   ? "NaN"
                                        : isinf(got.d) ? (got.d > 0 ? "Infinity" : "-Infinity")
                                                       : "");
+    if (got.kind == VALUE_DOUBLE && is_number(want) && isnan(got.d))
+        return isnan(number(want));
     if (got.kind == VALUE_DOUBLE && is_number(want))
         return got.d == number(want) || (float)got.d == (float)number(want);
-    return value_equal(got, want);
+    return value_equal(got, want) ||
+           (got.kind == VALUE_DOUBLE && want.kind == VALUE_DOUBLE && isnan(got.d) && isnan(want.d));
 }
 
 bool compare_output(struct value got, struct value want, struct buf *where)
@@ -226,6 +229,12 @@ bool compare_bodies(struct arena *arena, enum compare_body how, struct str got, 
         return str_eq(got, want);
     if (how == COMPARE_JSON)
         return same_json(arena, got, want);
+    if (how == COMPARE_CBOR) {
+        struct value x, y;
+        struct buf where = {.arena = arena};
+        return cbor_parse(arena, got, &x, NULL) && cbor_parse(arena, want, &y, NULL) &&
+               compare_output(x, y, &where);
+    }
     if (how == COMPARE_FORM)
         return str_eq(sorted_pairs(arena, got, true), sorted_pairs(arena, want, true));
     return str_eq(got, want) ||
@@ -240,6 +249,7 @@ enum compare_body compare_body_of(const struct aws_operation *op)
     if (rest && payload && payload->shape->kind > AWS_MAP)
         return COMPARE_EXACT;
     return protocol == AWS_PROTOCOL_JSON || protocol == AWS_PROTOCOL_REST_JSON ? COMPARE_JSON
+           : protocol == AWS_PROTOCOL_CBOR                                     ? COMPARE_CBOR
            : protocol == AWS_PROTOCOL_REST_XML                                 ? COMPARE_XML
                                                                                : COMPARE_FORM;
 }

@@ -13,7 +13,7 @@ struct value compare_untag(struct arena *arena, struct value v);
  * `where` has the path. */
 bool compare_output(struct value got, struct value want, struct buf *where);
 
-enum compare_body { COMPARE_EXACT, COMPARE_JSON, COMPARE_XML, COMPARE_FORM };
+enum compare_body { COMPARE_EXACT, COMPARE_JSON, COMPARE_XML, COMPARE_FORM, COMPARE_CBOR };
 bool compare_bodies(struct arena *arena, enum compare_body how, struct str got, struct str want);
 enum compare_body compare_body_of(const struct aws_operation *op);
 /* Path and query, the query's pairs in any order. */

@@ -62,7 +62,7 @@ static const char *reason_to_skip(struct run *run, const struct aws_operation *o
         for (size_t i = 0; ends[e] && i < ends[e]->member_count; i++)
             if (ends[e]->members[i].event_stream)
                 return "event streams are ruled out";
-    return op->service->protocol == AWS_PROTOCOL_CBOR ? "CBOR is not supported" : NULL;
+    return NULL;
 }
 
 /* Are all names that the case uses in our model? */

@@ -6,6 +6,7 @@
 
 #include "aws/model_internal.h"
 #include "aws/protocol_internal.h"
+#include "base/hash.h"
 
 #include <dirent.h>
 
@@ -53,8 +54,6 @@ static const char *reason_to_skip(struct value suite, struct value c)
         return reason;
     if (has_trait(get(suite, "shapes"), "eventstream"))
         return "event streams are ruled out";
-    if (str_starts(value_path_str(suite, "metadata.protocol"), STR("smithy-rpc-v2-cbor")))
-        return "CBOR is not supported";
     if (value_path(c, "given.requestcompression"))
         return "requests are never compressed";
     return get(c, "botocore_skips").b ? "the reference client leaves this case out" : NULL;
@@ -185,6 +184,16 @@ static struct value with_token(struct arena *arena, const struct aws_operation *
     return value_finish_map(&filled);
 }
 
+/* Bodies in CBOR are written in base64. */
+static struct str wire_body(struct arena *arena, const struct aws_operation *op, struct value body)
+{
+    struct str bytes;
+    if (op->service->protocol == AWS_PROTOCOL_CBOR &&
+        hash_from_base64(arena, value_str(body), &bytes))
+        return bytes;
+    return value_str(body);
+}
+
 static void run_input(struct run *run, struct arena *arena, const struct aws_operation *op,
                       struct value suite, struct value c)
 {
@@ -201,7 +210,7 @@ static void run_input(struct run *run, struct arena *arena, const struct aws_ope
         !check_headers(run, arena, op, id, &request, want))
         return;
     if (body.kind == VALUE_STRING &&
-        !compare_bodies(arena, compare_body_of(op), request.body, value_str(body))) {
+        !compare_bodies(arena, compare_body_of(op), request.body, wire_body(arena, op, body))) {
         fail(run, id, "body", value_str(body), request.body);
         return;
     }
@@ -247,7 +256,7 @@ static void run_output(struct run *run, struct arena *arena, const struct aws_op
     struct str id = value_path_str(c, "id");
     struct value response = get(c, "response"), got;
     struct aws_http_answer answer = {.status = (int)get(response, "status_code").i,
-                                     .body = value_path_str(response, "body")};
+                                     .body = wire_body(arena, op, get(response, "body"))};
     struct error err = {0};
     struct buf where = {.arena = arena}, text = {.arena = arena};
     take_headers(arena, get(response, "headers"), &answer);
@@ -422,6 +431,89 @@ static void run_recorded(struct run *run, const char *root, const char *answers,
         closedir(dir);
 }
 
+/* ---- CBOR items: {"input": hex, "expect": {KIND: ...}} or {"input": hex, "error": true} ---- */
+
+static bool same_bits(double got, struct value bits, bool wide)
+{
+    union {
+        double d;
+        uint64_t u;
+    } full = {.d = got};
+    union {
+        float f;
+        uint32_t u;
+    } narrow = {.f = (float)got};
+    uint64_t wanted = bits.kind == VALUE_DOUBLE ? (uint64_t)bits.d : bits.u;
+    return (wide ? full.u : narrow.u) == wanted;
+}
+
+static bool same_item(struct value got, struct value expect)
+{
+    struct str kind = expect.len == 1 ? value_str(expect.pairs[0].key) : (struct str){0};
+    struct value want = expect.len == 1 ? expect.pairs[0].value : value_null();
+    if (str_is(kind, "null"))
+        return got.kind == VALUE_NULL;
+    if (str_is(kind, "float64") || str_is(kind, "float32"))
+        return got.kind == VALUE_DOUBLE && same_bits(got.d, want, str_is(kind, "float64"));
+    if (str_is(kind, "bytestring")) {
+        bool same = got.kind == VALUE_BYTES && got.len == want.len;
+        for (uint32_t i = 0; same && i < got.len; i++)
+            same = (unsigned char)got.str[i] == want.items[i].i;
+        return same;
+    }
+    if (str_is(kind, "list")) {
+        bool same = got.kind == VALUE_LIST && got.len == want.len;
+        for (uint32_t i = 0; same && i < got.len; i++)
+            same = same_item(got.items[i], want.items[i]);
+        return same;
+    }
+    if (str_is(kind, "map")) {
+        bool same = got.kind == VALUE_MAP && got.len == want.len;
+        for (uint32_t i = 0; same && i < got.len; i++) {
+            const struct value *v = value_get_key(want, got.pairs[i].key);
+            same = v && same_item(got.pairs[i].value, *v);
+        }
+        return same;
+    }
+    return value_equal(got, want);
+}
+
+static const char *cbor_reason(struct value expect)
+{
+    struct buf text = {.arena = &(struct arena){0}};
+    json_write(&text, expect, JSON_COMPACT);
+    bool tag = str_find(buf_str(&text), STR("\"tag\"")) != SIZE_MAX;
+    bool large = str_find(buf_str(&text), STR("\"negint\":-1844674407370955")) != SIZE_MAX;
+    arena_finish(text.arena);
+    return tag ? "only times have tags" : large ? "no such integer exists here" : NULL;
+}
+
+static void run_cbor(struct run *run, const char *root, const char *name)
+{
+    ARENA_AUTO struct arena arena = {0};
+    char path[4096];
+    struct value cases;
+    snprintf(path, sizeof path, "%s/cbor/%s", root, name);
+    run->file = name;
+    if (!conform_read(&run->result, path, &arena, &cases))
+        return;
+    for (uint32_t i = 0; cases.kind == VALUE_LIST && i < cases.len; i++) {
+        struct value c = cases.items[i], got, expect = get(c, "expect");
+        struct str hex = value_path_str(c, "input"), id = value_path_str(c, "description");
+        size_t size = hex.len / 2;
+        char *bytes = arena_alloc_raw(&arena, size + 1, 1);
+        bool wanted = expect.kind == VALUE_MAP;
+        run->reason = wanted ? cbor_reason(expect) : NULL;
+        bool ok = bytes && hash_from_hex(hex, bytes, size) &&
+                  cbor_parse(&arena, (struct str){bytes, size}, &got, NULL);
+        if (ok != wanted || (ok && !same_item(got, expect)))
+            fail(run, id, ok ? "another value" : "refused", hex, (struct str){0});
+        else
+            run->result.passed++;
+        run->reason = NULL;
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const folders[] = {"protocols/input", "protocols/output",
@@ -435,6 +527,8 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         run_folder(&run, argv[1], folders[i]);
+    run_cbor(&run, argv[1], "decode-success-tests.json");
+    run_cbor(&run, argv[1], "decode-error-tests.json");
     run.models = aws_models_open(models ? models : CONFORM_MODELS, &err);
     if (run.models) {
         run_recorded(&run, argv[1], "response_parsing/xml/responses",

@@ -110,7 +110,7 @@ static void test_model__lists_services_and_operations(void **state)
     struct str *names;
     size_t count;
     assert_true(aws_models_list(f->models, (struct str){0}, &f->arena, &names, &count, NULL));
-    assert_int_equal(count, 9);
+    assert_int_equal(count, 10);
     assert_str(names[0], "broken");
     assert_true(aws_models_list(f->models, STR("sts"), &f->arena, &names, &count, NULL));
     assert_int_equal(count, 3);

@@ -276,6 +276,68 @@ static void test_protocol__long_messages_are_cut_at_a_character(void **state)
     assert_true(str_is_utf8(e.message));
 }
 
+/* ---- CBOR ---- */
+
+static void test_protocol__cbor_goes_out_and_comes_back(void **state)
+{
+    static const char *const inputs[] = {
+        "{}",
+        "{\"Text\":\"\u00fc\",\"Long\":-9223372036854775808,\"Double\":-1.5,\"Flag\":true}",
+        "{\"List\":[0,23,24,255,256,65535,65536,4294967295,4294967296,9223372036854775807,-1,-24,-"
+        "25,"
+        "null]}",
+        "{\"Float\":2.5,\"Map\":{\"a\":\"b\",\"\":\"\"},\"Inner\":{\"Inner\":{\"Text\":\"x\"}}}",
+    };
+    struct fixture *f = *state;
+    const struct aws_operation *op = fixture_operation(f, "cborly:Echo");
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        struct aws_http_request request;
+        struct error err = {0};
+        if (!aws_serialize(op, fixture_json(f, inputs[i]), &f->arena, &request, &err))
+            fail_msg("%s: %s", inputs[i], err.message);
+        assert_str(request.path, "/service/Cborly/operation/Echo");
+        struct aws_http_answer back = {.status = 200, .body = request.body};
+        expect(f, "cborly:Echo", back, inputs[i]);
+    }
+}
+
+static void test_protocol__cbor_times_and_bytes_are_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct aws_http_request request;
+    assert_true(
+        aws_serialize(fixture_operation(f, "cborly:Echo"),
+                      fixture_json(f, "{\"Blob\":\"hi\",\"Time\":\"2026-01-02T03:04:05Z\"}"),
+                      &f->arena, &request, NULL));
+    static const char wanted[] = "\xA2\x64"
+                                 "Blob\x42hi\x64Time\xC1\x1A\x69\x57\x35\xA5";
+    assert_int_equal(request.body.len, sizeof wanted - 1);
+    assert_memory_equal(request.body.ptr, wanted, sizeof wanted - 1);
+    struct aws_http_answer back = {.status = 200, .body = request.body};
+    expect(f, "cborly:Echo", back, "{\"Blob\":\"aGk=\",\"Time\":\"2026-01-02T03:04:05Z\"}");
+    assert_true(aws_serialize(fixture_operation(f, "cborly:Ping"), value_null(), &f->arena,
+                              &request, NULL));
+    assert_int_equal(request.body.len, 0);
+}
+
+static void test_protocol__malformed_cbor_is_refused(void **state)
+{
+    static const char *const garbage[] = {"\xBF",
+                                          "\xA1",
+                                          "\xA1\x01\x01",
+                                          "\x9F\xFF",
+                                          "\xA1\x61\xFF\x01",
+                                          "{}",
+                                          "\xA1\x64Text\x7B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+                                          "\xBF\xFF\x01"};
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++)
+        refuse(*state, "cborly:Echo", garbage[i]);
+    struct aws_service_error e =
+        failure(*state, "cborly:Echo", answer(503, "\xA2\x66__type\x68x#BusyEx\x67message\x62no"));
+    assert_str(e.code, "BusyEx");
+    assert_str(e.message, "no");
+}
+
 /* ---- XML ---- */
 
 static bool parses(struct fixture *f, struct str text, const char *code)
@@ -349,6 +411,9 @@ int main(void)
         TEST(a_success_with_an_error_inside_is_an_error),
         TEST(any_body_gives_a_code),
         TEST(long_messages_are_cut_at_a_character),
+        TEST(cbor_goes_out_and_comes_back),
+        TEST(cbor_times_and_bytes_are_their_own),
+        TEST(malformed_cbor_is_refused),
         TEST(xml_depth_is_bounded),
         TEST(doctypes_are_refused),
         TEST(xml_keeps_text_and_drops_layout),
