@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* conform_aws_endpoints DIR [MODELS]: endpoint rules. DIR has services/SERVICE.json (cases, whose rule
- * sets are the models'), unit-cases and unit-rules (cases with their own rule sets), partitions.json. */
+/* conform_aws_endpoints DIR [MODELS]: endpoint rules. DIR has services/SERVICE.json (cases, whose
+ * rule sets are the models'), unit-cases and unit-rules (cases with their own rule sets),
+ * partitions.json. */
 #include <dirent.h>
 
 #include "aws/aws_internal.h"
@@ -50,8 +51,8 @@ static void run_case(struct run *run, struct value rules, const char *file, stru
     const struct value *params = value_get(v, STR("params"));
     const struct value *want = value_path(v, "expect.endpoint");
     struct str error = value_path_str(v, "expect.error");
-    const char *name = arena_printf(&arena, "%s: %.*s", file,
-                                    STR_FMT(value_path_str(v, "documentation")));
+    const char *name =
+        arena_printf(&arena, "%s: %.*s", file, STR_FMT(value_path_str(v, "documentation")));
     bool ok = aws_endpoint_evaluate(rules, run->partitions,
                                     params ? *params : (struct value){.kind = VALUE_MAP}, &arena,
                                     &endpoint, &err);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* conform_aws_wire FILE|FOLDER [MODELS]: whole requests, byte for byte in the signature, at a frozen
- * time. FOLDER holds wire-requests.json, as it is or in vectors.tar.zst. */
+/* conform_aws_wire FILE|FOLDER [MODELS]: whole requests, byte for byte in the signature, at a
+ * frozen time. FOLDER holds wire-requests.json, as it is or in vectors.tar.zst. */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,8 +47,8 @@ static int64_t parse_date(struct str s)
     return s.len == 16 && clock_parse(str_from(text), &ms) ? ms : 0;
 }
 
-/* Forms are sent with spaces as %20, which every server reads; the goldens have '+'. The signature is
- * compared for the golden's spelling. */
+/* Forms are sent with spaces as %20, which every server reads; the goldens have '+'. The signature
+ * is compared for the golden's spelling. */
 static bool sign_as_golden(struct arena *arena, struct value v, const struct aws_credentials *who,
                            struct aws_prepared *made)
 {
@@ -116,10 +116,10 @@ static void run_case(struct aws_models *models, struct net *net, struct value v,
     struct error err;
     struct environment environment = {v};
     struct str service = value_path_str(v, "service"), op_name = value_path_str(v, "op");
-    const char *name =
-        arena_printf(&arena, "%.*s:%.*s %.*s", STR_FMT(service), STR_FMT(op_name),
-                     STR_FMT(value_path_str(v, "region")));
-    struct str full = str_from(arena_printf(&arena, "%.*s:%.*s", STR_FMT(service), STR_FMT(op_name)));
+    const char *name = arena_printf(&arena, "%.*s:%.*s %.*s", STR_FMT(service), STR_FMT(op_name),
+                                    STR_FMT(value_path_str(v, "region")));
+    struct str full =
+        str_from(arena_printf(&arena, "%.*s:%.*s", STR_FMT(service), STR_FMT(op_name)));
     const struct aws_operation *op = aws_operation_find(models, full, &err);
     struct aws_client_options options = {.models = models,
                                          .net = net,
@@ -138,16 +138,17 @@ static void run_case(struct aws_models *models, struct net *net, struct value v,
     }
     struct str access = value_path_str(v, "credentials.access_key_id");
     struct str secret = value_path_str(v, "credentials.secret_access_key");
-    struct aws_credentials credentials = {access, secret, value_path_str(v, "credentials.session_token"),
-                                          INT64_MAX, {0}};
+    struct aws_credentials credentials = {
+        access, secret, value_path_str(v, "credentials.session_token"), INT64_MAX, {0}};
     const struct value *params = value_get(v, STR("params"));
-    struct aws_sending sending = {
-        .operation = op,
-        .input = params ? compare_untag(&arena, *params) : (struct value){.kind = VALUE_MAP},
-        .region = value_path_str(v, "region"),
-        .credentials = &credentials};
+    struct aws_sending sending = {.operation = op,
+                                  .input = params ? compare_untag(&arena, *params)
+                                                  : (struct value){.kind = VALUE_MAP},
+                                  .region = value_path_str(v, "region"),
+                                  .credentials = &credentials};
     struct aws_prepared made;
-    bool ok = aws_prepare(client, &sending, parse_date(value_path_str(v, "date")), &arena, &made, &err);
+    bool ok =
+        aws_prepare(client, &sending, parse_date(value_path_str(v, "date")), &arena, &made, &err);
     if (ok && is_form(op))
         ok = sign_as_golden(&arena, v, &credentials, &made);
     if (ok)
@@ -173,13 +174,14 @@ int main(int argc, char **argv)
         snprintf(path, sizeof(path), "%s/wire-requests.json", argv[1]);
     if (stat(path, &info) != 0 && mkdtemp(folder)) {
         const char *command =
-            arena_printf(&arena, "tar --zstd -C '%s' -xf '%s/vectors.tar.zst' 2>/dev/null "
-                                 "./wire-requests.json || true", folder, argv[1]);
+            arena_printf(&arena,
+                         "tar --zstd -C '%s' -xf '%s/vectors.tar.zst' 2>/dev/null "
+                         "./wire-requests.json || true",
+                         folder, argv[1]);
         if (command && system(command) == 0)
             snprintf(path, sizeof(path), "%s/wire-requests.json", folder);
     }
-    struct aws_models *models =
-        aws_models_open(models_dir ? models_dir : CONFORM_MODELS, &err);
+    struct aws_models *models = aws_models_open(models_dir ? models_dir : CONFORM_MODELS, &err);
     struct net_options net_options = {.clock = clock_system()};
     struct net *net = net_create(&net_options, &err);
     if (models && conform_read(&result, path, &arena, &cases)) {
