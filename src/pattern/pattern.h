@@ -83,7 +83,7 @@ void pattern_set_destroy(struct pattern_set *set);
 /* Bytes that the set takes. */
 size_t pattern_set_size(const struct pattern_set *set);
 
-/* Working memory of one thread, everything pattern_match() will ever need (about 40 MB of address
+/* Working memory of one thread, everything pattern_match() will ever need (about 75 MB of address
  * space, of which only what events touch becomes memory). NULL when out of memory. */
 struct pattern_scratch *pattern_scratch_create(const struct pattern_set *set);
 void pattern_scratch_destroy(struct pattern_scratch *scratch);

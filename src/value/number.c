@@ -33,50 +33,63 @@ static inline bool eight_digits(const char *p, uint64_t *ret)
     return true;
 }
 
-static size_t take_digits(struct str text, size_t at, bool fraction, struct number_parts *parts,
-                          unsigned *count)
+/* Digits gathered so far; small and local, so that it stays in registers. */
+struct gathered {
+    uint64_t digits;
+    int64_t exponent;
+    unsigned count; // significant ones, at most 19
+    bool more;
+};
+
+static inline __attribute__((always_inline)) struct gathered
+gather(struct str text, size_t *at, bool fraction, struct gathered g)
 {
+    const char *p = text.ptr + *at, *end = text.ptr + text.len;
     uint64_t eight;
-    while (*count <= 11 && text.len - at >= 8 && (*count || text.ptr[at] != '0') &&
-           eight_digits(text.ptr + at, &eight)) {
-        parts->digits = parts->digits * 100000000 + eight;
-        parts->exponent -= fraction ? 8 : 0;
-        *count += 8;
-        at += 8;
+    while (end - p >= 8 && g.count <= 11 && (g.count || *p != '0') && eight_digits(p, &eight)) {
+        g.digits = g.digits * 100000000 + eight;
+        g.exponent -= fraction ? 8 : 0;
+        g.count += 8;
+        p += 8;
     }
-    for (; at < text.len && is_digit(text.ptr[at]); at++) {
-        unsigned digit = (unsigned)(text.ptr[at] - '0');
-        if (*count < 19) {
-            parts->digits = parts->digits * 10 + digit;
-            *count += parts->digits != 0;
-            parts->exponent -= fraction;
+    for (; p < end && is_digit(*p); p++) {
+        unsigned digit = (unsigned)(*p - '0');
+        if (g.count < 19) {
+            g.digits = g.digits * 10 + digit;
+            g.count += g.digits != 0;
+            g.exponent -= fraction;
         } else {
-            parts->more |= digit != 0;
-            parts->exponent += !fraction;
+            g.more |= digit != 0;
+            g.exponent += !fraction;
         }
     }
-    return at;
+    *at = (size_t)(p - text.ptr);
+    return g;
+}
+
+static int64_t take_exponent(struct str text, size_t at)
+{
+    int64_t exponent = 0;
+    bool down = at < text.len && text.ptr[at] == '-';
+    at += at < text.len && !is_digit(text.ptr[at]);
+    for (; at < text.len; at++)
+        if (exponent < 100000000)
+            exponent = exponent * 10 + (text.ptr[at] - '0');
+    return down ? -exponent : exponent;
 }
 
 static struct number_parts take_apart(struct str text)
 {
-    struct number_parts parts = {0};
-    unsigned count = 0;
-    size_t at = parts.negative = text.len && text.ptr[0] == '-';
-    at = take_digits(text, at, false, &parts, &count);
-    if (at < text.len && text.ptr[at] == '.')
-        at = take_digits(text, at + 1, true, &parts, &count);
-    if (at < text.len && (text.ptr[at] | 0x20) == 'e') {
+    bool negative = text.len && text.ptr[0] == '-';
+    size_t at = negative;
+    struct gathered g = gather(text, &at, false, (struct gathered){0});
+    if (at < text.len && text.ptr[at] == '.') {
         at++;
-        bool down = at < text.len && text.ptr[at] == '-';
-        at += at < text.len && !is_digit(text.ptr[at]);
-        int64_t exponent = 0;
-        for (; at < text.len; at++)
-            if (exponent < 100000000)
-                exponent = exponent * 10 + (text.ptr[at] - '0');
-        parts.exponent += down ? -exponent : exponent;
+        g = gather(text, &at, true, g);
     }
-    return parts;
+    if (at < text.len)
+        g.exponent += take_exponent(text, at + 1);
+    return (struct number_parts){g.digits, g.exponent, negative, g.more};
 }
 
 static double from_bits(uint64_t mantissa, int64_t exponent)
