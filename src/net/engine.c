@@ -205,6 +205,7 @@ static void set_constant_options(struct net *net, struct net_slot *slot)
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, NET_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "rectify");
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, NET_READ_BYTES);
     curl_easy_setopt(easy, CURLOPT_SHARE, net->engine.share);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);

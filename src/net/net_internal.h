@@ -16,6 +16,7 @@
 #define NET_CONNECT_TIMEOUT_MS 3100
 #define NET_HEADER_BYTES (256u << 10) // all headers of an answer, interim ones included
 #define NET_IDLE_CONNECTIONS 256L     // kept alive in all
+#define NET_READ_BYTES 4096L          // of one read; most answers are smaller
 #define NET_IDLE_S 60L                // a connection idle for longer is not used again
 
 enum turn { TURN_SLEEP, TURN_DRIVE, TURN_OVER };
