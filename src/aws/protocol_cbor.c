@@ -407,6 +407,8 @@ bool cbor_parse(struct arena *arena, struct str text, struct value *ret, struct 
 {
     struct decoder d = {.arena = arena, .at = (const unsigned char *)text.ptr};
     struct value v;
+    if (!text.len)
+        return error_set(err, "A0185", "the answer is not CBOR: it is empty");
     d.end = d.at + text.len;
     if (!decode_item(&d, &v))
         return error_set(err, "A0185", "the answer is not CBOR: %s", d.wrong);

@@ -208,7 +208,7 @@ static bool decode_policies(struct arena *arena, const struct aws_shape *shape, 
         return items != NULL;
     }
     if (shape->kind == AWS_STRING && v->kind == VALUE_STRING &&
-        str_is(shape->name, "policyDocumentType")) {
+        str_is(shape->name, "policyDocumentType") && v->len) {
         struct value document;
         struct str text = url_decode(arena, value_str(*v), false);
         if (!text.ptr)

@@ -111,7 +111,7 @@ static void json_error(struct reader *r, struct aws_service_error *ret)
     struct value body = {0};
     struct str text = str_trim(r->answer->body);
     bool cbor = r->op->service->protocol == AWS_PROTOCOL_CBOR;
-    if (text.len > ERROR_BODY_BYTES_MAX ||
+    if (!text.len || text.len > ERROR_BODY_BYTES_MAX ||
         !(cbor ? cbor_parse(r->arena, r->answer->body, &body, NULL)
                : json_parse(r->arena, text, &body, NULL)))
         body = value_null();

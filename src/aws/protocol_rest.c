@@ -422,7 +422,7 @@ static bool read_header(struct reader *r, const struct aws_ref *ref, struct str 
     struct aws_path at = {.name = ref->name};
     if (ref->json_value) {
         struct str decoded;
-        return (hash_from_base64(r->arena, text, &decoded) &&
+        return (hash_from_base64(r->arena, text, &decoded) && decoded.len &&
                 json_parse(r->arena, decoded, ret, NULL)) ||
                reader_fail(r, &at, "is not JSON in base64");
     }
