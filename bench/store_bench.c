@@ -5,6 +5,7 @@
  *
  *   store_bench [FOLDER] [EVENTS]      default: a new folder under TMPDIR, 20000
  *
+ * The last line is 64 threads that heal with two pretended calls of 30 ms in each repair.
  * Prints events and transitions a second, and CPU (user + sys) microseconds an event and a
  * transition. Single: each thread takes one row at a time and waits where the engine waits. Bulk:
  * accepts of 500. */
@@ -40,7 +41,7 @@ struct bench {
     struct store *store;
     atomic_long transitions, events;
     bool repaired;
-    long target;
+    unsigned pace_us; // a pretended call's time
 };
 
 static void must(enum store_result result, const struct error *err)
@@ -114,6 +115,8 @@ static void heal(struct bench *b, struct store_transition *t, const struct remed
     t->detail = STR(DETAIL_DECIDED);
     advance(b, t, STATE_INTENT, true);
     advance(b, t, STATE_CALLING, true);
+    if (b->pace_us)
+        usleep(b->pace_us);
     advance(b, t, STATE_VERIFYING, false);
     t->breaker = RESULT_GOOD;
     t->detail = STR(DETAIL_DECIDED);
@@ -140,6 +143,8 @@ static void *work(void *arg)
                                      .reason = STR("read: no cost-center tag"),
                                      .record = STR(RECORD)};
         advance(b, &t, STATE_READING, false);
+        if (b->pace_us)
+            usleep(b->pace_us);
         if (b->repaired)
             heal(b, &t, &r);
         else
@@ -151,13 +156,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void run(struct store *store, bool repaired, int threads, long count)
+static void run(struct store *store, bool repaired, int threads, long count, unsigned pace_us)
 {
-    struct bench b = {.store = store, .repaired = repaired};
+    struct bench b = {.store = store, .repaired = repaired, .pace_us = pace_us};
     pthread_t ids[64];
     char name[32];
     struct error err;
-    snprintf(name, sizeof name, "%c%d", repaired ? 'r' : 'c', threads);
+    snprintf(name, sizeof name, "%c%d%s", repaired ? 'r' : 'c', threads, pace_us ? "p" : "");
     double start = seconds(), cpu = cpu_seconds();
     accept_all(store, name, count);
     double accepted = cpu_seconds() - cpu;
@@ -171,9 +176,12 @@ static void run(struct store *store, bool repaired, int threads, long count)
     cpu = cpu_seconds() - cpu;
     printf("%-9s %3d threads: %7.0f events/s %8.0f transitions/s  cpu/event %6.1f us "
            "(accept %4.1f)  cpu/transition %5.1f us\n",
-           repaired ? "repaired" : "compliant", threads, (double)b.events / wall,
-           (double)b.transitions / wall, cpu * 1e6 / (double)b.events,
-           accepted * 1e6 / (double)b.events, (cpu - accepted) * 1e6 / (double)b.transitions);
+           pace_us    ? "paced"
+           : repaired ? "repaired"
+                      : "compliant",
+           threads, (double)b.events / wall, (double)b.transitions / wall,
+           cpu * 1e6 / (double)b.events, accepted * 1e6 / (double)b.events,
+           (cpu - accepted) * 1e6 / (double)b.transitions);
 }
 
 int main(int argc, char **argv)
@@ -197,15 +205,16 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
         if (getenv("ONLY") && atoi(getenv("ONLY")) != threads[i])
             continue;
-        run(store, false, threads[i], count);
-        run(store, true, threads[i], count);
+        run(store, false, threads[i], count, 0);
+        run(store, true, threads[i], count, 0);
     }
+    run(store, true, 64, count, 30000);
     double start = seconds();
     store_close(store);
     printf("close: %.1f ms\n", (seconds() - start) * 1e3);
     start = seconds();
     store = store_open(path, clock_system(), &err);
-    printf("open with %ld events behind it: %.2f ms\n", count * 6, (seconds() - start) * 1e3);
+    printf("open with %ld events behind it: %.2f ms\n", count * 7, (seconds() - start) * 1e3);
     store_close(store);
     return 0;
 }

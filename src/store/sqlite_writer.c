@@ -311,7 +311,7 @@ sqlite_submit_later(struct sqlite_store *store,
     struct sqlite_job job = SQLITE_JOB(run, args, .writes = true, .err = err);
     enum store_result result;
     pthread_mutex_lock(&store->mutex);
-    if (store->leading || store->head || store->unanswered) {
+    if (store->leading || store->head) {
         result = queue_copy(store, &job, copy, err);
         if (!store->leading)
             hand_over(store);
