@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bench_aws MODELS URL [CALLS [THREADS]]: what one call costs, client side, against a server with canned
- * answers: s3:GetBucketTagging, the account proven once. Prints CPU a call, calls a second, peak RSS.
+/* bench_aws MODELS URL [CALLS [THREADS]]: what one call costs, client side, against a server with
+ * canned answers: s3:GetBucketTagging, the account proven once. Prints CPU a call, calls a second,
+ * peak RSS.
  *
  *   stub 9911 &   bench_aws build/models http://127.0.0.1:9911 20000 1     the client's own cost
  *   stub 9912 -w 20 &   bench_aws build/models http://127.0.0.1:9912 6400 64     64 in flight */

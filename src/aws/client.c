@@ -52,30 +52,27 @@ static bool check_settings(const struct aws_client *client, struct error *err)
     return true;
 }
 
-struct aws_client *aws_client_create(const struct aws_client_options *options, struct error *err)
+struct aws_client *aws_client_create_in(struct aws_models *models, const struct aws_world *world,
+                                        int in_flight_max, struct error *err)
 {
     struct aws_client *client = calloc(1, sizeof(*client));
     if (!client) {
-        error_set(err, "A0301", "out of memory");
+        error_set(err, "A0306", "out of memory");
         return NULL;
     }
-    client->models = options->models;
-    client->world = aws_world_system(options->net, options->clock);
-    if (options->env) {
-        client->world.env = options->env;
-        client->world.env_ctx = options->env_ctx;
-    }
+    client->models = models;
+    client->world = *world;
     client->endpoints.arena = client->bucket_regions.arena = &client->endpoint_arena;
     client->roles.arena = &client->roles_arena;
     pthread_rwlock_init(&client->endpoint_lock, NULL);
     pthread_mutex_init(&client->partitions_lock, NULL);
     pthread_mutex_init(&client->roles_lock, NULL);
-    sem_init(&client->slots, 0, options->in_flight_max > 0 ? (unsigned)options->in_flight_max : 64);
+    sem_init(&client->slots, 0, in_flight_max > 0 ? (unsigned)in_flight_max : 64);
     client->keys = aws_key_cache_create();
     client->chain = aws_source_create(client, (struct str){0});
     bool ok = client->keys && client->chain;
     if (!ok)
-        error_set(err, "A0301", "out of memory");
+        error_set(err, "A0306", "out of memory");
     ok = ok && aws_config_load(&client->world, &client->arena, &client->config, err);
     if (ok) {
         read_settings(client);
@@ -85,6 +82,16 @@ struct aws_client *aws_client_create(const struct aws_client_options *options, s
         return client;
     aws_client_destroy(client);
     return NULL;
+}
+
+struct aws_client *aws_client_create(const struct aws_client_options *options, struct error *err)
+{
+    struct aws_world world = aws_world_system(options->net, options->clock);
+    if (options->env) {
+        world.env = options->env;
+        world.env_ctx = options->env_ctx;
+    }
+    return aws_client_create_in(options->models, &world, options->in_flight_max, err);
 }
 
 void aws_client_destroy(struct aws_client *client)

@@ -109,6 +109,10 @@ struct aws_client {
     struct aws_source *all_roles;
 };
 
+/* aws_client_create() in a world of the caller's. */
+struct aws_client *aws_client_create_in(struct aws_models *models, const struct aws_world *world,
+                                        int in_flight_max, struct error *err)
+    __attribute__((warn_unused_result));
 bool aws_client_partitions(struct aws_client *client, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
 

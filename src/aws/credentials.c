@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The chain of credential providers, in botocore's order:
  *
- *   environment ► profile's role ► web identity ► SSO ► profile's keys ► process ► container ► metadata
+ *   environment ► profile's role ► web identity ► SSO ► profile's keys ► process ► container ►
+ * metadata
  *
- * A provider that is not configured passes on; one that is configured and fails ends the chain, so that
- * no others' credentials are used by surprise. */
+ * A provider that is not configured passes on; one that is configured and fails ends the chain, so
+ * that no others' credentials are used by surprise. */
 #include "aws/credentials_internal.h"
 
 #include <stdio.h>
@@ -29,8 +30,8 @@ enum provided provider_ask(struct provider_call *p, const char *operation, struc
                                   .input = input,
                                   .region = region,
                                   .credentials = credentials,
-                                  .deadline_ms = clock_steady_ms(client->world.clock) +
-                                                 AWS_STS_DEADLINE_MS};
+                                  .deadline_ms =
+                                      clock_steady_ms(client->world.clock) + AWS_STS_DEADLINE_MS};
     struct aws_answer answer;
     struct aws_hint hint;
     aws_send(client, &sending, p->arena, &answer, &hint);
@@ -65,11 +66,10 @@ enum provided provider_take_sts(struct provider_call *p, struct value output)
     struct str rest = value_path_str(output, "AssumedRoleUser.Arn");
     for (int i = 0; i < 4; i++)
         (void)str_cut(&rest, ':');
-    *p->ret = (struct aws_credentials){value_path_str(*made, "AccessKeyId"),
-                                       value_path_str(*made, "SecretAccessKey"),
-                                       value_path_str(*made, "SessionToken"),
-                                       expires ? timestamp_ms(*expires) : INT64_MAX,
-                                       str_cut(&rest, ':')};
+    *p->ret = (struct aws_credentials){
+        value_path_str(*made, "AccessKeyId"), value_path_str(*made, "SecretAccessKey"),
+        value_path_str(*made, "SessionToken"), expires ? timestamp_ms(*expires) : INT64_MAX,
+        str_cut(&rest, ':')};
     return PROVIDED;
 }
 
@@ -169,8 +169,8 @@ enum provided provide_web_identity(struct provider_call *p, struct str token_fil
     value_set(&input, "RoleSessionName", value_string(provider_session_name(p, session)));
     value_set(&input, "WebIdentityToken", value_string(str_trim(token)));
     struct value output;
-    enum provided asked = provider_ask(p, "sts:AssumeRoleWithWebIdentity",
-                                       value_finish_map(&input), p->client->region, NULL, &output);
+    enum provided asked = provider_ask(p, "sts:AssumeRoleWithWebIdentity", value_finish_map(&input),
+                                       p->client->region, NULL, &output);
     return asked == PROVIDED ? provider_take_sts(p, output) : asked;
 }
 
@@ -186,8 +186,7 @@ static enum provided assume(struct provider_call *p, const struct role_options *
     struct value_builder input = {.arena = p->arena};
     int64_t seconds;
     value_set(&input, "RoleArn", value_string(options->arn));
-    value_set(&input, "RoleSessionName",
-              value_string(provider_session_name(p, options->session)));
+    value_set(&input, "RoleSessionName", value_string(provider_session_name(p, options->session)));
     if (options->external_id.len)
         value_set(&input, "ExternalId", value_string(options->external_id));
     if (str_to_int64(options->duration, &seconds))
@@ -367,7 +366,7 @@ static enum provided provide_profile(struct provider_call *p)
 bool aws_chain_fetch(struct aws_client *client, struct arena *arena, struct aws_credentials *ret,
                      struct error *err)
 {
-    static enum provided (*const chain[])(struct provider_call *p) = {
+    static enum provided (*const chain[])(struct provider_call * p) = {
         provide_environment, provide_profile, provide_container, provide_metadata};
     struct provider_call p = {client, arena, ret, err};
     for (size_t i = 0; i < sizeof(chain) / sizeof(chain[0]); i++) {
@@ -375,8 +374,9 @@ bool aws_chain_fetch(struct aws_client *client, struct arena *arena, struct aws_
         if (provided != NOT_PROVIDED)
             return provided == PROVIDED;
     }
-    error_set(err, "A0302",
-              "no credentials: not in the environment, the profile %.*s, a container or an instance",
-              STR_FMT(client->config.profile));
+    error_set(
+        err, "A0302",
+        "no credentials: not in the environment, the profile %.*s, a container or an instance",
+        STR_FMT(client->config.profile));
     return error_hint(err, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE");
 }

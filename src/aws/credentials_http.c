@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Credentials from a link-local HTTP server: the container's (ECS, EKS Pod Identity) and the instance's
- * metadata service, version 2, or 1 where 2 is not there. */
+/* Credentials from a link-local HTTP server: the container's (ECS, EKS Pod Identity) and the
+ * instance's metadata service, version 2, or 1 where 2 is not there. */
 #include "aws/credentials_internal.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void get(struct provider_call *p, const char *method, struct str url,
 static bool is_allowed_host(struct str url)
 {
     static const char *const hosts[] = {"169.254.170.2", "169.254.170.23", "[fd00:ec2::23]",
-                                        "localhost",     "[::1]"};
+                                        "localhost", "[::1]"};
     struct str rest = url;
     if (str_starts(rest, STR("https://")))
         return true;
@@ -181,7 +181,8 @@ static enum provided metadata_token(struct provider_call *p, struct str base, st
     return BROKEN;
 }
 
-/* The service itself may be in trouble and hand out what has just expired: then better that than none. */
+/* The service itself may be in trouble and hand out what has just expired: then better that than
+ * none. */
 static void extend_expired(struct provider_call *p)
 {
     int64_t now_ms = clock_wall_ms(p->client->world.clock);
@@ -205,7 +206,8 @@ enum provided provide_metadata(struct provider_call *p)
     struct net_header header = {STR("x-aws-ec2-metadata-token"), token};
     const struct net_header *sent = token.len ? &header : NULL;
     struct net_answer answer;
-    get(p, "GET", join(p, base, METADATA_PATH, (struct str){0}), sent, METADATA_TIMEOUT_MS, &answer);
+    get(p, "GET", join(p, base, METADATA_PATH, (struct str){0}), sent, METADATA_TIMEOUT_MS,
+        &answer);
     if (answer.outcome != NET_ANSWERED || answer.status != 200)
         return NOT_PROVIDED; // an instance without a role
     struct str role = str_trim(answer.body);

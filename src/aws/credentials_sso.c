@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Credentials of IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache is traded
- * for those of a role. An expired token needs a new login; it is not renewed here. */
+/* Credentials of IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache is
+ * traded for those of a role. An expired token needs a new login; it is not renewed here. */
 #include <openssl/evp.h>
 
 #include "aws/credentials_internal.h"
@@ -41,8 +41,9 @@ static enum provided read_settings(struct provider_call *p, struct str profile, 
         ret->start_url = url;
         ret->cache_key = session;
     }
-    return ret->region.len && ret->start_url.len ? PROVIDED
-                                                 : broken(p, "sso_region or sso_start_url is missing");
+    return ret->region.len && ret->start_url.len
+               ? PROVIDED
+               : broken(p, "sso_region or sso_start_url is missing");
 }
 
 static const char *cache_path(struct provider_call *p, struct str key)
@@ -101,10 +102,10 @@ enum provided provide_sso(struct provider_call *p, struct str profile)
     if (provided != PROVIDED)
         return provided;
     const struct value *expires = value_path(output, "roleCredentials.expiration");
-    *p->ret = (struct aws_credentials){value_path_str(output, "roleCredentials.accessKeyId"),
-                                       value_path_str(output, "roleCredentials.secretAccessKey"),
-                                       value_path_str(output, "roleCredentials.sessionToken"),
-                                       expires && expires->kind == VALUE_INT ? expires->i : INT64_MAX,
-                                       sso.account};
+    *p->ret = (struct aws_credentials){
+        value_path_str(output, "roleCredentials.accessKeyId"),
+        value_path_str(output, "roleCredentials.secretAccessKey"),
+        value_path_str(output, "roleCredentials.sessionToken"),
+        expires && expires->kind == VALUE_INT ? expires->i : INT64_MAX, sso.account};
     return p->ret->secret_key.len ? PROVIDED : broken(p, "the service gave no credentials");
 }

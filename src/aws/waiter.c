@@ -73,9 +73,8 @@ bool aws_acceptor_matches(struct value acceptor, const struct aws_waited *answer
     if (str_is(matcher, "error"))
         return error_matches(answer->error, want);
     /* Paths look at outputs; an error's answer has none. */
-    if (answer->error.len ||
-        !aws_jmespath_search(value_path_str(acceptor, "argument"), answer->output, arena, &found,
-                             NULL))
+    if (answer->error.len || !aws_jmespath_search(value_path_str(acceptor, "argument"),
+                                                  answer->output, arena, &found, NULL))
         return false;
     if (str_is(matcher, "path"))
         return value_equal(found, want);

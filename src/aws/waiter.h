@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the models' waiters say: after an answer, is the state reached, failed for good, or to be asked
- * for again? Waiting itself is the caller's: a row, not a thread.
+/* What the models' waiters say: after an answer, is the state reached, failed for good, or to be
+ * asked for again? Waiting itself is the caller's: a row, not a thread.
  *
  * Source: botocore's waiter model version 2 (matchers path, pathAll, pathAny, status, error). */
 #ifndef RECTIFY_AWS_WAITER_H
@@ -10,7 +10,8 @@
 
 enum aws_wait {
     AWS_WAIT_REACHED,
-    AWS_WAIT_FAILED, // a state from which it will not be reached, or an error that no acceptor takes
+    AWS_WAIT_FAILED, // a state from which it will not be reached, or an error that no acceptor
+                     // takes
     AWS_WAIT_AGAIN,  // after `delay_s`, if attempts are left
 };
 

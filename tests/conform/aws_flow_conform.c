@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* conform_aws_flow DIR: paginators.json, waiters.json, waiter-acceptors.json: configurations, answers,
- * and what is to follow from them: the inputs of the calls, the joined result, the outcome.
+/* conform_aws_flow DIR: paginators.json, waiters.json, waiter-acceptors.json: configurations,
+ * answers, and what is to follow from them: the inputs of the calls, the joined result, the
+ * outcome.
  *
- * Skipped, because they try what is not the models' but botocore's own: limits on the number of items
- * (PaginationConfig), resume tokens, and the cutting of pages that both need. */
+ * Skipped, because they try what is not the models' but botocore's own: limits on the number of
+ * items (PaginationConfig), resume tokens, and the cutting of pages that both need. */
 #include "aws/pages.h"
 #include "aws/waiter.h"
 #include "conform_file.h"
@@ -42,7 +43,8 @@ static void run_paginator(struct value v, struct conform_result *result)
         conform_fail(result, name, ok ? "another number of calls" : err.message);
         return;
     }
-    /* The full result holds the result keys (and a few more); ours the rest of the first page too. */
+    /* The full result holds the result keys (and a few more); ours the rest of the first page too.
+     */
     struct value got = ok ? aws_pager_result(pager) : value_null();
     for (uint32_t i = 0; ok && want.kind == VALUE_MAP && i < want.len; i++) {
         const struct value *v_got = value_get(got, value_str(want.pairs[i].key));

@@ -73,11 +73,8 @@ static bool fetch(struct world *world, char access_key[64], struct error *err)
     struct net *net = net_create(&net_options, err);
     const char *dir = getenv("RECTIFY_MODELS");
     struct aws_models *models = aws_models_open(dir ? dir : TEST_MODELS, err);
-    struct aws_client_options options = {.models = models,
-                                         .net = net,
-                                         .clock = clock_system(),
-                                         .env = lookup,
-                                         .env_ctx = world};
+    struct aws_client_options options = {
+        .models = models, .net = net, .clock = clock_system(), .env = lookup, .env_ctx = world};
     struct aws_client *client = aws_client_create(&options, err);
     assert_non_null(client);
     client->world.read_file = read_file;
@@ -104,7 +101,9 @@ static void test_credentials__the_first_provider_that_is_configured_wins(void **
         struct world world;
         const char *want; // access key
     } cases[] = {
-        {{.env = {{"HOME", "/home/u"}, {"AWS_ACCESS_KEY_ID", "ENV"}, {"AWS_SECRET_ACCESS_KEY", "s"}},
+        {{.env = {{"HOME", "/home/u"},
+                  {"AWS_ACCESS_KEY_ID", "ENV"},
+                  {"AWS_SECRET_ACCESS_KEY", "s"}},
           .files = {{CONFIG, "[default]\n" KEYS("FILE")}}},
          "ENV"},
         {{.env = {{"HOME", "/home/u"}, {"AWS_ACCESS_KEY_ID", " "}},
@@ -123,8 +122,9 @@ static void test_credentials__the_first_provider_that_is_configured_wins(void **
                    {"GET", "http://169.254.169.254/latest/meta-data/iam/security-credentials/", 200,
                     "role\n"},
                    {"GET", "http://169.254.169.254/latest/meta-data/iam/security-credentials/role",
-                    200, "{\"Code\": \"Success\", \"AccessKeyId\": \"EC2\", "
-                         "\"SecretAccessKey\": \"s\", \"Token\": \"t\"}"}}},
+                    200,
+                    "{\"Code\": \"Success\", \"AccessKeyId\": \"EC2\", "
+                    "\"SecretAccessKey\": \"s\", \"Token\": \"t\"}"}}},
          "EC2"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -145,42 +145,53 @@ static void test_credentials__what_is_configured_and_broken_ends_the_chain(void 
         const char *code, *part;
     } cases[] = {
         {{.env = {{"AWS_ACCESS_KEY_ID", "A"}}}, "A0303", "AWS_SECRET_ACCESS_KEY"},
-        {{.env = {{"HOME", "/home/u"}},
-          .files = {{CONFIG, "[default]\naws_access_key_id = x\n"}}},
-         "A0303", "aws_secret_access_key"},
+        {{.env = {{"HOME", "/home/u"}}, .files = {{CONFIG, "[default]\naws_access_key_id = x\n"}}},
+         "A0303",
+         "aws_secret_access_key"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\nrole_arn = r\nsource_profile = b\n"}}},
-         "A0341", "does not exist"},
+         "A0341",
+         "does not exist"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\nrole_arn = r\nsource_profile = b\n"
                              "[profile b]\nrole_arn = q\nsource_profile = default\n"}}},
-         "A0303", "source"},
+         "A0303",
+         "source"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\nrole_arn = r\nsource_profile = default\n"
                              "credential_source = Environment\n"}}},
-         "A0303", "both"},
+         "A0303",
+         "both"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\nweb_identity_token_file = /t\n"}}},
-         "A0303", "role_arn"},
+         "A0303",
+         "role_arn"},
         {{.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1.evil.example/c"}}},
-         "A0303", "neither"},
+         "A0303",
+         "neither"},
         {{.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost@evil.example/c"}}},
-         "A0303", "neither"},
+         "A0303",
+         "neither"},
         {{.env = {{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost/c"},
                   {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token"}},
           .files = {{"/token", "a\r\nX-Evil: b"}}},
-         "A0303", "line break"},
-        {{.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "error"}}}, "A0303",
+         "A0303",
+         "line break"},
+        {{.env = {{"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "error"}}},
+         "A0303",
          "`error` is not a valid endpoint mode"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\ncredential_process = /bin/echo '{\"Version\": 2}'\n"}}},
-         "A0303", "version 1"},
+         "A0303",
+         "version 1"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\ncredential_process = /bin/false\n"}}},
-         "A0303", "failed"},
+         "A0303",
+         "failed"},
         {{.env = {{"HOME", "/home/u"}},
           .files = {{CONFIG, "[default]\ncredential_process = 'open\n"}}},
-         "A0303", "words"},
+         "A0303",
+         "words"},
         {{.env = {{"AWS_EC2_METADATA_DISABLED", "true"}}}, "A0302", "no credentials"},
         {{.env = {{"AWS_PROFILE", "none"}}}, "A0341", "none"},
     };

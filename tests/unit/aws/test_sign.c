@@ -4,9 +4,11 @@
 
 #include "aws/sign.h"
 
-static const struct aws_credentials example = {
-    STR("AKIAIOSFODNN7EXAMPLE"), STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), {0}, INT64_MAX,
-    {0}};
+static const struct aws_credentials example = {STR("AKIAIOSFODNN7EXAMPLE"),
+                                               STR("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                                               {0},
+                                               INT64_MAX,
+                                               {0}};
 
 static const struct net_header s3_headers[] = {
     {STR("Host"), STR("examplebucket.s3.amazonaws.com")},

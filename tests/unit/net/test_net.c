@@ -303,8 +303,8 @@ static void test_net__bad_servers_end_in_bounded_time_with_a_clear_outcome(void 
         struct fixture f = setup_with(cases[i].answer, NULL);
         int64_t start_ms = clock_steady_ms(clock_system());
         /* Those that never end get little time, those that end by themselves enough. */
-        bool waits = cases[i].answer == silent || cases[i].answer == drips ||
-                     cases[i].answer == huge_length;
+        bool waits =
+            cases[i].answer == silent || cases[i].answer == drips || cases[i].answer == huge_length;
         struct net_answer answer = send_request(&f, "POST", STR("x"), waits ? 300 : 10000);
         int64_t took_ms = clock_steady_ms(clock_system()) - start_ms;
         if (answer.outcome != cases[i].outcome || took_ms > 9000)
