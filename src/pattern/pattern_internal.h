@@ -429,6 +429,6 @@ enum array_answer rule_holds(struct pattern_scratch *scratch, const struct rule 
 /* arrays.c: for a rule all of whose conditions hold by themselves. */
 enum array_answer arrays_solve(struct pattern_scratch *scratch, const struct rule *rule);
 /* Steps of one event's searches before it is refused (G0207). */
-#define ARRAY_STEPS_MAX 4000000u
+#define ARRAY_STEPS_MAX 16000000u
 
 #endif
