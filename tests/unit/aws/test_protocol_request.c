@@ -84,6 +84,14 @@ static void test_protocol__line_breaks_never_reach_a_header(void **state)
 {
     refuse(*state, "s3:PutObject",
            "{\"Bucket\":\"b\",\"Key\":\"k\",\"Metadata\":{\"a\":\"x\\r\\nHost: evil\"}}", "A0155");
+    static const char *const breaks[] = {"\\r", "\\n", "\\u0000"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 3; i++)
+        refuse(f, "s3:PutObject",
+               arena_printf(&f->arena,
+                            "{\"Bucket\":\"b\",\"Key\":\"k\",\"Metadata\":{\"a\":\"x%sy\"}}",
+                            breaks[i]),
+               "A0155");
     refuse(*state, "s3:PutObject", "{\"Bucket\":\"b\",\"Key\":\"k\",\"Metadata\":{\"a: b\":\"x\"}}",
            "A0155");
 }
