@@ -584,7 +584,7 @@ enum { COMPARE_LT = 1, COMPARE_EQ = 2, COMPARE_GT = 4 };
 
 /* One plan's result for constant folding and examples: true when it gave a value. */
 bool plan_run(const struct cel_program *program, const struct node *node, struct arena *arena,
-              struct value *ret);
+              struct value *ret, struct error *err);
 
 struct value fn_format(struct cel_cx *cx, const struct value *args, unsigned count);
 

@@ -133,12 +133,12 @@ uint64_t cel_program_cost(const struct cel_program *program, uint64_t size)
 /* ---- compiling ---- */
 
 bool plan_run(const struct cel_program *program, const struct node *node, struct arena *arena,
-              struct value *ret)
+              struct value *ret, struct error *err)
 {
     struct cel_program part = *program;
     struct cel_budget budget = {20000, 1 << 16};
     part.root = node;
-    return cel_eval(&part, NULL, &budget, arena, ret, NULL);
+    return cel_eval(&part, NULL, &budget, arena, ret, err);
 }
 
 /* Is the text something that may be compiled at all? */

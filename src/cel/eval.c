@@ -762,8 +762,9 @@ static bool finish(const struct cel_program *program, struct cel_cx *cx, struct 
     return false;
 }
 
-static inline __attribute__((always_inline)) bool run(const struct cel_program *program, struct cel_cx *cx, struct cel_budget *budget,
-                struct value *ret, struct error *err)
+static inline __attribute__((always_inline)) bool run(const struct cel_program *program,
+                                                      struct cel_cx *cx, struct cel_budget *budget,
+                                                      struct value *ret, struct error *err)
 {
     struct value locals[LOCALS_ON_STACK] UNINITIALISED;
     struct cel_budget unshared;

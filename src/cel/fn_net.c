@@ -94,7 +94,7 @@ static struct value hold(struct cel_cx *cx, struct cel_ip ip, enum opaque_kind k
     if (!kept)
         return cx_fail_memory(cx);
     *kept = ip;
-    return (struct value){.kind = VALUE_OPAQUE, .aux = kind, .opaque = kept};
+    return (struct value){.kind = VALUE_OPAQUE, .aux = (uint16_t)kind, .opaque = kept};
 }
 
 static struct value bad_text(struct cel_cx *cx, const char *what, struct str text, const char *why)

@@ -40,7 +40,7 @@ static struct node *constant(struct planner *p, const struct ast *ast, struct va
 static const struct node *fold(struct planner *p, const struct ast *ast, const struct node *node)
 {
     struct value v;
-    if (!node || p->traced || p->failed || !plan_run(p->program, node, p->arena, &v))
+    if (!node || p->traced || p->failed || !plan_run(p->program, node, p->arena, &v, NULL))
         return node;
     return constant(p, ast, v);
 }
@@ -344,15 +344,17 @@ static bool plan_cases(struct planner *p, const struct ast *ast, struct node *no
 }
 
 /* timestamp("...") and the like: a bad constant is a mistake that can be told now. */
-static void check_constant_call(struct planner *p, const struct ast *ast)
+static void check_constant_call(struct planner *p, const struct ast *ast, const struct node *node)
 {
     static const char *const parsers[] = {"timestamp", "duration", "ip", "cidr", "arn"};
-    if (ast->count != 1 || ast->args[0]->kind != AST_CONST || ast->member ||
-        ast->args[0]->constant.kind != VALUE_STRING)
+    struct value v;
+    struct error err = {0};
+    if (ast->count != 1 || ast->args[0]->kind != AST_CONST || ast->member)
         return;
     for (size_t i = 0; i < sizeof parsers / sizeof *parsers; i++)
-        if (str_is(ast->name, parsers[i]))
-            literal_error(p, ast->args[0], parsers[i], ast->args[0]->constant.str);
+        if (str_is(ast->name, parsers[i]) && !plan_run(p->program, node, p->arena, &v, &err) &&
+            err.code[2] == '2')
+            literal_error(p, ast->args[0], parsers[i], err.message);
 }
 
 static const struct node *plan_function(struct planner *p, const struct ast *ast)
@@ -381,7 +383,7 @@ static const struct node *plan_function(struct planner *p, const struct ast *ast
         return node;
     const struct node *folded = fold(p, ast, node);
     if (!is_const(folded))
-        check_constant_call(p, ast);
+        check_constant_call(p, ast, node);
     return folded;
 }
 
