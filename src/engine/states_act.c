@@ -155,13 +155,14 @@ static bool last_was_refused(const struct step *s)
     return str_is(value_path_str(attempts->items[attempts->len - 1], "outcome"), "refused");
 }
 
-/* While a rollback runs, a step is done when the inverse would not contain it any more: the finding
- * is compared with the one the plan was made from. */
-static bool rollback_step_done(struct step *s, bool *ret)
+/* A rollback's step is never tested by itself: the inverse is made again from what is there now,
+ * and holds exactly what is left to take back. */
+static bool decide_rollback_again(struct step *s)
 {
-    const struct value *before = step_detail(s, DETAIL_FINGERPRINT);
-    *ret = before && !str_eq(value_str(*before), str_from(s->finding.fingerprint));
-    return true;
+    return step_to(s, &(struct step_change){.to = STATE_READING,
+                                            .wait_ms = 1,
+                                            .reason = "an inverse call's end is not known; what is "
+                                                      "left to take back is decided again"});
 }
 
 bool state_unknown(struct step *s)
@@ -188,9 +189,12 @@ bool state_unknown(struct step *s)
                                                 .reason = arena_printf(
                                                     s->arena, "%.*s", STR_FMT(s->finding.reason))});
     }
-    bool tested = s->r.kind == REMEDIATION_ROLLBACK
-                      ? rollback_step_done(s, &done)
-                      : decide_step_done(&s->subject, &s->finding, planned, s->arena, &done, &err);
+    if (s->r.kind == REMEDIATION_ROLLBACK) {
+        if (last_was_refused(s) || step_count(s, "calls") >= CALLS_MAX)
+            return give_up(s, number, arena_printf(s->arena, "%.*s", STR_FMT(s->r.reason)));
+        return decide_rollback_again(s);
+    }
+    bool tested = decide_step_done(&s->subject, &s->finding, planned, s->arena, &done, &err);
     if (!tested)
         return give_up(s, number, arena_printf(s->arena, "`done` failed: %s", err.message));
     if (done)
@@ -236,11 +240,13 @@ static bool verify_over(struct step *s, enum verify_result result)
                                             : "reading back never showed the repair"});
 }
 
+/* A rollback holds when nothing of ours is left. */
 static bool verify_rollback(struct step *s)
 {
-    bool done;
-    rollback_step_done(s, &done);
-    if (!done)
+    struct value left;
+    struct error err;
+    bool read = s->finding.verdict == VERDICT_COMPLIANT || s->finding.verdict == VERDICT_VIOLATION;
+    if (!read || !step_make_plan(s, &left, &err) || left.len > 0)
         return false;
     step_set_detail(s, DETAIL_AFTER, s->finding.reads);
     return true;

@@ -147,7 +147,7 @@ static struct value decision_value(struct step *s, const struct decide_decision 
 }
 
 /* The repair's plan, or the inverse of what the parent did. */
-static bool make_plan(struct step *s, struct value *ret, struct error *err)
+bool step_make_plan(struct step *s, struct value *ret, struct error *err)
 {
     if (s->r.kind == REMEDIATION_REPAIR)
         return decide_plan(&s->subject, &s->finding, s->engine->clock, s->arena, ret, err);
@@ -277,7 +277,7 @@ bool state_deciding(struct step *s)
     struct error err;
     if (!s->has_finding) // interrupted: what was read is gone with the process
         return step_to(s, &(struct step_change){.to = STATE_READING});
-    if (!make_plan(s, &plan, &err)) {
+    if (!step_make_plan(s, &plan, &err)) {
         struct value error = error_value(s, str_from(err.code), str_from(err.message));
         step_set_detail(s, DETAIL_ERROR, error);
         return step_to(

@@ -53,6 +53,9 @@ int step_count(const struct step *step, const char *what); // in DETAIL_COUNTS
 void step_set_count(struct step *step, const char *what, int n);
 /* Reads the resource now. */
 void step_read(struct step *step);
+/* The plan from what was just read: the repair's, or the inverse of what the parent did. */
+bool step_make_plan(struct step *step, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
 /* Remembers an attempt of a call. */
 void step_note_attempt(struct step *step, struct value planned, const struct aws_answer *answer);
 /* The plan being executed: the repair's, or while undoing the inverse. */

@@ -338,6 +338,45 @@ static void test_engine__rollback_takes_back_only_ours(void **state)
     world_finish(&w);
 }
 
+/* The first write is put off, and before it is tried again a person adds a tag. */
+static void put_off_then_change(void *ctx, struct sim *sim, bool write, bool before)
+{
+    int *stage = ctx;
+    if (!before)
+        return;
+    if (write && *stage == 0) {
+        *stage = 1;
+        sim->throttle_percent = 100;
+    } else if (*stage == 1) {
+        *stage = 2;
+        sim->throttle_percent = 0;
+        sim_set_tags(sim, 0, (const char *const[]){"cost-center", "x", "hand", "made"}, 2);
+    }
+}
+
+static void
+test_engine__a_rollback_is_done_when_ours_is_gone_not_when_something_changed(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    int64_t id;
+    int stage = 0;
+    world_init(&w, 13, ENFORCE);
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    assert_true(engine_rollback(&w.engine, 1, STR("ann"), &id, &err));
+    w.sim.on_call = put_off_then_change;
+    w.sim.on_call_ctx = &stage;
+    world_run(&w);
+    assert_int_equal(stage, 2);
+    assert_int_equal(world_get(&w, id).state, STATE_ROLLED_BACK);
+    assert_true(sim_has_tag(&w.sim, 0, "hand"));
+    assert_false(sim_has_tag(&w.sim, 0, "cost-center"));
+    world_finish(&w);
+}
+
 static void test_engine__stale_replicas_never_undo_a_good_repair(void **state)
 {
     (void)state;
@@ -427,6 +466,8 @@ int main(void)
         cmocka_unit_test(test_engine__lost_reply_is_tested_and_not_repeated),
         cmocka_unit_test(test_engine__kill_switch_stops_calls),
         cmocka_unit_test(test_engine__rollback_takes_back_only_ours),
+        cmocka_unit_test(
+            test_engine__a_rollback_is_done_when_ours_is_gone_not_when_something_changed),
         cmocka_unit_test(test_engine__stale_replicas_never_undo_a_good_repair),
         cmocka_unit_test(test_engine__thousand_seeds_drain),
     };
