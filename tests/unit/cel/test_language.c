@@ -212,9 +212,12 @@ static void test_language__membership(void **state)
 {
     (void)state;
     static const struct one cases[] = {
-        {"r.s in ['x', 'héllo']", "true"}, {"r.n in ['x', 'y']", "false"},
-        {"r.gone in ['x']", "!C0202"},     {"'m' in r && !('q' in r)", "true"},
-        {"1 in r.n", "!C0201"},            {"r.tags[0] in r.tags", "true"},
+        {"r.s in ['x', 'héllo']", "true"},
+        {"r.n in ['x', 'y']", "false"},
+        {"r.gone in ['x']", "!C0202"},
+        {"'m' in r && !('q' in r)", "true"},
+        {"1 in r.n", "!C0201"},
+        {"r.tags[0] in r.tags", "true"},
     };
     EXPECT_ALL(cases);
 }

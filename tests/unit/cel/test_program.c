@@ -122,7 +122,8 @@ static void test_program__paths_end_at_the_first_dynamic_step(void **state)
     unsigned b = fixture_bind(&f, "b", cel_type_dyn(), value_null());
     unsigned c = fixture_bind(&f, "c", cel_type_dyn(), value_null());
     const struct cel_program *program = fixture_compile(
-        &f, "a.x.y.exists(t, t.k == b['p'].q) && has(a.z) && a.x.y[b.i].w == 1 && a.x.y.size() > 0");
+        &f,
+        "a.x.y.exists(t, t.k == b['p'].q) && has(a.z) && a.x.y[b.i].w == 1 && a.x.y.size() > 0");
     assert_non_null(program);
     size_t count;
     const struct cel_path *paths = cel_program_paths(program, &count);
@@ -162,8 +163,8 @@ static void test_program__the_result_must_have_the_wanted_type(void **state)
     struct fixture f;
     fixture_begin(&f);
     fixture_bind(&f, "r", cel_type_dyn(), value_null());
-    assert_null(cel_compile(f.env, &f.arena, STR("1 + 1"), cel_type_of(VALUE_BOOL), NULL,
-                            &f.errors));
+    assert_null(
+        cel_compile(f.env, &f.arena, STR("1 + 1"), cel_type_of(VALUE_BOOL), NULL, &f.errors));
     assert_string_equal(f.errors.items[0]->message,
                         "the expression must be of type 'bool' but is 'int'");
     assert_non_null(
@@ -225,8 +226,8 @@ static void test_program__threads_share_a_program(void **state)
         &f, "lists.range(n % 5).map(i, 'x' + string(i)).filter(s, s.matches('x[0-9]'))");
     assert_non_null(program);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, evaluate_often, (void *)(uintptr_t)program),
-                         0);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, evaluate_often, (void *)(uintptr_t)program), 0);
     for (int i = 0; i < 4; i++) {
         void *wrong;
         assert_int_equal(pthread_join(threads[i], &wrong), 0);
