@@ -4,8 +4,8 @@
 
     bench/peers/cel_peers.py [--bench FILE] [ROW...]
 
-cel-go is the Go module of bench/peers/cel-go; it is fetched from the Go module proxy into a temporary
-folder when this runs, never by the build. Lua 5.4 is measured by cel_bench itself."""
+cel-go is the Go module of bench/peers/cel-go; it is fetched from the Go module proxy into a
+temporary folder when this runs, never by the build. Lua 5.4 is measured by cel_bench itself."""
 import argparse
 import json
 import os
@@ -50,7 +50,8 @@ def main():
         print("skipped: needs cel_bench (./dev bench builds it) and Go")
         return 0
     one_core = ["taskset", "-c", "0"]
-    rows = subprocess.run([str(options.bench), "--export"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    rows = subprocess.run([str(options.bench), "--export"], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout
     with tempfile.TemporaryDirectory(prefix="rectify-cel-go-") as work:
         peer = build_peer(pathlib.Path(work))
         wanted = [line for line in rows.splitlines()
@@ -61,7 +62,8 @@ def main():
             ours = lines(one_core + [str(options.bench), "--json", row])[0]
             theirs = lines(one_core + [str(peer)], input=line + "\n")[0]
             lua = f"{ours['lua_ns']:10.1f}" if ours["lua_ns"] else f"{'-':>10}"
-            print(f"{row:10} {ours['ns']:10.1f} {lua} {theirs['ns']:10.1f}   {theirs['ns'] / ours['ns']:.1f}")
+            times = theirs["ns"] / ours["ns"]
+            print(f"{row:10} {ours['ns']:10.1f} {lua} {theirs['ns']:10.1f}   {times:.1f}")
     return 0
 
 

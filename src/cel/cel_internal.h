@@ -416,6 +416,7 @@ struct cel_cx {
     size_t bytes; // left
     struct arena *arena;
     const struct cel_program *program;
+    const struct regex *regex; // the constant pattern of the call being made, compiled; or NULL
     struct tracer *tracer;
     struct cel_fail fail;
 };
@@ -526,7 +527,8 @@ bool cel_equal(struct value a, struct value b);
 /* -1, 0, 1; 2 = not comparable (kinds), 3 = unordered (NaN). */
 int cel_compare(struct value a, struct value b);
 const struct value *cel_map_get(struct value map, struct value key);
-bool cel_in_list(struct value item, struct value list);
+/* Adds to `work` what it looked at. */
+bool cel_in_list(struct value item, struct value list, uint64_t *work);
 
 /* Large locals that are always written before they are read: not zeroed on entry. */
 #define UNINITIALISED __attribute__((uninitialized))

@@ -140,10 +140,10 @@ bool cel_equal(struct value a, struct value b)
     return cel_equal_work(a, b, &work);
 }
 
-bool cel_in_list(struct value item, struct value list)
+bool cel_in_list(struct value item, struct value list, uint64_t *work)
 {
     for (uint32_t i = 0; i < list.len; i++)
-        if (cel_equal(item, list.items[i]))
+        if (cel_equal_work(item, list.items[i], work))
             return true;
     return false;
 }

@@ -469,6 +469,7 @@ struct value ev_call(struct cel_cx *cx, const struct node *n)
             return args[i];
     }
     cx->cost--;
+    cx->regex = n->extra;
     for (uint32_t i = 0; i < n->case_count; i++)
         if (case_fits(&n->cases[i], args, n->count))
             return placed(cx, n, n->cases[i].fn(cx, args, n->count));
@@ -626,9 +627,9 @@ struct value ev_in(struct cel_cx *cx, const struct node *n)
         return value_bool(cel_map_get(in, item) != NULL);
     if (in.kind != VALUE_LIST)
         return bad_operands(cx, n, item, in);
-    if (!cx_charge(cx, in.len))
-        return placed(cx, n, cx_fail_cost(cx));
-    return value_bool(cel_in_list(item, in));
+    uint64_t work = 0;
+    bool found = cel_in_list(item, in, &work);
+    return cx_charge(cx, work) ? value_bool(found) : placed(cx, n, cx_fail_cost(cx));
 }
 
 /* In a constant list of strings, which is a map here. */

@@ -225,11 +225,12 @@ static struct value without(struct cel_cx *cx, const struct value *v, unsigned c
     struct value_pair *pairs = cx_alloc(cx, v[0].len * sizeof *pairs * 2);
     if (!pairs)
         return cx_fail_memory(cx);
-    if (!cx_charge(cx, (uint64_t)v[0].len * v[1].len + 1))
-        return cx_fail_cost(cx);
+    uint64_t work = 1;
     for (uint32_t i = 0; i < v[0].len; i++)
-        if (!cel_in_list(v[0].pairs[i].key, v[1]))
+        if (!cel_in_list(v[0].pairs[i].key, v[1], &work))
             pairs[used++] = v[0].pairs[i];
+    if (!cx_charge(cx, work))
+        return cx_fail_cost(cx);
     struct value left;
     return value_map(cx->arena, pairs, used, &left, NULL) ? left : cx_fail_memory(cx);
 }

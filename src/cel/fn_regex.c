@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The regex extension, over RE2. Patterns are compiled for each call. */
+/* The regex extension, over RE2. Constant patterns were compiled with the program (cx->regex),
+ * others are for each call. */
 #include "cel/cel_internal.h"
 
-/* The pattern, or NULL when it failed. To be destroyed by the caller. */
-static struct regex *compile(struct cel_cx *cx, const struct value *v)
+/* The pattern, or NULL when it failed. Given back with release(). */
+static const struct regex *compile(struct cel_cx *cx, const struct value *v)
 {
     char message[128];
-    if (!cx_charge(cx, ((uint64_t)v[0].len / 10 + 1) * (v[1].len / 4 + 1) + 100)) {
+    uint64_t cost = ((uint64_t)v[0].len / 10 + 1) * (v[1].len / 4 + 1);
+    if (!cx_charge(cx, cx->regex ? cost : cost + 100)) {
         cx_fail_cost(cx);
         return NULL;
     }
-    struct regex *regex = regex_create(v[1].str, v[1].len, message, sizeof message);
+    if (cx->regex)
+        return cx->regex;
+    const struct regex *regex = regex_create(v[1].str, v[1].len, message, sizeof message);
     if (!regex)
         cx_fail(cx, "C0206", "invalid regular expression: %s", message);
     return regex;
+}
+
+static void release(struct cel_cx *cx, const struct regex *regex)
+{
+    if (regex != cx->regex)
+        regex_destroy(regex);
 }
 
 struct match {
@@ -86,11 +96,11 @@ static struct value replace_with(struct cel_cx *cx, const struct regex *regex,
 
 static struct value replace(struct cel_cx *cx, const struct value *v, unsigned count)
 {
-    struct regex *regex = compile(cx, v);
+    const struct regex *regex = compile(cx, v);
     if (!regex)
         return cx_failed();
     struct value result = replace_with(cx, regex, v, count > 3 ? v[3].i : -1);
-    regex_destroy(regex);
+    release(cx, regex);
     return result;
 }
 
@@ -112,12 +122,12 @@ static struct value extract(struct cel_cx *cx, const struct value *v, unsigned c
 {
     (void)count;
     struct match match;
-    struct regex *regex = compile(cx, v);
+    const struct regex *regex = compile(cx, v);
     if (!regex)
         return cx_failed();
     int groups = regex_groups(regex);
     bool found = regex_find(regex, v[0].str, v[0].len, 0, match.spans, 2);
-    regex_destroy(regex);
+    release(cx, regex);
     if (groups > 1)
         return too_many_groups(cx);
     if (!found || (groups && match.spans[2] < 0))
@@ -149,11 +159,11 @@ static struct value extract_each(struct cel_cx *cx, const struct regex *regex, s
 static struct value extract_all(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    struct regex *regex = compile(cx, v);
+    const struct regex *regex = compile(cx, v);
     if (!regex)
         return cx_failed();
     struct value result = extract_each(cx, regex, value_str(v[0]));
-    regex_destroy(regex);
+    release(cx, regex);
     return result;
 }
 

@@ -154,10 +154,11 @@ static struct value distinct(struct cel_cx *cx, const struct value *v, unsigned 
     if (!items)
         return cx_fail_memory(cx);
     for (uint32_t i = 0; i < v->len; i++) {
-        if (!cx_charge(cx, kept + 1))
-            return cx_fail_cost(cx);
-        if (!cel_in_list(v->items[i], value_list(items, kept)))
+        uint64_t work = 1;
+        if (!cel_in_list(v->items[i], value_list(items, kept), &work))
             items[kept++] = v->items[i];
+        if (!cx_charge(cx, work))
+            return cx_fail_cost(cx);
     }
     return value_list(items, kept);
 }
@@ -270,43 +271,37 @@ const struct cel_group group_lists = {"lists", false, OVERLOADS(lists)};
 
 /* ---- sets ---- */
 
-/* Are all items of `part` in `whole`? */
-static bool holds_all(struct value whole, struct value part)
+/* Are all (or is any) of the items of `part` in `whole`? A failure when that cost too much. */
+static struct value among(struct cel_cx *cx, struct value whole, struct value part, bool all)
 {
-    for (uint32_t i = 0; i < part.len; i++)
-        if (!cel_in_list(part.items[i], whole))
-            return false;
-    return true;
-}
-
-static bool charge_product(struct cel_cx *cx, const struct value *v)
-{
-    return cx_charge(cx, (uint64_t)v[0].len * v[1].len + 1);
+    for (uint32_t i = 0; i < part.len; i++) {
+        uint64_t work = 1;
+        bool found = cel_in_list(part.items[i], whole, &work);
+        if (!cx_charge(cx, work))
+            return cx_fail_cost(cx);
+        if (found != all)
+            return value_bool(found);
+    }
+    return value_bool(all);
 }
 
 static struct value set_contains(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    return charge_product(cx, v) ? value_bool(holds_all(v[0], v[1])) : cx_fail_cost(cx);
+    return among(cx, v[0], v[1], true);
 }
 
 static struct value set_equivalent(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    if (!charge_product(cx, v) || !charge_product(cx, v))
-        return cx_fail_cost(cx);
-    return value_bool(holds_all(v[0], v[1]) && holds_all(v[1], v[0]));
+    struct value one = among(cx, v[0], v[1], true);
+    return one.kind == VALUE_BOOL && one.b ? among(cx, v[1], v[0], true) : one;
 }
 
 static struct value set_intersects(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    if (!charge_product(cx, v))
-        return cx_fail_cost(cx);
-    for (uint32_t i = 0; i < v[0].len; i++)
-        if (cel_in_list(v[0].items[i], v[1]))
-            return value_bool(true);
-    return value_bool(false);
+    return among(cx, v[0], v[1], false);
 }
 
 static const struct cel_overload set_containses[] = {

@@ -357,6 +357,19 @@ static void check_constant_call(struct planner *p, const struct ast *ast, const 
             literal_error(p, ast->args[0], parsers[i], err.message);
 }
 
+/* regex.f(text, constant pattern, ...): the pattern is compiled now. */
+static void plan_pattern(struct planner *p, const struct ast *ast, struct node *node)
+{
+    char message[128];
+    if (p->traced || !str_starts(ast->name, STR("regex.")) || ast->count < 2 ||
+        ast->args[1]->kind != AST_CONST || ast->args[1]->constant.kind != VALUE_STRING)
+        return;
+    struct str pattern = value_str(ast->args[1]->constant);
+    node->extra = keep_regex(p, pattern, message, sizeof message);
+    if (!node->extra)
+        literal_error(p, ast->args[1], "regular expression", message);
+}
+
 static const struct node *plan_function(struct planner *p, const struct ast *ast)
 {
     const struct node *matches = plan_matches(p, ast);
@@ -375,6 +388,7 @@ static const struct node *plan_function(struct planner *p, const struct ast *ast
     }
     node->args = args;
     node->count = ast->count;
+    plan_pattern(p, ast, node);
     if (node->case_count == 0 && (!ast->function_known || ast->count > CEL_ARGS_MAX))
         node->eval = ev_unknown_call;
     if (ast->count > CEL_ARGS_MAX)

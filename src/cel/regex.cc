@@ -34,7 +34,7 @@ extern "C" struct regex *regex_create(const char *pattern, size_t len, char *ret
     return nullptr;
 }
 
-extern "C" void regex_destroy(struct regex *regex)
+extern "C" void regex_destroy(const struct regex *regex)
 {
     delete regex;
 }

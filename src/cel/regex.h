@@ -15,7 +15,7 @@ struct regex;
 
 /* NULL: `ret_message` says why. */
 struct regex *regex_create(const char *pattern, size_t len, char *ret_message, size_t size);
-void regex_destroy(struct regex *regex);
+void regex_destroy(const struct regex *regex);
 /* Anywhere in the text. */
 bool regex_matches(const struct regex *regex, const char *text, size_t len);
 /* The first match at or after `from`: byte spans [start, end) of groups 0..group_max-1, -1 where a
