@@ -266,8 +266,11 @@ static bool lex(struct parser *p)
             return false;
     }
     /* Two ends, so that looking one token ahead needs no test. */
-    struct token end = {.kind = T_END, .at = at};
-    return push_token(p, end) && push_token(p, end);
+    for (int i = 0; i < 2; i++) {
+        if (!push_token(p, (struct token){.kind = T_END, .at = at}))
+            return false;
+    }
+    return true;
 }
 
 /* ---- the tree ---- */
@@ -668,7 +671,7 @@ static node *expression(struct parser *p, unsigned strength)
 const struct aws_jmespath *aws_jmespath_compile(struct str source, struct arena *arena,
                                                 struct error *err)
 {
-    struct error unused;
+    struct error unused = {0};
     struct parser p = {.source = source, .arena = arena, .err = err ? err : &unused};
     if (!lex(&p))
         return NULL;

@@ -494,7 +494,7 @@ static void read_outcome(struct aws_client *client, const struct aws_sending *se
 void aws_send(struct aws_client *client, const struct aws_sending *sending, struct arena *arena,
               struct aws_answer *ret, struct aws_hint *ret_hint)
 {
-    struct aws_hint unused;
+    struct aws_hint unused = {0};
     struct aws_hint *hint = ret_hint ? ret_hint : &unused;
     struct aws_prepared prepared;
     struct error err;

@@ -52,7 +52,8 @@ static struct sha256 derive_key(const struct aws_sign_input *input)
     struct sha256 key = {0};
     if (secret.len + 4 > sizeof(first))
         return key; // longer than any that exists: refused by the server
-    memcpy(first, "AWS4", 4);
+    static const char prefix[4] = {'A', 'W', 'S', '4'};
+    memcpy(first, prefix, sizeof(prefix));
     if (secret.len)
         memcpy(first + 4, secret.ptr, secret.len);
     struct str pieces[] = {{input->date, 8}, input->region, input->service, STR("aws4_request")};
