@@ -504,9 +504,11 @@ static struct ast *parse_parenthesised(struct parser *p)
     return ast;
 }
 
-static bool is_number(enum token_kind kind)
+/* A minus right before a number belongs to it, so that the least int can be written. */
+static bool minus_of_literal(struct parser *p)
 {
-    return kind == TOK_INT || kind == TOK_FLOAT || kind == TOK_UINT;
+    enum token_kind next = peek(p).kind;
+    return next == TOK_INT || next == TOK_FLOAT;
 }
 
 static struct ast *parse_primary(struct parser *p)
@@ -522,7 +524,7 @@ static struct ast *parse_primary(struct parser *p)
     case TOK_LBRACE:
         return parse_map_literal(p);
     case TOK_MINUS:
-        if (is_number(peek(p).kind) && peek(p).kind != TOK_UINT)
+        if (minus_of_literal(p))
             return parse_literal(p);
         break;
     case TOK_INT:
@@ -611,8 +613,7 @@ static struct ast *parse_unary(struct parser *p)
         while (accept(p, TOK_NOT))
             count++;
     } else if (op.kind == TOK_MINUS) {
-        while (p->token.kind == TOK_MINUS &&
-               (!is_number(peek(p).kind) || peek(p).kind == TOK_UINT)) {
+        while (!p->failed && p->token.kind == TOK_MINUS && !minus_of_literal(p)) {
             accept(p, TOK_MINUS);
             count++;
         }
