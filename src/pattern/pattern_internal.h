@@ -9,6 +9,9 @@
  *   decide.c   conditions ─► rules ─► tags
  *   arrays.c   ... where elements of arrays must agree
  *
+ * index.c makes compile.c's path tree and field indexes; address.c and fold.c know IP addresses and
+ * letter case; explain.c tells people.
+ *
  * Words: a field is a dotted path. An atom is one alternative of a field ({"prefix":"x"}). A
  * condition is a field with its list of alternatives. A rule is one branch of a pattern: conditions
  * that must all hold. A leaf is one scalar of an event at a field. */
