@@ -85,8 +85,8 @@ static struct str outer_container(struct str container)
 /* Tries the name in the container, then in each that surrounds it, then as it is. */
 static bool resolve_name(struct checker *c, struct ast *ast, struct str name, bool rooted)
 {
-    struct str container = rooted ? (struct str){0} : c->env->options.container;
-    while (container.len) {
+    struct str container = c->env->options.container;
+    while (!rooted && container.len) {
         const char *full = arena_printf(c->arena, "%.*s.%.*s", STR_FMT(container), STR_FMT(name));
         if (full && resolve_exact(c, ast, str_from(full)))
             return true;

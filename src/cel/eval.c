@@ -178,6 +178,7 @@ static inline const struct value *field_of(struct value map, const struct node *
     for (uint32_t i = 0; i < map.len; i++) {
         const struct value_pair *pair = &map.pairs[i];
         if (pair->key.kind == VALUE_STRING && same_string(pair->key, n->constant))
+            // cppcheck-suppress returnDanglingLifetime ; what a map points to outlives it
             return &pair->value;
     }
     return NULL;

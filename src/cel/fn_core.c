@@ -174,6 +174,8 @@ static struct value subtract_time(struct cel_cx *cx, const struct value *v, unsi
 
 /* ---- conversions ---- */
 
+#define TWO_TO_63 9223372036854775808.0
+
 static struct value bad_conversion(struct cel_cx *cx, struct value v, const char *to)
 {
     struct buf text = {.arena = cx->arena};
@@ -202,7 +204,7 @@ static struct value to_int(struct cel_cx *cx, const struct value *v, unsigned co
     case VALUE_UINT:
         return v->u <= INT64_MAX ? value_int((int64_t)v->u) : range_error(cx, *v, "int");
     case VALUE_DOUBLE:
-        if (!(v->d > -0x1p63 && v->d < 0x1p63))
+        if (!(v->d > -TWO_TO_63 && v->d < TWO_TO_63))
             return range_error(cx, *v, "int");
         return value_int((int64_t)v->d);
     case VALUE_STRING:
@@ -244,7 +246,7 @@ static struct value to_uint(struct cel_cx *cx, const struct value *v, unsigned c
     case VALUE_INT:
         return v->i >= 0 ? value_uint(v->u) : range_error(cx, *v, "uint");
     case VALUE_DOUBLE:
-        if (!(v->d >= 0 && v->d < 0x1p64))
+        if (!(v->d >= 0 && v->d < 2 * TWO_TO_63))
             return range_error(cx, *v, "uint");
         return value_uint((uint64_t)v->d);
     default:

@@ -170,7 +170,8 @@ static struct value is_canonical(struct cel_cx *cx, const struct value *v, unsig
     (void)count;
     if (!ip_of(cx, v[0], &ip))
         return cx_failed();
-    return value_bool(str_eq(value_str(v[0]), (struct str){text, ip_print(&ip, false, text)}));
+    size_t size = ip_print(&ip, false, text);
+    return value_bool(str_eq(value_str(v[0]), (struct str){text, size}));
 }
 
 static struct value family(struct cel_cx *cx, const struct value *v, unsigned count)

@@ -18,6 +18,12 @@ static bool is_letter(int c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
+/* May stand in a name in back quotes. */
+static bool is_quoted_letter(int c)
+{
+    return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '/' || c == ' ';
+}
+
 static int hex_digit(int c)
 {
     if (is_digit(c))
@@ -231,8 +237,7 @@ static struct token lex_one(struct str s, size_t i, size_t *ret_died)
         return (struct token){word_kind(str_sub(s, i, end - i)), (uint32_t)i, (uint32_t)end};
     }
     if (c == '`') {
-        for (end = i + 1; end < s.len && (is_letter(s.ptr[end]) || is_digit(s.ptr[end]) ||
-                                          memchr(".-/ ", s.ptr[end], 4));)
+        for (end = i + 1; is_quoted_letter(at_or_end(s, end));)
             end++;
         *ret_died = end;
         if (at_or_end(s, end) == '`' && end > i + 1)

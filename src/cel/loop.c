@@ -189,7 +189,7 @@ static struct value finish_map(struct cel_cx *cx, const struct node *n,
         return over_cost(cx, n);
     if (value_map(cx->arena, pairs, count, &map, &duplicate))
         return map;
-    if (duplicate == SIZE_MAX)
+    if (!pairs || duplicate == SIZE_MAX)
         return at_node(cx, n, cx_fail_memory(cx));
     struct buf text = {.arena = cx->arena};
     cel_value_print(&text, pairs[duplicate].key, 80);

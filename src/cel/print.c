@@ -185,6 +185,12 @@ void cel_value_print(struct buf *out, struct value v, size_t max)
 
 /* ---- plain data ---- */
 
+/* Was nothing changed? */
+static bool is_same(struct value a, struct value b)
+{
+    return a.kind == b.kind && a.len == b.len && a.u == b.u;
+}
+
 static bool plain_list(struct arena *arena, struct value v, struct value *ret)
 {
     struct value *items = NULL;
@@ -192,7 +198,7 @@ static bool plain_list(struct arena *arena, struct value v, struct value *ret)
         struct value item;
         if (!cel_value_plain(arena, v.items[i], &item))
             return false;
-        if (!items && memcmp(&item, &v.items[i], sizeof item) == 0)
+        if (!items && is_same(item, v.items[i]))
             continue;
         if (!items) {
             items = ARENA_ARRAY(arena, struct value, v.len);
@@ -213,7 +219,7 @@ static bool plain_map(struct arena *arena, struct value v, struct value *ret)
         struct value item;
         if (!cel_value_plain(arena, v.pairs[i].value, &item))
             return false;
-        if (!pairs && memcmp(&item, &v.pairs[i].value, sizeof item) == 0)
+        if (!pairs && is_same(item, v.pairs[i].value))
             continue;
         if (!pairs) {
             pairs = ARENA_ARRAY(arena, struct value_pair, v.len);

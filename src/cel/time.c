@@ -107,7 +107,7 @@ static bool take_unit(struct cursor *c, int64_t *ret_nanos)
         const char *name;
         int64_t nanos;
     } units[] = {{"ns", 1},       {"us", 1000}, {"\xC2\xB5s", 1000}, {"\xCE\xBCs", 1000},
-                 {"ms", 1000000}, {"s", NANOS}, {"m", 60ll * NANOS}, {"h", 3600ll * NANOS}};
+                 {"ms", 1000000}, {"s", NANOS}, {"m", 60LL * NANOS}, {"h", 3600LL * NANOS}};
     struct str rest = str_sub(c->text, c->at, SIZE_MAX);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (str_starts(rest, str_from(units[i].name))) {
