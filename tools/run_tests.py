@@ -68,7 +68,7 @@ def meson_programs(build):
     for test in json.loads(listing):
         suites = [s.split(":")[-1] for s in test["suite"]]
         folder = pathlib.Path(test["cmd"][0]).parent.name
-        name = test["name"].removeprefix(folder).strip()
+        name = test["name"].removeprefix(folder + " ")
         yield Program(name=f"{folder}/{name}", command=test["cmd"],
                       suite=suites[0] if suites else "unit",
                       timeout_s=float(test["timeout"]),

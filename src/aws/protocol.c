@@ -37,8 +37,8 @@ static bool serialize_json(struct writer *w, struct value input, struct aws_http
         arena_printf(w->arena, "%.*s.%.*s", STR_FMT(service->target_prefix), STR_FMT(w->op->name)));
     struct str type = str_from(
         arena_printf(w->arena, "application/x-amz-json-%.*s", STR_FMT(service->json_version)));
-    struct buf body = {.arena = w->arena};
-    w->out = &body;
+    w->body = (struct buf){.arena = w->arena};
+    w->out = &w->body;
     request->path = STR("/");
     if (!target.ptr || !type.ptr ||
         !aws_request_set_header(w->arena, request, STR("X-Amz-Target"), target) ||
@@ -47,20 +47,20 @@ static bool serialize_json(struct writer *w, struct value input, struct aws_http
          !aws_request_set_header(w->arena, request, STR("x-amzn-query-mode"), STR("true"))))
         return no_memory(w->err);
     if (!w->op->input || input.kind == VALUE_NULL)
-        buf_add_cstr(&body, "{}");
+        buf_add_cstr(&w->body, "{}");
     else if (!json_body(w, w->op->input, input, false))
         return false;
-    request->body = buf_str(&body);
+    request->body = buf_str(&w->body);
     return true;
 }
 
 static bool serialize_cbor(struct writer *w, struct value input, struct aws_http_request *request)
 {
     const struct aws_service *service = w->op->service;
-    struct buf body = {.arena = w->arena};
+    w->body = (struct buf){.arena = w->arena};
     char *path = arena_printf(w->arena, "/service/%.*s/operation/%.*s",
                               STR_FMT(service->target_prefix), STR_FMT(w->op->name));
-    w->out = &body;
+    w->out = &w->body;
     if (!path ||
         !aws_request_set_header(w->arena, request, STR("smithy-protocol"), STR("rpc-v2-cbor")) ||
         !aws_request_set_header(w->arena, request, STR("Accept"), STR("application/cbor")) ||
@@ -72,7 +72,7 @@ static bool serialize_cbor(struct writer *w, struct value input, struct aws_http
         return true;
     if (!cbor_body(w, w->op->input, input))
         return false;
-    request->body = buf_str(&body);
+    request->body = buf_str(&w->body);
     return aws_request_set_header(w->arena, request, STR("Content-Type"),
                                   STR("application/cbor")) ||
            no_memory(w->err);
@@ -80,15 +80,15 @@ static bool serialize_cbor(struct writer *w, struct value input, struct aws_http
 
 static bool serialize_form(struct writer *w, struct value input, struct aws_http_request *request)
 {
-    struct buf body = {.arena = w->arena};
-    w->out = &body;
+    w->body = (struct buf){.arena = w->arena};
+    w->out = &w->body;
     request->path = STR("/");
     if (!aws_request_set_header(w->arena, request, STR("Content-Type"),
                                 STR("application/x-www-form-urlencoded; charset=utf-8")))
         return no_memory(w->err);
     if (!form_body(w, input))
         return false;
-    request->body = buf_str(&body);
+    request->body = buf_str(&w->body);
     return true;
 }
 

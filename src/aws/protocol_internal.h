@@ -19,7 +19,8 @@ void aws_path_write(struct buf *out, const struct aws_path *path);
 struct writer {
     const struct aws_operation *op;
     struct arena *arena;
-    struct buf *out;
+    struct buf *out; // where the body is written: &body once that is begun
+    struct buf body;
     struct error *err;
     unsigned depth;
     bool first; // nothing separable has been written yet

@@ -285,11 +285,11 @@ static bool write_payload(struct writer *w, struct value input, struct aws_http_
             request->body = STR("{}");
         return true;
     }
-    struct buf body = {.arena = w->arena};
-    w->out = &body;
+    w->body = (struct buf){.arena = w->arena};
+    w->out = &w->body;
     if (json ? !json_body(w, payload, *v, false) : !xml_body(w, payload, *v, false))
         return false;
-    request->body = buf_str(&body);
+    request->body = buf_str(&w->body);
     return true;
 }
 
@@ -304,11 +304,11 @@ static bool write_body(struct writer *w, struct value input, struct aws_http_req
             request->body = STR("{}");
         return true;
     }
-    struct buf body = {.arena = w->arena};
-    w->out = &body;
+    w->body = (struct buf){.arena = w->arena};
+    w->out = &w->body;
     if (json ? !json_body(w, w->op->input, input, true) : !xml_body(w, w->op->input, input, true))
         return false;
-    request->body = buf_str(&body);
+    request->body = buf_str(&w->body);
     return true;
 }
 

@@ -25,8 +25,8 @@ struct sim_bucket {
 };
 
 struct sim {
-    uint64_t random; // state of the generator
-    int64_t wall_ms, steady_ms;
+    uint64_t random;                    // state of the generator
+    _Atomic int64_t wall_ms, steady_ms; // the store reads the clock in its own thread
     struct clock clock;
     struct arena arena;
     struct sim_bucket buckets[SIM_BUCKETS];
