@@ -16,7 +16,8 @@ BUILD = sys.argv[1] if len(sys.argv) > 1 else os.path.join(SOURCE, "build")
 
 def candidates():
     yield os.environ.get("RECTIFY_BOTOCORE", "")
-    found = "import importlib.util as u; print(u.find_spec('botocore').submodule_search_locations[0])"
+    found = ("import importlib.util as u; "
+             "print(u.find_spec('botocore').submodule_search_locations[0])")
     run = subprocess.run(["python3", "-c", found], capture_output=True, text=True, check=False)
     yield os.path.join(run.stdout.strip(), "data") if run.returncode == 0 else ""
     for venv in (f"{SOURCE}/../.venv", f"{SOURCE}/.venv", f"{BUILD}/venv"):

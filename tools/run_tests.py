@@ -34,8 +34,8 @@ CMOCKA_COUNT = {
     "skipped": re.compile(r"^\[  SKIPPED \] (?:[^:\n]*: )?(\d+) test\(s\), listed below", re.M),
 }
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
-# What a sanitizer's build runs beside the plain one under --all: every unit test with the addresses'
-# and the undefined behaviour's, those of the folders with threads with the threads'.
+# What the sanitizers' builds run under --all: every unit test for addresses and undefined
+# behaviour, those of the folders with threads for races.
 ALSO = {"asan": ("unit",), "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/")}
 LINT = ("format", "cppcheck", "tidy")
 HOUSE = ["may_use.py", "check_links.py", "check_headers.py"]

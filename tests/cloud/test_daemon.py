@@ -40,8 +40,8 @@ class Daemon:
         before = len(self.text())
         env = {"RECTIFY_TOKEN": token} if token else {}
         self.process = rectify.start("--listen", "127.0.0.1:0", *options, env=env)
-        found = rectify.wait_for(lambda: re.search(r"listening on (\S+) and http://127\.0\.0\.1:(\d+)",
-                                                   self.text()[before:])
+        where = re.compile(r"listening on (\S+) and http://127\.0\.0\.1:(\d+)")
+        found = rectify.wait_for(lambda: where.search(self.text()[before:])
                                  or self.process.poll() is not None)
         if found is True or not found:
             raise AssertionError("the daemon did not start: " + self.text())
@@ -60,7 +60,8 @@ class Daemon:
         headers = dict(headers or {})
         if token and not unix:
             headers["Authorization"] = "Bearer " + token
-        if body is not None and not isinstance(body, (bytes, str)) and not hasattr(body, "__next__"):
+        if body is not None and not isinstance(body, (bytes, str)) \
+                and not hasattr(body, "__next__"):
             body = json.dumps(body)
         try:
             connection.request(method, path, body, headers)
@@ -93,7 +94,8 @@ class DaemonCase(CloudCase):
 class TestEvents(DaemonCase):
     def test_an_event_heals_a_bucket(self):
         bucket, daemon = self.bucket({"keep": "me"}), self.daemon()
-        status, answer, _ = daemon.ask("POST", "/events", harness.envelope(harness.create_bucket(bucket)))
+        status, answer, _ = daemon.ask("POST", "/events",
+                                       harness.envelope(harness.create_bucket(bucket)))
         self.assertEqual((status, answer), (202, {"accepted": 1, "matches": 1, "duplicates": 0}))
         self.assertEqual(self.ended(daemon, bucket)["state"], "healed")
         self.assertEqual(self.tags(bucket), {"keep": "me", "cost-center": "unassigned"})
@@ -215,7 +217,8 @@ class TestToken(DaemonCase):
         done = rectify.command("run", "--policies", rectify.policies, "--token-file", path)
         self.assertEnded(done, EXIT_FAILED)
         self.assertIn("H0015", done.stderr)
-        done = rectify.command("run", "--policies", rectify.policies, "--token-file", "/nonexistent")
+        done = rectify.command("run", "--policies", rectify.policies, "--token-file",
+                               "/nonexistent")
         self.assertEnded(done, EXIT_FAILED)
         self.assertIn("L0011", done.stderr)
 
@@ -298,7 +301,8 @@ class TestPeople(DaemonCase):
     def test_decisions_come_over_the_socket_only(self):
         bucket, daemon, ident = self.asked()
         for verb in ("approve", "deny", "rollback"):
-            self.assertRefused(daemon.ask("POST", f"/remediations/{ident}/{verb}", {}), 403, "H0003")
+            self.assertRefused(daemon.ask("POST", f"/remediations/{ident}/{verb}", {}), 403,
+                               "H0003")
         self.assertEqual(self.tags(bucket), {})
 
     def test_approve_by_command(self):
@@ -315,7 +319,8 @@ class TestPeople(DaemonCase):
         self.assertEqual(status, 200)
         self.assertRegex(answer["by"], r"^mallory \(entered by [^ @]+@\S+\)$")
         self.assertEqual(self.ended(daemon, bucket)["state"], "denied")
-        self.assertEqual(daemon.ask("POST", f"/remediations/{ident}/deny", {}, unix=True)[0] // 100, 4)
+        self.assertEqual(daemon.ask("POST", f"/remediations/{ident}/deny", {}, unix=True)[0] // 100,
+                         4)
 
     def test_a_body_that_is_no_decision(self):
         _, daemon, ident = self.asked()
@@ -323,7 +328,8 @@ class TestPeople(DaemonCase):
             with self.subTest(body=body[:9]):
                 path = f"/remediations/{ident}/approve"
                 self.assertEqual(daemon.ask("POST", path, body, unix=True)[0], 400)
-        self.assertRefused(daemon.ask("POST", "/remediations/r999/approve", {}, unix=True), 404, "H0030")
+        self.assertRefused(daemon.ask("POST", "/remediations/r999/approve", {}, unix=True), 404,
+                           "H0030")
 
     def test_rollback_by_command(self):
         bucket, daemon = self.bucket({"keep": "me"}), self.daemon()
@@ -333,7 +339,8 @@ class TestPeople(DaemonCase):
         self.assertEnded(done)
         self.assertIn(f"takes back {ident}", done.stdout)
         self.assertEqual(self.tags(bucket), {"keep": "me"})
-        self.assertRefused(daemon.ask("POST", "/remediations/r999/rollback", {}, unix=True), 404, "E0005")
+        self.assertRefused(daemon.ask("POST", "/remediations/r999/rollback", {}, unix=True), 404,
+                           "E0005")
 
 
 class TestCommands(DaemonCase):
@@ -342,7 +349,8 @@ class TestCommands(DaemonCase):
         rectify = daemon.rectify
         daemon.ask("POST", "/events", harness.create_bucket(bucket))
         ident = self.ended(daemon, bucket)["id"]
-        commands = (["list"], ["list", "-o", "json"], ["list", "--policy", "a b&c=d%"], ["show", ident],
+        commands = (["list"], ["list", "-o", "json"], ["list", "--policy", "a b&c=d%"],
+                    ["show", ident],
                     ["show", ident, "-o", "json"], ["explain", ident], ["show", "r999"],
                     ["audit", "show"], ["audit", "show", ident], ["audit", "verify"],
                     ["audit", "verify", "-o", "json"], ["approve", ident], ["rollback", "r999"])
@@ -385,14 +393,16 @@ class TestLife(DaemonCase):
     def test_a_port_in_use_is_a_clear_error(self):
         first = self.daemon()
         other = self.rectify("s3", name="other")
-        done = other.command("run", "--policies", other.policies, "--listen", f"127.0.0.1:{first.port}")
+        done = other.command("run", "--policies", other.policies, "--listen",
+                             f"127.0.0.1:{first.port}")
         self.assertEnded(done, EXIT_FAILED)
         self.assertIn("H0011", done.stderr)
         self.assertIn(str(first.port), done.stderr)
 
     def test_an_address_that_is_none(self):
         rectify = self.rectify("s3")
-        for address in ("8787", "localhost:8787", "127.0.0.1:99999", ":1", "::1:80", "1.2.3.4.5:80"):
+        for address in ("8787", "localhost:8787", "127.0.0.1:99999", ":1", "::1:80",
+                        "1.2.3.4.5:80"):
             with self.subTest(address=address):
                 done = rectify.command("run", "--policies", rectify.policies, "--listen", address)
                 self.assertEnded(done, EXIT_FAILED)

@@ -56,7 +56,8 @@ class TestKill(CloudCase):
         self.assertIn(done.returncode, (0, 3), f"seed {seed}: {done.stderr}")
         self.again(rectify)
         for i, bucket in enumerate(buckets):
-            self.assertEqual(self.tags(bucket), {"n": str(i), "cost-center": "unassigned"}, f"seed {seed}")
+            self.assertEqual(self.tags(bucket), {"n": str(i), "cost-center": "unassigned"},
+                             f"seed {seed}")
             self.assertEqual([r["state"] for r in rectify.of(bucket)], ["healed"], f"seed {seed}")
         self.assertEnded(rectify.command("audit", "verify"))
 

@@ -51,7 +51,8 @@ class Rectify:
 
     def start(self, *options, records=None, env=None):
         """A run in the background (the daemon when there are no records); see `stop`."""
-        args = [str(self.binary), "run", "--policies", str(self.policies), "--state", str(self.state)]
+        args = [str(self.binary), "run", "--policies", str(self.policies), "--state",
+                str(self.state)]
         if records is not None:
             args += ["--events", str(write_events(self.home / "events.jsonl", *records))]
         log = open(self.home / "log", "ab")
