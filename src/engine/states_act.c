@@ -61,6 +61,7 @@ static bool give_up(struct step *s, int number, const char *why)
 {
     bool undo = number > 1 && may_undo(s);
     step_set_count(s, "done", number - 1);
+    step_set_count(s, "calls", 0);
     return step_to(s, &(struct step_change){.to = undo ? STATE_UNDOING : STATE_NEEDS_PERSON,
                                             .step = 0,
                                             .reason = why,
@@ -165,6 +166,15 @@ static bool decide_rollback_again(struct step *s)
                                                       "left to take back is decided again"});
 }
 
+/* One more reading in vain; the pause before the next. */
+static int64_t count_unread(struct step *s, int *ret_count)
+{
+    struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
+    *ret_count = step_count(s, "unread") + 1;
+    step_set_count(s, "unread", *ret_count);
+    return retry_pause(*ret_count, &none);
+}
+
 bool state_unknown(struct step *s)
 {
     struct value planned;
@@ -178,14 +188,13 @@ bool state_unknown(struct step *s)
         return step_to(s,
                        &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
     if (s->finding.verdict == VERDICT_UNREAD) {
-        int count = step_count(s, "unread") + 1;
-        struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
-        step_set_count(s, "unread", count);
+        int count;
+        int64_t pause = count_unread(s, &count);
         if (s->finding.lasting && count >= CALLS_MAX)
             return give_up(s, number, "the state cannot be read any more");
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
                                                 .step = number,
-                                                .wait_ms = retry_pause(count, &none),
+                                                .wait_ms = pause,
                                                 .reason = arena_printf(
                                                     s->arena, "%.*s", STR_FMT(s->finding.reason))});
     }
@@ -227,6 +236,7 @@ static bool verify_over(struct step *s, enum verify_result result)
     struct value record = verify_record(s, result);
     if (foreign && s->policy->verify_else_undo && may_undo(s)) {
         step_set_count(s, "done", (int)step_plan(s).len);
+        step_set_count(s, "calls", 0);
         return step_to(s, &(struct step_change){.to = STATE_UNDOING,
                                                 .durable = true,
                                                 .record = record,
@@ -307,13 +317,12 @@ static bool plan_undoing(struct step *s)
         return step_to(s,
                        &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
     if (s->finding.verdict == VERDICT_UNREAD) {
-        int count = step_count(s, "unread") + 1;
-        struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
-        step_set_count(s, "unread", count);
+        int count;
+        int64_t pause = count_unread(s, &count);
         if (count > 2 * CALLS_MAX)
             return undo_failed(s, "the state cannot be read, so nothing can be taken back");
         return step_to(s, &(struct step_change){.to = STATE_UNDOING,
-                                                .wait_ms = retry_pause(count, &none),
+                                                .wait_ms = pause,
                                                 .reason = "cannot read before undoing"});
     }
     if (!plan || !before ||
@@ -326,7 +335,6 @@ static bool plan_undoing(struct step *s)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                                 .breaker = RESULT_BAD,
                                                 .reason = "nothing of ours is left to take back"});
-    step_set_count(s, "calls", 0);
     return step_to(s, &(struct step_change){.to = STATE_UNDOING, .step = 1, .durable = true});
 }
 

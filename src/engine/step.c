@@ -33,6 +33,7 @@ void step_set_detail(struct step *step, const char *key, struct value v)
         value_set_str(&out, value_str(step->r.detail.pairs[i].key), step->r.detail.pairs[i].value);
     value_set(&out, key, v);
     step->r.detail = value_finish_map(&out);
+    step->detail_changed = true;
 }
 
 int step_count(const struct step *step, const char *what)
@@ -57,9 +58,14 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
     struct buf detail = {.arena = s->arena}, record = {.arena = s->arena};
     bool terminal = state_is_terminal(c->to);
     bool had_effects = state_flags(s->r.state) & STATE_LOCKED;
-    json_write(&detail, s->r.detail, JSON_COMPACT);
+    if (s->detail_changed)
+        json_write(&detail, s->r.detail, JSON_COMPACT);
     if (c->record.kind == VALUE_MAP)
         json_write(&record, c->record, JSON_CANONICAL);
+    /* Nothing is written without what belongs to it: an empty text would mean "unchanged". */
+    struct str detail_text = buf_str(&detail), record_text = buf_str(&record);
+    if (!detail_text.ptr || !record_text.ptr || s->r.detail.kind != VALUE_MAP)
+        return error_set(s->err, "E0003", "out of memory");
     struct store_transition t = {
         .id = s->r.id,
         .version = s->r.version,
@@ -68,8 +74,8 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         .step = c->step,
         .due_ms = clock_wall_ms(s->engine->clock) + c->wait_ms,
         .reason = str_from(c->reason ? c->reason : ""),
-        .detail = buf_str(&detail),
-        .record = buf_str(&record),
+        .detail = detail_text,
+        .record = record_text,
         .sequence_unchanged = c->sequence_unchanged,
         .lock = c->lock,
         .freeze = c->freeze,
@@ -92,6 +98,7 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         s->r.state = c->to;
         s->r.step = c->step;
         s->r.version++;
+        s->detail_changed = false;
     }
     return true;
 }

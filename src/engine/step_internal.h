@@ -12,6 +12,7 @@ struct step {
     struct engine *engine;
     struct arena *arena;
     struct remediation r;
+    bool detail_changed; // since the last transition
     int64_t epoch;
     const struct policy *policy; // NULL: not loaded any more
     struct policy_assignment assignment;

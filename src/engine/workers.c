@@ -19,7 +19,7 @@
 struct engine_workers {
     struct engine *engine;
     pthread_mutex_t mutex;
-    pthread_cond_t work, wake, idle;
+    pthread_cond_t work, wake;
     struct store_claim ring[WORKERS_MAX];
     int head, queued, busy, count;
     bool stopping, woken;
@@ -48,8 +48,6 @@ static void *work(void *arg)
         w->busy--;
         w->woken = true;
         pthread_cond_signal(&w->wake);
-        if (w->busy == 0 && w->queued == 0)
-            pthread_cond_broadcast(&w->idle);
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
@@ -132,7 +130,6 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
     w->engine = engine;
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->work, NULL);
-    pthread_cond_init(&w->idle, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->wake, &monotonic);
@@ -242,6 +239,5 @@ void engine_workers_stop(struct engine_workers *w)
     pthread_mutex_destroy(&w->mutex);
     pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->wake);
-    pthread_cond_destroy(&w->idle);
     free(w);
 }

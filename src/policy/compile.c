@@ -11,10 +11,6 @@
 
 #include <stdio.h>
 
-#define KEYS(...) ((const char *const[]){__VA_ARGS__})
-#define CHECK(node, ...)                                                                           \
-    yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
-
 struct builder {
     struct policy *policy;
     struct arena *arena;
@@ -218,7 +214,8 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
 
 static void compile_read(struct builder *b, const struct yaml *node, struct policy_read *read)
 {
-    if (!CHECK(node, "call", "with", "region", "account", "absent", "gone", "each", "as")) {
+    if (!YAML_CHECK_KEYS(node, "call", "with", "region", "account", "absent", "gone", "each",
+                         "as")) {
         b->ok = false;
         return;
     }
@@ -339,7 +336,7 @@ static void compile_decide(struct builder *b, const struct yaml *root)
         b->ok = false;
         return;
     }
-    b->ok = CHECK(decide, "read", "let", "violation", "message") && b->ok;
+    b->ok = YAML_CHECK_KEYS(decide, "read", "let", "violation", "message") && b->ok;
     add_common(b, b->decide_env);
     compile_bindings(b, decide);
     const struct yaml *violation = yaml_get(decide, "violation");
@@ -380,7 +377,7 @@ static void compile_detect(struct builder *b, const struct yaml *root)
     const struct yaml *events = section(b, detect, "events");
     const struct yaml *pattern = yaml_get(detect, "pattern");
     struct error err;
-    b->ok = CHECK(detect, "events", "pattern", "resources", "settle", "scan") && b->ok;
+    b->ok = YAML_CHECK_KEYS(detect, "events", "pattern", "resources", "settle", "scan") && b->ok;
     b->policy->settle_ms = policy_duration(yaml_get(detect, "settle"), 60000, &b->ok);
     add_common(b, b->detect_env);
     add_variable(b, b->detect_env, "event", cel_type_dyn(), NULL);
@@ -441,7 +438,8 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
     }
     step->undo = ARENA_ARRAY(b->arena, struct policy_call, undo->count);
     for (size_t i = 0; step->undo && i < undo->count; i++) {
-        b->ok = CHECK(undo->items[i], "when", "call", "with", "region", "account") && b->ok;
+        b->ok =
+            YAML_CHECK_KEYS(undo->items[i], "when", "call", "with", "region", "account") && b->ok;
         compile_call(b, undo->items[i], env, &step->undo[step->undo_count++]);
     }
 }
@@ -465,8 +463,8 @@ static void compile_act(struct builder *b, const struct yaml *root)
     }
     p->steps = ARENA_ARRAY(b->arena, struct policy_step, act->count + 1);
     for (size_t i = 0; p->steps && i < act->count; i++) {
-        b->ok = CHECK(act->items[i], "call", "with", "region", "account", "each", "as", "done",
-                      "undo", "undo_none", "closes_hole") &&
+        b->ok = YAML_CHECK_KEYS(act->items[i], "call", "with", "region", "account", "each", "as",
+                                "done", "undo", "undo_none", "closes_hole") &&
                 b->ok;
         if (act->items[i]->kind != YAML_MAP)
             continue;
@@ -491,7 +489,7 @@ static void compile_exemptions(struct builder *b, const struct yaml *list)
         const struct yaml *node = list->items[i], *when = yaml_get(node, "when");
         struct policy_exemption *e = &p->exemptions[p->exemption_count++];
         char text[CLOCK_TEXT_SIZE];
-        b->ok = CHECK(node, "when", "owner", "reason", "until") && b->ok;
+        b->ok = YAML_CHECK_KEYS(node, "when", "owner", "reason", "until") && b->ok;
         e->owner = policy_text(yaml_get(node, "owner"), "", &b->ok);
         e->reason = policy_text(yaml_get(node, "reason"), "", &b->ok);
         struct str until = policy_text(yaml_get(node, "until"), "", &b->ok);
@@ -514,11 +512,12 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     const struct yaml *guard = section(b, root, "guard");
     const struct yaml *breaker = section(b, guard, "breaker"), *limit = section(b, guard, "limit");
     const struct yaml *approval = section(b, guard, "approval"), *mode = yaml_get(guard, "mode");
-    b->ok =
-        CHECK(guard, "mode", "ask", "rollout", "breaker", "limit", "approval", "exempt") && b->ok;
-    b->ok = CHECK(breaker, "in_a_row", "errors", "of", "in", "open") && b->ok;
-    b->ok = CHECK(limit, "at_once", "per_hour", "share") && b->ok;
-    b->ok = CHECK(approval, "via", "need", "expires") && b->ok;
+    b->ok = YAML_CHECK_KEYS(guard, "mode", "ask", "rollout", "breaker", "limit", "approval",
+                            "exempt") &&
+            b->ok;
+    b->ok = YAML_CHECK_KEYS(breaker, "in_a_row", "errors", "of", "in", "open") && b->ok;
+    b->ok = YAML_CHECK_KEYS(limit, "at_once", "per_hour", "share") && b->ok;
+    b->ok = YAML_CHECK_KEYS(approval, "via", "need", "expires") && b->ok;
     p->mode = MODE_OBSERVE;
     if (mode && !mode_parse(mode->text, &p->mode)) {
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
@@ -546,7 +545,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
 static void compile_verify(struct builder *b, const struct yaml *root)
 {
     const struct yaml *verify = section(b, root, "verify");
-    b->ok = CHECK(verify, "within", "else") && b->ok;
+    b->ok = YAML_CHECK_KEYS(verify, "within", "else") && b->ok;
     b->policy->verify_within_ms = policy_duration(yaml_get(verify, "within"), 300000, &b->ok);
     struct str otherwise = policy_text(yaml_get(verify, "else"), "person", &b->ok);
     b->policy->verify_else_undo = str_is(otherwise, "undo");
@@ -596,7 +595,7 @@ static void compile_params(struct builder *b, const struct yaml *root)
     struct value_builder out = {.arena = b->arena};
     for (size_t i = 0; i < params->count; i++) {
         struct value v = value_null();
-        b->ok = CHECK(params->items[i], "type", "default", "description") && b->ok;
+        b->ok = YAML_CHECK_KEYS(params->items[i], "type", "default", "description") && b->ok;
         const struct yaml *fallback = yaml_get(params->items[i], "default");
         if (fallback && !yaml_value(fallback, &v))
             b->ok = false;
@@ -610,10 +609,11 @@ static void compile_head(struct builder *b, const struct yaml *root)
 {
     struct policy *p = b->policy;
     const struct yaml *resource = section(b, root, "resource");
-    b->ok = CHECK(root, "policy", "title", "owner", "severity", "controls", "params", "resource",
-                  "detect", "decide", "act", "verify", "guard", "notify", "description") &&
+    b->ok = YAML_CHECK_KEYS(root, "policy", "title", "owner", "severity", "controls", "params",
+                            "resource", "detect", "decide", "act", "verify", "guard", "notify",
+                            "description") &&
             b->ok;
-    b->ok = CHECK(resource, "type", "scope", "identity") && b->ok;
+    b->ok = YAML_CHECK_KEYS(resource, "type", "scope", "identity") && b->ok;
     p->name = policy_text(yaml_get(root, "policy"), "", &b->ok);
     p->title = policy_text(yaml_get(root, "title"), "", &b->ok);
     p->owner = policy_text(yaml_get(root, "owner"), "", &b->ok);

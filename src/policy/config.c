@@ -2,10 +2,6 @@
 /* rectify.yaml: where policies run. It can only lower what a policy may do. */
 #include "policy/policy_internal.h"
 
-#define KEYS(...) ((const char *const[]){__VA_ARGS__})
-#define CHECK(node, ...)                                                                           \
-    yaml_check_keys(node, KEYS(__VA_ARGS__), sizeof KEYS(__VA_ARGS__) / sizeof(char *))
-
 static bool read_names(const struct yaml *node, struct str **ret, size_t *ret_count)
 {
     if (!node || node->kind == YAML_MAP) {
@@ -33,7 +29,7 @@ static bool read_accounts(const struct yaml *node, struct policy_assignment_rule
 
 static bool read_rule(const struct yaml *node, struct policy_assignment_rule *rule)
 {
-    if (!CHECK(node, "policies", "accounts", "mode", "params", "roles", "settle"))
+    if (!YAML_CHECK_KEYS(node, "policies", "accounts", "mode", "params", "roles", "settle"))
         return false;
     bool ok = true;
     const struct yaml *mode = yaml_get(node, "mode"), *roles = yaml_get(node, "roles");
@@ -52,7 +48,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     if (params)
         ok = yaml_value(params, &rule->params) && ok;
     if (roles)
-        ok = CHECK(roles, "read", "act") && ok;
+        ok = YAML_CHECK_KEYS(roles, "read", "act") && ok;
     rule->read_role = policy_text(yaml_get(roles, "read"), "", &ok);
     rule->act_role = policy_text(yaml_get(roles, "act"), "", &ok);
     rule->settle_ms = policy_duration(yaml_get(node, "settle"), -1, &ok);
@@ -61,7 +57,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
 
 bool policy_config_read(const struct yaml *root, struct policy_config *ret)
 {
-    bool ok = CHECK(root, "accounts", "assignments", "kill_switch");
+    bool ok = YAML_CHECK_KEYS(root, "accounts", "assignments", "kill_switch");
     const struct yaml *accounts = yaml_get(root, "accounts"), *list = yaml_get(root, "assignments");
     if (accounts)
         ok = yaml_value(accounts, &ret->accounts) && ok;

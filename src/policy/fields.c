@@ -7,12 +7,35 @@
 
 #include <stdio.h>
 
+static bool keep_program(const struct yaml_file *file, const struct cel_program *program)
+{
+    struct yaml_programs *programs = file->programs;
+    if (programs->count == programs->cap) {
+        size_t cap = programs->cap ? programs->cap * 2 : 32;
+        void *grown =
+            arena_grow(file->arena, programs->items, programs->cap * sizeof *programs->items,
+                       cap * sizeof *programs->items);
+        if (!grown)
+            return false;
+        programs->items = grown;
+        programs->cap = cap;
+    }
+    programs->items[programs->count++] = program;
+    return true;
+}
+
 const struct cel_program *policy_compile(const struct policy_compiler *compiler,
                                          const struct yaml *node, struct str source,
                                          const struct cel_type *want)
 {
     struct cel_origin origin = yaml_origin(node, source);
-    return cel_compile(compiler->env, node->file->arena, source, want, &origin, node->file->errors);
+    const struct cel_program *program =
+        cel_compile(compiler->env, node->file->arena, source, want, &origin, node->file->errors);
+    if (!program || keep_program(node->file, program))
+        return program;
+    cel_program_finish(program);
+    yaml_error(node, "P0199", NULL, "out of memory");
+    return NULL;
 }
 
 struct str policy_text(const struct yaml *node, const char *fallback, bool *ok)

@@ -17,6 +17,7 @@ struct policy_set {
     struct arena arena;
     struct policy **policies;
     size_t count, cap;
+    struct yaml_programs programs;
     struct policy_config config;
     bool has_config;
 };
@@ -51,7 +52,8 @@ static struct yaml *read_yaml(struct policy_set *set, const char *path, struct e
     struct str text;
     if (!file || !read_file(&set->arena, path, &text, errors))
         return NULL;
-    *file = (struct yaml_file){str_copy(&set->arena, str_from(path)), text, errors, &set->arena};
+    *file = (struct yaml_file){str_copy(&set->arena, str_from(path)), text, errors, &set->arena,
+                               &set->programs};
     return yaml_read(file);
 }
 
@@ -151,6 +153,8 @@ void policy_set_destroy(struct policy_set *set)
 {
     if (!set)
         return;
+    for (size_t i = 0; i < set->programs.count; i++)
+        cel_program_finish(set->programs.items[i]);
     arena_finish(&set->arena);
     free(set);
 }

@@ -7,10 +7,17 @@
 #include "cel/cel.h"
 #include "value/value.h"
 
+/* Compiled expressions of a policy set: what they hold outside of the arena goes with the set. */
+struct yaml_programs {
+    const struct cel_program **items;
+    size_t count, cap;
+};
+
 struct yaml_file {
     struct str path, text;
     struct error_list *errors;
     struct arena *arena;
+    struct yaml_programs *programs; // of the set that the file belongs to
 };
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
@@ -38,6 +45,9 @@ void yaml_error(const struct yaml *node, const char *code, const char *hint, con
 /* Every key of `map` must be one of `names`; others are reported with "did you mean". False when
  * `map` is not a map (reported) or has such keys. */
 bool yaml_check_keys(const struct yaml *map, const char *const *names, size_t count);
+#define YAML_CHECK_KEYS(map, ...)                                                                  \
+    yaml_check_keys(map, (const char *const[]){__VA_ARGS__},                                       \
+                    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 /* Plain data by the core schema (null, bool, int, float, string). */
 bool yaml_value(const struct yaml *node, struct value *ret);
 /* Where an expression in this scalar stands in the file. The context lives in the arena. */

@@ -4,9 +4,10 @@
  * Everything that is due (a remediation's next step, a notification, a checkpoint) is a row with a
  * due time; workers claim rows under a lease with an epoch. A transition is one transaction: state,
  * due time, locks, permits, approval and audit record together, conditional on version and epoch.
- * Any thread may call any verb. SQLite: one thread owns the one writing connection and groups
- * commits (WAL, synchronous=FULL); the file is owned by one process (flock on <path>.lock). A verb
- * returns only when what it wrote is durable, except store_advance(..., false).
+ * Any thread may call any verb. SQLite: one connection, led by one caller at a time, who commits
+ * for all that wait (WAL, synchronous=FULL); the file is owned by one process (flock on
+ * <path>.lock). A verb returns only when what it wrote is durable, except store_claim() and
+ * store_advance(..., false), whose writes are durable with the next verb that waits.
  *
  * Memory: `struct str` and values handed out are in the arena given by the caller. Errors S0xxx. */
 #ifndef RECTIFY_STORE_STORE_H

@@ -57,7 +57,38 @@ static const char policy_text[] =
     "\"${current.tagging.TagSet.filter(t, t.Key != 'cost-center')}\"}}\n"
     "verify: {within: 5m, else: undo}\n";
 
-static void world_init(struct world *w, uint64_t seed, const char *guard)
+/* Two calls: the second may fail when the first is done. */
+static const char two_steps_text[] =
+    "policy: tag\ntitle: tagged\nseverity: low\n"
+    "resource: {type: 'AWS::S3::Bucket'}\n"
+    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n  settle: "
+    "10s\n"
+    "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"
+    "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"
+    "      gone: [NoSuchBucket]\n"
+    "  violation: \"!(tagging.TagSet.exists(t, t.Key == 'a') && tagging.TagSet.exists(t, t.Key == "
+    "'b'))\"\n"
+    "act:\n  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
+    "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'a', 'Value': 'x'}]}\"}\n"
+    "    done: tagging.TagSet.exists(t, t.Key == 'a')\n"
+    "    undo:\n"
+    "      - when: current.tagging.TagSet.exists(t, t.Key == 'a')\n"
+    "        call: s3:PutBucketTagging\n"
+    "        with: {Bucket: '${resource.id}', Tagging: {TagSet: "
+    "\"${current.tagging.TagSet.filter(t, t.Key != 'a')}\"}}\n"
+    "  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
+    "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'a', 'Value': 'x'}, {'Key': 'b', "
+    "'Value': "
+    "'x'}]}\"}\n"
+    "    done: tagging.TagSet.exists(t, t.Key == 'b')\n"
+    "    undo:\n"
+    "      - when: current.tagging.TagSet.exists(t, t.Key == 'b')\n"
+    "        call: s3:PutBucketTagging\n"
+    "        with: {Bucket: '${resource.id}', Tagging: {TagSet: "
+    "\"${current.tagging.TagSet.filter(t, t.Key != 'b')}\"}}\n"
+    "verify: {within: 5m, else: undo}\n";
+
+static void world_init_with(struct world *w, uint64_t seed, const char *policy, const char *guard)
 {
     char text[4096], *dir;
     struct error_list errors;
@@ -67,7 +98,7 @@ static void world_init(struct world *w, uint64_t seed, const char *guard)
     snprintf(w->dir, sizeof w->dir, "/tmp/rectify-engine-XXXXXX");
     dir = mkdtemp(w->dir);
     assert_non_null(dir);
-    snprintf(text, sizeof text, "%sguard: %s\n", policy_text, guard);
+    snprintf(text, sizeof text, "%sguard: %s\n", policy, guard);
     write_file(dir, "tag.yaml", text);
     write_file(dir, "rectify.yaml",
                "assignments:\n  - {policies: ['*'], accounts: '*', mode: enforce}\n");
@@ -80,6 +111,11 @@ static void world_init(struct world *w, uint64_t seed, const char *guard)
     assert_non_null(w->store);
     w->engine =
         (struct engine){w->store, w->policies, w->models, sim_caller(&w->sim), &w->sim.clock, NULL};
+}
+
+static void world_init(struct world *w, uint64_t seed, const char *guard)
+{
+    world_init_with(w, seed, policy_text, guard);
 }
 
 static void world_finish(struct world *w)
@@ -338,6 +374,66 @@ static void test_engine__rollback_takes_back_only_ours(void **state)
     world_finish(&w);
 }
 
+/* The first write is carried out, the second refused, all later ones fail. */
+struct halfway {
+    int writes;
+    bool undo_fails;
+};
+
+static void fail_halfway(void *ctx, struct sim *sim, bool write, bool before)
+{
+    struct halfway *h = ctx;
+    if (!before)
+        return;
+    sim->fail_percent = 0;
+    sim->write_refused = false;
+    if (!write)
+        return;
+    h->writes++;
+    sim->write_refused = h->writes == 2;
+    sim->fail_percent = h->writes > 2 && h->undo_fails ? 100 : 0;
+}
+
+static void run_halfway(struct world *w, struct halfway *h)
+{
+    world_init_with(w, 14, two_steps_text, ENFORCE);
+    sim_set_tags(&w->sim, 0, (const char *const[]){"team", "red"}, 1);
+    w->sim.on_call = fail_halfway;
+    w->sim.on_call_ctx = h;
+    send_event(w, 0);
+    world_run(w);
+}
+
+static void test_engine__failing_halfway_is_undone(void **state)
+{
+    (void)state;
+    struct world w;
+    struct halfway h = {0};
+    run_halfway(&w, &h);
+    assert_int_equal(world_get(&w, 1).state, STATE_ROLLED_BACK);
+    assert_true(sim_has_tag(&w.sim, 0, "team"));
+    assert_false(sim_has_tag(&w.sim, 0, "a"));
+    assert_int_equal(h.writes, 3);
+    world_finish(&w);
+}
+
+static void test_engine__an_undo_that_keeps_failing_goes_to_a_person_and_freezes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct halfway h = {.undo_fails = true};
+    struct store_guards guards;
+    struct error err;
+    run_halfway(&w, &h);
+    struct remediation r = world_get(&w, 1);
+    struct store_guard_query query = {r.policy, r.resource, 20, 86400000};
+    assert_int_equal(r.state, STATE_NEEDS_PERSON);
+    assert_in_range(h.writes, 3, 7);
+    assert_int_equal(store_guards(w.store, &query, &guards, &err), STORE_OK);
+    assert_true(guards.frozen);
+    world_finish(&w);
+}
+
 /* The first write is put off, and before it is tried again a person adds a tag. */
 static void put_off_then_change(void *ctx, struct sim *sim, bool write, bool before)
 {
@@ -466,6 +562,8 @@ int main(void)
         cmocka_unit_test(test_engine__lost_reply_is_tested_and_not_repeated),
         cmocka_unit_test(test_engine__kill_switch_stops_calls),
         cmocka_unit_test(test_engine__rollback_takes_back_only_ours),
+        cmocka_unit_test(test_engine__failing_halfway_is_undone),
+        cmocka_unit_test(test_engine__an_undo_that_keeps_failing_goes_to_a_person_and_freezes),
         cmocka_unit_test(
             test_engine__a_rollback_is_done_when_ours_is_gone_not_when_something_changed),
         cmocka_unit_test(test_engine__stale_replicas_never_undo_a_good_repair),
