@@ -85,15 +85,46 @@ static bool next_call(struct step *s, int done)
                                             .record = attempt_record(s)});
 }
 
-/* On disk: plan, before, undo, tokens. A fresh intent goes straight on; one found after a crash
- * reads first, as nothing tells how old its picture is. */
+/* The intent's conditions do not hold: nothing was written of it. */
+static bool intent_refused(struct step *s, enum store_result why)
+{
+    switch (why) {
+    case STORE_LOCKED:
+        return step_to(
+            s, &(struct step_change){.to = STATE_HELD,
+                                     .wait_ms = 500,
+                                     .reason = "another remediation is working on the resource"});
+    case STORE_LIMITED:
+        return step_to(s, &(struct step_change){.to = STATE_HELD,
+                                                .wait_ms = 1000,
+                                                .reason = "the policy's limit is reached"});
+    case STORE_VOID:
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 100,
+                                                .reason = "the approval is void; decided again"});
+    case STORE_CONFLICT: // a newer event, or the lease is lost: the latter ends the walk
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 100,
+                                                .reason = "a newer event came; decided again"});
+    case STORE_OK:
+    case STORE_ABSENT:
+    case STORE_ERROR:
+        break;
+    }
+    return true;
+}
+
+/* A fresh intent (plan, before, undo, tokens) becomes durable together with `calling 1`, before the
+ * call leaves. One found after a crash reads first, as nothing tells how old its picture is. */
 bool state_intent(struct step *s)
 {
+    enum store_result result;
     if (!s->has_finding)
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
                                                 .step = 1,
                                                 .reason = "interrupted before the first call"});
-    return step_to(s, &(struct step_change){.to = STATE_CALLING, .step = 1, .durable = true});
+    struct step_change call = {.to = STATE_CALLING, .step = 1, .durable = true};
+    return step_go(s, &call, &result) && (result == STORE_OK || intent_refused(s, result));
 }
 
 static bool after_answer(struct step *s, int number, const struct aws_answer *a)

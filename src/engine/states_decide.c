@@ -13,7 +13,7 @@
 
 bool state_received(struct step *s)
 {
-    return step_to(s, &(struct step_change){.to = STATE_READING});
+    return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
 }
 
 static int64_t unread_pause(int count, int64_t wanted_ms)
@@ -83,7 +83,7 @@ bool state_reading(struct step *s)
                        &(struct step_change){.to = STATE_SKIPPED,
                                              .reason = "no assignment lets this policy run here"});
     if (s->r.state != STATE_READING)
-        return step_to(s, &(struct step_change){.to = STATE_READING});
+        return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
     step_read(s);
     if (s->finding.verdict == VERDICT_UNREAD)
         return enter_unread(s);
@@ -98,8 +98,9 @@ bool state_reading(struct step *s)
     value_set(&record, "verdict", value_cstr(verdict_name(s->finding.verdict)));
     value_set(&record, "message", value_string(s->finding.message));
     value_set(&record, "fingerprint", value_cstr(s->finding.fingerprint));
-    return step_to(
-        s, &(struct step_change){.to = STATE_DECIDING, .record = value_finish_map(&record)});
+    return step_to(s, &(struct step_change){.to = STATE_DECIDING,
+                                            .later = true,
+                                            .record = value_finish_map(&record)});
 }
 
 /* ---- deciding ---- */
@@ -178,59 +179,34 @@ static bool is_approved(struct step *s, const char *hash, bool *ret)
 
 static bool enter_intent(struct step *s, const char *hash, bool approved, struct value plan)
 {
-    enum store_result result;
     struct value_builder record = {.arena = s->arena};
     value_set(&record, "plan", plan);
     value_set(&record, "plan_hash", value_cstr(hash));
-    struct step_change change = {.to = STATE_INTENT,
-                                 .durable = true,
-                                 .lock = true,
-                                 .sequence_unchanged = true,
-                                 .at_once_max = s->policy->at_once,
-                                 .per_hour_max = s->policy->per_hour,
-                                 .approval_hash = approved ? hash : NULL,
-                                 .record = value_finish_map(&record)};
-    if (!step_go(s, &change, &result))
-        return false;
-    switch (result) {
-    case STORE_LOCKED:
-        return step_to(
-            s, &(struct step_change){.to = STATE_HELD,
-                                     .wait_ms = 500,
-                                     .reason = "another remediation is working on the resource"});
-    case STORE_LIMITED:
-        return step_to(s, &(struct step_change){.to = STATE_HELD,
-                                                .wait_ms = 1000,
-                                                .reason = "the policy's limit is reached"});
-    case STORE_VOID:
-        return step_to(s, &(struct step_change){.to = STATE_READING,
-                                                .wait_ms = 100,
-                                                .reason = "the approval is void; decided again"});
-    case STORE_CONFLICT: // a newer event, or the lease is lost: the latter ends the walk
-        return step_to(s, &(struct step_change){.to = STATE_READING,
-                                                .wait_ms = 100,
-                                                .reason = "a newer event came; decided again"});
-    case STORE_OK:
-    case STORE_ABSENT:
-    case STORE_ERROR:
-        break;
-    }
-    return true;
+    return step_to(s, &(struct step_change){.to = STATE_INTENT,
+                                            .later = true,
+                                            .lock = true,
+                                            .sequence_unchanged = true,
+                                            .at_once_max = s->policy->at_once,
+                                            .per_hour_max = s->policy->per_hour,
+                                            .approval_hash = approved ? hash : NULL,
+                                            .record = value_finish_map(&record)});
 }
 
 static bool enter_decided(struct step *s, const struct decide_decision *d, struct value plan)
 {
-    char hash[65];
     bool approved = false;
     struct value decision = decision_value(s, d);
     const char *reason = d->reason_count ? d->reasons[d->reason_count - 1] : "";
     for (size_t i = 0; i < d->reason_count; i++)
         if (d->action == DECIDE_SKIP && str_starts(str_from(d->reasons[i]), STR("exempt")))
             reason = d->reasons[i];
+    char *hash = arena_alloc(s->arena, 65);
+    if (!hash)
+        return error_set(s->err, "E0003", "out of memory");
     decide_plan_hash(&s->subject, plan, s->finding.fingerprint, s->arena, hash);
     step_set_detail(s, DETAIL_DECISION, decision);
     step_set_detail(s, DETAIL_PLAN, plan);
-    step_set_detail(s, DETAIL_PLAN_HASH, value_string(str_copy(s->arena, str_from(hash))));
+    step_set_detail(s, DETAIL_PLAN_HASH, value_cstr(hash));
     if (d->trip_breaker &&
         store_breaker_set(s->engine->store, s->r.policy, s->policy->breaker_open_ms,
                           str_from(reason), s->err) == STORE_ERROR)
@@ -276,7 +252,7 @@ bool state_deciding(struct step *s)
     struct value plan = value_list(NULL, 0);
     struct error err;
     if (!s->has_finding) // interrupted: what was read is gone with the process
-        return step_to(s, &(struct step_change){.to = STATE_READING});
+        return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
     if (!step_make_plan(s, &plan, &err)) {
         struct value error = error_value(s, str_from(err.code), str_from(err.message));
         step_set_detail(s, DETAIL_ERROR, error);
@@ -307,8 +283,9 @@ bool state_asking(struct step *s)
                            .reason = arena_printf(s->arena, "denied by %.*s: %.*s",
                                                   STR_FMT(approval.by), STR_FMT(approval.reason))});
     if (got == STORE_OK && approval.decided)
-        return step_to(
-            s, &(struct step_change){.to = STATE_READING, .reason = "approved; read again"});
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .later = true,
+                                                .reason = "approved; read again"});
     if (got != STORE_OK || approval.expires_ms <= s->subject.now_ms)
         return step_to(
             s, &(struct step_change){.to = STATE_EXPIRED,

@@ -53,20 +53,22 @@ void step_set_count(struct step *step, const char *what, int n)
     step_set_detail(step, DETAIL_COUNTS, value_finish_map(&out));
 }
 
-bool step_go(struct step *s, const struct step_change *c, enum store_result *ret_result)
+/* Nothing is written without what belongs to it: an empty text would mean "unchanged". */
+static bool write_texts(struct step *s, const struct step_change *c, struct store_transition *t)
 {
     struct buf detail = {.arena = s->arena}, record = {.arena = s->arena};
-    bool terminal = state_is_terminal(c->to);
-    bool had_effects = state_flags(s->r.state) & STATE_LOCKED;
-    if (s->detail_changed)
+    if (s->detail_changed && !c->later)
         json_write(&detail, s->r.detail, JSON_COMPACT);
     if (c->record.kind == VALUE_MAP)
         json_write(&record, c->record, JSON_CANONICAL);
-    /* Nothing is written without what belongs to it: an empty text would mean "unchanged". */
-    struct str detail_text = buf_str(&detail), record_text = buf_str(&record);
-    if (!detail_text.ptr || !record_text.ptr || s->r.detail.kind != VALUE_MAP)
-        return error_set(s->err, "E0003", "out of memory");
-    struct store_transition t = {
+    t->detail = buf_str(&detail);
+    t->record = buf_str(&record);
+    return t->detail.ptr && t->record.ptr && s->r.detail.kind == VALUE_MAP;
+}
+
+static struct store_transition transition(const struct step *s, const struct step_change *c)
+{
+    return (struct store_transition){
         .id = s->r.id,
         .version = s->r.version,
         .epoch = s->epoch,
@@ -74,9 +76,8 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         .step = c->step,
         .due_ms = clock_wall_ms(s->engine->clock) + c->wait_ms,
         .reason = str_from(c->reason ? c->reason : ""),
-        .detail = detail_text,
-        .record = record_text,
         .sequence_unchanged = c->sequence_unchanged,
+        .sequence_seen = s->r.sequence,
         .lock = c->lock,
         .freeze = c->freeze,
         .at_once_max = c->at_once_max,
@@ -84,23 +85,50 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
         .approval_hash = str_from(c->approval_hash),
         .ask_hash = str_from(c->ask_hash),
         .ask_expires_ms = c->ask_expires_ms,
-        .keep_lease = !terminal && c->wait_ms == 0,
-        .breaker = (typeof(t.breaker))c->breaker,
+        .keep_lease = !state_is_terminal(c->to) && c->wait_ms == 0,
+        .breaker = (typeof((struct store_transition){0}.breaker))c->breaker,
     };
-    fault_point(state_name(c->to), "write");
-    *ret_result =
-        store_advance(s->engine->store, &t, c->durable || (terminal && had_effects), s->err);
-    fault_point(state_name(c->to), "written");
-    if (*ret_result == STORE_ERROR)
-        return false;
-    s->walking = *ret_result == STORE_OK && !terminal && c->wait_ms == 0;
-    if (*ret_result == STORE_OK) {
-        s->r.state = c->to;
-        s->r.step = c->step;
-        s->r.version++;
-        s->detail_changed = false;
+}
+
+/* What stands in `waiting` goes to the store. On anything but OK the remediation is as the last
+ * transition that was applied left it. */
+static bool flush(struct step *s, bool durable, enum store_result *ret_result)
+{
+    size_t applied;
+    for (size_t i = 0; i < s->waiting_count; i++)
+        fault_point(state_name(s->waiting[i].to), "write");
+    *ret_result = store_advance_all(s->engine->store, s->waiting, s->waiting_count, durable,
+                                    &applied, s->err);
+    for (size_t i = 0; i < applied; i++)
+        fault_point(state_name(s->waiting[i].to), "written");
+    if (*ret_result != STORE_OK) {
+        s->r.version = s->waiting[applied].version;
+        s->r.state = applied ? s->waiting[applied - 1].to : s->stored_state;
+        s->r.step = applied ? s->waiting[applied - 1].step : s->stored_step;
+        s->detail_changed = true;
+        s->walking = false;
     }
-    return true;
+    s->stored_state = s->r.state;
+    s->stored_step = s->r.step;
+    s->waiting_count = 0;
+    return *ret_result != STORE_ERROR;
+}
+
+bool step_go(struct step *s, const struct step_change *c, enum store_result *ret_result)
+{
+    struct store_transition t = transition(s, c);
+    if (!write_texts(s, c, &t))
+        return error_set(s->err, "E0003", "out of memory");
+    s->waiting[s->waiting_count++] = t;
+    s->r.state = c->to;
+    s->r.step = c->step;
+    s->r.version++;
+    s->walking = t.keep_lease;
+    *ret_result = STORE_OK;
+    if (c->later && s->waiting_count < STORE_ADVANCE_MAX)
+        return true;
+    s->detail_changed = s->detail_changed && c->later;
+    return flush(s, c->durable, ret_result);
 }
 
 bool step_to(struct step *s, const struct step_change *c)
@@ -198,11 +226,14 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
         return got != STORE_ERROR;
     if (step.r.epoch != claim->epoch || state_is_terminal(step.r.state))
         return true;
+    step.stored_state = step.r.state;
+    step.stored_step = step.r.step;
     if (!prepare(&step))
         return end_without_policy(&step);
     /* Bounded: the longest path has a few transitions a planned call. */
     for (unsigned i = 0; step.walking && i < 16 + 8 * LIMIT_STEPS; i++)
         if (!table[step.r.state](&step))
             return false;
-    return true;
+    enum store_result result;
+    return step.waiting_count == 0 || flush(&step, false, &result);
 }

@@ -20,6 +20,11 @@ struct step {
     bool has_finding; // `finding` was read in this very step
     struct decide_finding finding;
     bool walking; // the lease is ours and the next state is due now
+    /* `r` is already in the state of the last of these; the store is in stored_state. */
+    struct store_transition waiting[STORE_ADVANCE_MAX];
+    size_t waiting_count;
+    enum state stored_state;
+    int stored_step;
     struct error *err;
 };
 
@@ -27,13 +32,14 @@ struct step {
  * store failed. */
 typedef bool (*step_function)(struct step *step);
 
-/* What a transition changes; zeroed = nothing but the state. */
+/* What a transition changes; zeroed = nothing but the state. Texts live as long as the step. */
 struct step_change {
     enum state to;
     int step;
     int64_t wait_ms; // due in so long; 0 = go on at once
     const char *reason;
     struct value record; // body of the audit record
+    bool later;          // nothing leaves before the next: committed together with it, conditions too
     bool durable;        // wait for the disk
     bool lock, freeze, sequence_unchanged;
     int at_once_max, per_hour_max;
@@ -41,8 +47,9 @@ struct step_change {
     int64_t ask_expires_ms;
     int breaker; // RESULT_*
 };
-/* Performs it. STORE_OK: step->r is in its new state. Others: the row is as it was (CONFLICT ends
- * the walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
+/* Performs it, and what was put off until later. STORE_OK: step->r is in its new state. Others: one of
+ * them met its condition no more, and step->r is as the ones before it left it (CONFLICT ends the
+ * walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
 bool step_go(struct step *step, const struct step_change *change, enum store_result *ret_result);
 /* The same where only OK and lost lease are possible. */
 bool step_to(struct step *step, const struct step_change *change);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Worker threads. One dispatcher asks the store for what is due, as many rows as there are free
- * workers, and hands them over through a ring; a worker runs engine_step() and asks for more.
- * Waiting costs a row, not a thread.
+/* Worker threads without a dispatcher: of the idle workers at most one leads. It asks the store for
+ * what is due, as many rows as there are free workers and a few ahead, puts them into the ring and
+ * is a worker again. Who takes one wakes one other if more is to do, one at a time, so that a worker
+ * that comes back meanwhile goes on without any thread being woken.
  *
- *   store ──claim──► dispatcher ──► ring ──► worker 1..n ──► engine_step */
+ *   store ──claim── leader ──► ring ──► worker 1..n ──► engine_step ──► ring empty? lead, or sleep
+ *
+ * Waiting costs a row, not a thread. */
 #include "engine/engine.h"
 
 #include "base/log.h"
@@ -13,72 +16,69 @@
 #include <time.h>
 
 #define WORKERS_MAX 512
+#define AHEAD_SHARE 4 // a claim takes up to 1/4 of the workers' number more than are free
 #define SOON_MS 2000
-#define IDLE_MS 200 // how long the dispatcher sleeps when nothing tells it of new work
+#define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work
 
 struct engine_workers {
     struct engine *engine;
     pthread_mutex_t mutex;
-    pthread_cond_t work, wake;
-    struct store_claim ring[WORKERS_MAX];
+    pthread_cond_t work; // the ring has something, or nobody leads
+    pthread_cond_t wake; // the leader sleeps here
+    struct store_claim ring[2 * WORKERS_MAX];
     int head, queued, busy, count;
+    int sleeping; // on `work`
+    bool led;     // a worker leads
+    bool waking;  // one of the sleeping is on its way
     bool stopping, woken;
-    int64_t generation; // of engine_workers_wake
-    pthread_t dispatcher, threads[WORKERS_MAX];
+    pthread_t threads[WORKERS_MAX];
 };
 
-static void *work(void *arg)
+/* Under the mutex: one is enough, it wakes the next by itself. */
+static void wake_one(struct engine_workers *w)
 {
-    struct engine_workers *w = arg;
-    pthread_mutex_lock(&w->mutex);
-    for (;;) {
-        while (w->queued == 0 && !w->stopping)
-            pthread_cond_wait(&w->work, &w->mutex);
-        if (w->queued == 0)
-            break;
-        struct store_claim claim = w->ring[w->head];
-        w->head = (w->head + 1) % WORKERS_MAX;
-        w->queued--;
-        w->busy++;
-        pthread_mutex_unlock(&w->mutex);
-        struct error err;
-        if (!engine_step(w->engine, &claim, &err))
-            log_line(LOG_ERROR, "r%lld: %s", (long long)claim.id, err.message);
-        pthread_mutex_lock(&w->mutex);
-        w->busy--;
-        w->woken = true;
-        pthread_cond_signal(&w->wake);
-    }
-    pthread_mutex_unlock(&w->mutex);
-    return NULL;
+    if (!w->sleeping || w->waking || (!w->queued && w->led))
+        return;
+    w->waking = true;
+    pthread_cond_signal(&w->work);
 }
 
-/* Claims for the free workers. False: nothing was due; *ret_wait_ms says how long to sleep. */
-static bool claim_some(struct engine_workers *w, int free_workers, int64_t *ret_wait_ms)
+/* Under the mutex: takes one from the ring and walks it. */
+static void run_one(struct engine_workers *w)
 {
-    struct store_claim claims[WORKERS_MAX];
+    struct store_claim claim = w->ring[w->head];
+    struct error err;
+    w->head = (w->head + 1) % (2 * WORKERS_MAX);
+    w->queued--;
+    w->busy++;
+    wake_one(w);
+    pthread_mutex_unlock(&w->mutex);
+    if (!engine_step(w->engine, &claim, &err))
+        log_line(LOG_ERROR, "r%lld: %s", (long long)claim.id, err.message);
+    pthread_mutex_lock(&w->mutex);
+    w->busy--;
+}
+
+/* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. */
+static int64_t claim_some(struct engine_workers *w, int wanted)
+{
+    struct store_claim claims[2 * WORKERS_MAX];
     struct error err;
     size_t count = 0;
     int64_t next = INT64_MAX;
-    *ret_wait_ms = IDLE_MS;
-    if (store_claim(w->engine->store, (size_t)free_workers, ENGINE_LEASE_MS, ENGINE_GRACE_MS,
+    if (store_claim(w->engine->store, (size_t)wanted, ENGINE_LEASE_MS, ENGINE_GRACE_MS,
                     claims, &count, &next, &err) == STORE_ERROR) {
         log_line(LOG_ERROR, "the store cannot be read or written: %s", err.message);
-        *ret_wait_ms = 1000;
-        return false;
+        return 1000;
     }
-    int64_t until = next == INT64_MAX ? IDLE_MS : next - clock_wall_ms(w->engine->clock);
-    if (until < *ret_wait_ms)
-        *ret_wait_ms = until > 1 ? until : 1;
     pthread_mutex_lock(&w->mutex);
     for (size_t i = 0; i < count; i++)
-        w->ring[(w->head + w->queued++) % WORKERS_MAX] = claims[i];
-    if (count == 1)
-        pthread_cond_signal(&w->work);
-    else if (count)
-        pthread_cond_broadcast(&w->work);
+        w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = claims[i];
     pthread_mutex_unlock(&w->mutex);
-    return count > 0;
+    int64_t until = next == INT64_MAX ? IDLE_MS : next - clock_wall_ms(w->engine->clock);
+    if (count)
+        return 0;
+    return until < 1 ? 1 : until < IDLE_MS ? until : IDLE_MS;
 }
 
 static void sleep_until_woken(struct engine_workers *w, int64_t wait_ms)
@@ -94,25 +94,39 @@ static void sleep_until_woken(struct engine_workers *w, int64_t wait_ms)
     while (!w->stopping && !w->woken)
         if (pthread_cond_timedwait(&w->wake, &w->mutex, &until) != 0)
             break;
-    w->woken = false;
 }
 
-static void *dispatch(void *arg)
+/* Under the mutex, the ring empty and nobody leading: until there is work. */
+static void lead(struct engine_workers *w)
+{
+    w->led = true;
+    while (!w->stopping && !w->queued) {
+        w->woken = false; // what comes from here on is either claimed now or wakes
+        int wanted = w->count - w->busy + w->count / AHEAD_SHARE;
+        pthread_mutex_unlock(&w->mutex);
+        int64_t wait_ms = claim_some(w, wanted);
+        pthread_mutex_lock(&w->mutex);
+        if (wait_ms)
+            sleep_until_woken(w, wait_ms);
+    }
+    w->led = false;
+}
+
+static void *work(void *arg)
 {
     struct engine_workers *w = arg;
-    int64_t wait_ms = 0;
     pthread_mutex_lock(&w->mutex);
     while (!w->stopping) {
-        int free_workers = w->count - w->busy - w->queued;
-        if (free_workers <= 0) {
-            sleep_until_woken(w, IDLE_MS);
-            continue;
+        if (w->queued) {
+            run_one(w);
+        } else if (!w->led) {
+            lead(w);
+        } else {
+            w->sleeping++;
+            pthread_cond_wait(&w->work, &w->mutex);
+            w->sleeping--;
+            w->waking = false;
         }
-        pthread_mutex_unlock(&w->mutex);
-        bool some = claim_some(w, free_workers, &wait_ms);
-        pthread_mutex_lock(&w->mutex);
-        if (!some)
-            sleep_until_woken(w, wait_ms);
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
@@ -137,13 +151,13 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 512 * 1024);
     count = count > WORKERS_MAX ? WORKERS_MAX : count;
+    pthread_mutex_lock(&w->mutex);
     while (w->count < count && pthread_create(&w->threads[w->count], &small, work, w) == 0)
         w->count++;
-    bool ok = w->count > 0 && pthread_create(&w->dispatcher, &small, dispatch, w) == 0;
+    pthread_mutex_unlock(&w->mutex);
     pthread_attr_destroy(&small);
-    if (!ok) {
+    if (!w->count) {
         error_set(err, "E0004", "cannot start threads");
-        w->dispatcher = 0;
         engine_workers_stop(w);
         return NULL;
     }
@@ -232,8 +246,6 @@ void engine_workers_stop(struct engine_workers *w)
     pthread_cond_broadcast(&w->work);
     pthread_cond_broadcast(&w->wake);
     pthread_mutex_unlock(&w->mutex);
-    if (w->dispatcher)
-        pthread_join(w->dispatcher, NULL);
     for (int i = 0; i < w->count; i++)
         pthread_join(w->threads[i], NULL);
     pthread_mutex_destroy(&w->mutex);

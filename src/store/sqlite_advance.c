@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Transitions, votes, approvals, free records. Leader's thread inside the run_ functions.
  *
- * A transition first checks every condition, then writes: row, detail, lock, permit, approval,
- * breaker result, leaf, and for a terminal one with unseen events the successor. So a condition
- * that fails needs no undoing. */
+ * A transition first checks every condition, then writes: lock, permit, approval, breaker result,
+ * leaf. So a condition that fails needs no undoing. The row is loaded once and written once for all
+ * transitions of one call; between them it changes in memory:
+ *
+ *   load row ─► [check, effects, leaf] ─► [check, effects, leaf] ─► ... ─► write row, detail,
+ *                                                                          successor */
 #include "store/sqlite_internal.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +24,10 @@ struct current {
     int holds;
     struct str policy, policy_hash, resource, region;
     bool frozen; // terminal, and its lock is kept
+    /* Set by the transitions only. */
+    int step;
+    int64_t lease_end_ms, healed_ms; // 0 = none
+    struct str reason, detail;       // detail empty = unchanged
 };
 
 struct approval_row {
@@ -188,11 +196,8 @@ static bool clears_frozen(const struct store_transition *t, const struct current
 static enum store_result check(struct sqlite_store *store, const struct store_transition *t,
                                struct current *row, int64_t now, struct error *err)
 {
-    enum store_result result = load_current(store, t->id, row, err);
     int64_t locked_by = 0;
     bool frozen = false;
-    if (result != STORE_OK)
-        return result;
     if (row->version != t->version || (t->epoch && row->epoch != t->epoch) ||
         (t->sequence_unchanged && row->sequence != row->sequence_seen))
         return STORE_CONFLICT;
@@ -204,66 +209,64 @@ static enum store_result check(struct sqlite_store *store, const struct store_tr
         return clears_frozen(t, row) ? STORE_OK : STORE_CONFLICT;
     if ((t->lock || t->freeze) && locked_by && locked_by != t->id)
         return STORE_LOCKED;
-    result = check_limits(store, t, row, now, err);
+    enum store_result result = check_limits(store, t, row, now, err);
     return result == STORE_OK ? check_approval(store, t, err) : result;
 }
 
 /* ---- effects ---- */
 
-static bool write_row(struct sqlite_store *store, const struct store_transition *t,
-                      const struct current *row, int holds, int64_t due, int64_t now,
-                      struct error *err)
+static bool write_row(struct sqlite_store *store, int64_t id, const struct current *row,
+                      int64_t now, struct error *err)
 {
-    bool keep = t->keep_lease && t->epoch;
-    int64_t lease_end = keep ? now + row->lease_ms : 0;
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_ADVANCE, err);
     if (!stmt)
         return false;
-    sqlite3_bind_int64(stmt, 1, t->id);
-    sql_bind(stmt, 2, str_from(state_name(t->to)));
-    sqlite3_bind_int(stmt, 3, t->step);
-    sqlite3_bind_int64(stmt, 4, row->version + 1);
-    sqlite3_bind_int64(stmt, 5, due);
+    sqlite3_bind_int64(stmt, 1, id);
+    sql_bind(stmt, 2, str_from(state_name(row->state)));
+    sqlite3_bind_int(stmt, 3, row->step);
+    sqlite3_bind_int64(stmt, 4, row->version);
+    sqlite3_bind_int64(stmt, 5, row->due_ms);
     sqlite3_bind_int64(stmt, 6, now);
-    sql_bind(stmt, 7, t->reason);
-    sqlite3_bind_int64(stmt, 8, lease_end);
-    sqlite3_bind_int64(stmt, 9, keep ? row->released_ms : now);
-    sqlite3_bind_int(stmt, 10, holds);
-    /* What is read from here on is newer than every event so far. */
-    sqlite3_bind_int64(stmt, 11, t->to == STATE_READING ? row->sequence : row->sequence_seen);
-    if (!sql_done(store, stmt, err))
-        return false;
-    if (!keep) {
-        lease_remove(&store->leases, t->id);
-        return true;
-    }
-    struct lease lease;
-    if (lease_get(&store->leases, t->id, &lease) && lease.epoch == t->epoch) {
-        lease.end_ms = lease_end;
-        return lease_set(&store->leases, lease) ||
-               error_set(err, "S0006", "out of memory for a lease");
-    }
-    return true;
+    sql_bind(stmt, 7, row->reason);
+    sqlite3_bind_int64(stmt, 8, row->lease_end_ms);
+    sqlite3_bind_int64(stmt, 9, row->released_ms);
+    sqlite3_bind_int(stmt, 10, row->holds);
+    sqlite3_bind_int64(stmt, 11, row->sequence_seen);
+    return sql_done(store, stmt, err);
 }
 
-static bool write_finish(struct sqlite_store *store, const struct store_transition *t,
-                         const struct current *row, int64_t now, struct error *err)
+static bool write_finish(struct sqlite_store *store, int64_t id, const struct current *row,
+                         int64_t now, struct error *err)
 {
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_FINISH, err);
     if (!stmt)
         return false;
-    sqlite3_bind_int64(stmt, 1, t->id);
-    sql_bind(stmt, 2, str_from(state_name(t->to)));
-    sqlite3_bind_int(stmt, 3, t->step);
-    sqlite3_bind_int64(stmt, 4, row->version + 1);
+    sqlite3_bind_int64(stmt, 1, id);
+    sql_bind(stmt, 2, str_from(state_name(row->state)));
+    sqlite3_bind_int(stmt, 3, row->step);
+    sqlite3_bind_int64(stmt, 4, row->version);
     sqlite3_bind_int64(stmt, 5, now);
-    sql_bind(stmt, 6, t->reason);
-    if (t->to == STATE_HEALED && row->kind == REMEDIATION_REPAIR)
-        sqlite3_bind_int64(stmt, 7, now);
+    sql_bind(stmt, 6, row->reason);
+    if (row->healed_ms)
+        sqlite3_bind_int64(stmt, 7, row->healed_ms);
     else
         sqlite3_bind_null(stmt, 7);
-    lease_remove(&store->leases, t->id);
     return sql_done(store, stmt, err);
+}
+
+/* What this process remembers of the lease. */
+static bool keep_lease(struct sqlite_store *store, int64_t id, const struct current *row,
+                       struct error *err)
+{
+    struct lease lease;
+    if (!row->lease_end_ms) {
+        lease_remove(&store->leases, id);
+        return true;
+    }
+    if (!lease_get(&store->leases, id, &lease) || lease.epoch != row->epoch)
+        return true;
+    lease.end_ms = row->lease_end_ms;
+    return lease_set(&store->leases, lease) || error_set(err, "S0006", "out of memory for a lease");
 }
 
 /* Lock and permit of a transition; *holds becomes what the row holds after it. */
@@ -339,30 +342,30 @@ static bool write_result(struct sqlite_store *store, const struct store_transiti
     return sql_done(store, stmt, err);
 }
 
-static bool write_detail(struct sqlite_store *store, const struct store_transition *t,
+static bool write_detail(struct sqlite_store *store, int64_t id, struct str detail,
                          struct error *err)
 {
-    if (t->detail.len == 0)
+    if (detail.len == 0)
         return true;
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_DETAIL_SET, err);
     if (!stmt)
         return false;
-    sqlite3_bind_int64(stmt, 1, t->id);
-    sql_bind(stmt, 2, t->detail);
+    sqlite3_bind_int64(stmt, 1, id);
+    sql_bind(stmt, 2, detail);
     return sql_done(store, stmt, err);
 }
 
 /* An event came that the ended one never looked at: a new one starts at once, with the newest
  * event. */
-static bool write_successor(struct sqlite_store *store, const struct store_transition *t,
-                            const struct current *row, int64_t now, struct error *err)
+static bool write_successor(struct sqlite_store *store, int64_t ended, const struct current *row,
+                            int64_t now, struct error *err)
 {
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_DETAIL_NEWEST, err);
     bool found;
     int64_t id;
     if (!stmt)
         return false;
-    sqlite3_bind_int64(stmt, 1, t->id);
+    sqlite3_bind_int64(stmt, 1, ended);
     if (!sql_row(store, stmt, &found, err))
         return false;
     struct sqlite_new new_row = {.kind = REMEDIATION_REPAIR,
@@ -379,7 +382,7 @@ static bool write_successor(struct sqlite_store *store, const struct store_trans
     }
     sqlite3_reset(stmt);
     char parent[REMEDIATION_ID_SIZE], body[64];
-    remediation_id_format(t->id, parent);
+    remediation_id_format(ended, parent);
     snprintf(body, sizeof body, "{\"after\":\"%s\"}", parent);
     if (!sqlite_insert(store, &new_row, now, &id, err))
         return false;
@@ -395,22 +398,45 @@ static bool write_successor(struct sqlite_store *store, const struct store_trans
     return sql_leaf(store, &leaf, err);
 }
 
-static bool apply(struct sqlite_store *store, const struct store_transition *t,
-                  const struct current *row, int64_t now, struct error *err)
+static bool effects(struct sqlite_store *store, const struct store_transition *t,
+                    struct current *row, int64_t now, struct error *err)
 {
-    int holds = row->holds;
-    int64_t due = t->due_ms;
-    bool terminal = state_is_terminal(t->to);
-    if (!write_holds(store, t, row, now, &holds, err) || !write_ask(store, t, now, &due, err))
-        return false;
-    if (t->approval_hash.len && !run_id_statement(store, STATEMENT_CONSUME, t->id, err))
-        return false;
-    if (!(terminal ? write_finish(store, t, row, now, err)
-                   : write_row(store, t, row, holds, due, now, err)) ||
-        !write_detail(store, t, err) || !write_result(store, t, row, now, err))
-        return false;
+    row->due_ms = t->due_ms;
+    return write_holds(store, t, row, now, &row->holds, err) &&
+           write_ask(store, t, now, &row->due_ms, err) &&
+           (!t->approval_hash.len || run_id_statement(store, STATEMENT_CONSUME, t->id, err)) &&
+           write_result(store, t, row, now, err);
+}
+
+/* The row, in memory, as the transition leaves it. */
+static void move(const struct store_transition *t, struct current *row, int64_t now)
+{
+    bool keep = t->keep_lease && t->epoch && !state_is_terminal(t->to);
+    row->state = t->to;
+    row->step = t->step;
+    row->version++;
+    row->reason = t->reason;
+    row->lease_end_ms = keep ? now + row->lease_ms : 0;
+    row->released_ms = keep ? row->released_ms : now;
+    if (t->detail.len)
+        row->detail = t->detail;
+    if (t->to == STATE_READING && row->sequence_seen < t->sequence_seen)
+        row->sequence_seen = t->sequence_seen < row->sequence ? t->sequence_seen : row->sequence;
+    if (t->to == STATE_HEALED && row->kind == REMEDIATION_REPAIR)
+        row->healed_ms = now;
+}
+
+static enum store_result apply(struct sqlite_store *store, const struct store_transition *t,
+                               struct current *row, int64_t now, struct error *err)
+{
+    enum store_result result = check(store, t, row, now, err);
+    if (result != STORE_OK)
+        return result;
+    if (!sqlite_begin(store, err) || !effects(store, t, row, now, err))
+        return STORE_ERROR;
     store->counts[row->state]--;
     store->counts[t->to]++;
+    move(t, row, now);
     struct leaf_parts leaf = {.at_ms = now,
                               .id = t->id,
                               .kind = STR("transition"),
@@ -419,59 +445,92 @@ static bool apply(struct sqlite_store *store, const struct store_transition *t,
                               .reason = t->reason,
                               .state = t->to,
                               .step = t->step,
-                              .version = row->version + 1,
+                              .version = row->version,
                               .body = t->record};
-    if (!sql_leaf(store, &leaf, err))
-        return false;
-    bool unseen = terminal && !state_is_terminal(row->state) && row->sequence > row->sequence_seen;
-    return !unseen || write_successor(store, t, row, now, err);
+    return sql_leaf(store, &leaf, err) ? STORE_OK : STORE_ERROR;
 }
+
+static bool write_all(struct sqlite_store *store, int64_t id, const struct current *row,
+                      bool was_terminal, int64_t now, struct error *err)
+{
+    bool terminal = state_is_terminal(row->state);
+    if (!(terminal ? write_finish : write_row)(store, id, row, now, err) ||
+        !keep_lease(store, id, row, err) || !write_detail(store, id, row->detail, err))
+        return false;
+    bool unseen = terminal && !was_terminal && row->sequence > row->sequence_seen;
+    return !unseen || write_successor(store, id, row, now, err);
+}
+
+/* Some transitions of one row; what is queued for later has its texts behind it in one block. */
+struct advance_args {
+    size_t count, applied;
+    struct store_transition list[STORE_ADVANCE_MAX];
+};
 
 static enum store_result run_advance(struct sqlite_store *store, void *arg, struct error *err)
 {
-    const struct store_transition *t = arg;
+    struct advance_args *args = arg;
     struct current row;
-    int64_t now = sql_now(store);
-    enum store_result result = check(store, t, &row, now, err);
+    int64_t now = sql_now(store), id = args->list[0].id;
+    enum store_result result = load_current(store, id, &row, err);
     if (result != STORE_OK)
         return result;
-    if (!sqlite_begin(store, err) || !apply(store, t, &row, now, err))
+    bool was_terminal = state_is_terminal(row.state);
+    for (args->applied = 0; args->applied < args->count; args->applied++)
+        if ((result = apply(store, &args->list[args->applied], &row, now, err)) != STORE_OK)
+            break;
+    if (result == STORE_ERROR ||
+        (args->applied && !write_all(store, id, &row, was_terminal, now, err)))
         return STORE_ERROR;
-    return STORE_OK;
+    return result;
 }
 
-/* One block: the transition, then its texts. */
-static void *copy_transition(const void *arg)
+static void *copy_advance(const void *arg)
 {
-    struct store_transition t = *(const struct store_transition *)arg;
-    struct str *texts[] = {&t.reason, &t.detail, &t.record, &t.approval_hash, &t.ask_hash};
-    size_t size = sizeof t;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        size += texts[i]->len;
+    const struct advance_args *args = arg;
+    size_t head = offsetof(struct advance_args, list) + args->count * sizeof *args->list;
+    size_t size = head;
+    for (size_t i = 0; i < args->count; i++) {
+        const struct store_transition *t = &args->list[i];
+        size += t->reason.len + t->detail.len + t->record.len + t->approval_hash.len +
+                t->ask_hash.len;
+    }
     char *block = malloc(size);
     if (!block)
         return NULL;
-    char *at = block + sizeof t;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (texts[i]->len)
-            memcpy(at, texts[i]->ptr, texts[i]->len);
-        texts[i]->ptr = at;
-        at += texts[i]->len;
+    memcpy(block, args, head);
+    struct advance_args *copy = (struct advance_args *)(void *)block;
+    char *at = block + head;
+    for (size_t i = 0; i < args->count; i++) {
+        struct store_transition *t = &copy->list[i];
+        struct str *texts[] = {&t->reason, &t->detail, &t->record, &t->approval_hash, &t->ask_hash};
+        for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
+            if (texts[j]->len)
+                memcpy(at, texts[j]->ptr, texts[j]->len);
+            texts[j]->ptr = at;
+            at += texts[j]->len;
+        }
     }
-    memcpy(block, &t, sizeof t);
     return block;
 }
 
-enum store_result sqlite_verb_advance(struct store *base, const struct store_transition *transition,
-                                      bool wait, struct error *err)
+enum store_result sqlite_verb_advance(struct store *base, const struct store_transition *list,
+                                      size_t count, bool wait, size_t *ret_applied,
+                                      struct error *err)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;
-    struct store_transition t = *transition;
-    if (!wait)
-        return sqlite_submit_later(store, run_advance, &t, copy_transition, err);
-    struct sqlite_job job =
-        SQLITE_JOB(run_advance, &t, .writes = true, .durable = true, .err = err);
-    return sqlite_submit(store, &job);
+    struct advance_args args = {.count = count, .applied = count};
+    memcpy(args.list, list, count * sizeof *list);
+    enum store_result result;
+    if (wait) {
+        struct sqlite_job job =
+            SQLITE_JOB(run_advance, &args, .writes = true, .durable = true, .err = err);
+        result = sqlite_submit(store, &job);
+    } else {
+        result = sqlite_submit_later(store, run_advance, &args, copy_advance, err);
+    }
+    *ret_applied = result == STORE_ERROR ? 0 : args.applied;
+    return result;
 }
 
 /* ---- records of their own ---- */

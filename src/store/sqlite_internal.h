@@ -149,8 +149,8 @@ enum store_result sqlite_verb_claim(struct store *, size_t, int64_t, int64_t, st
 bool sqlite_verb_owns(struct store *, int64_t, int64_t);
 enum store_result sqlite_verb_get(struct store *, int64_t, struct arena *, struct remediation *,
                                   struct error *);
-enum store_result sqlite_verb_advance(struct store *, const struct store_transition *, bool,
-                                      struct error *);
+enum store_result sqlite_verb_advance(struct store *, const struct store_transition *, size_t, bool,
+                                      size_t *, struct error *);
 enum store_result sqlite_verb_record(struct store *, struct str, struct str, struct error *);
 enum store_result sqlite_verb_vote(struct store *, int64_t, struct str, bool, struct str,
                                    struct str, struct error *);

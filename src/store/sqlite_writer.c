@@ -122,6 +122,11 @@ static void commit_or_roll_back(struct sqlite_store *store)
         roll_back(store, &err);
 }
 
+static bool waits_for_commit(const struct sqlite_job *job)
+{
+    return job->durable && job->result == STORE_OK;
+}
+
 static void run_job(struct sqlite_store *store, struct sqlite_job *job)
 {
     struct error err = {0};
@@ -136,7 +141,7 @@ static void run_job(struct sqlite_store *store, struct sqlite_job *job)
             store->lost = true;
             store->lost_error = err;
         }
-    } else if (!job->durable && job->writes && store->in_transaction) {
+    } else if (job->writes && store->in_transaction && !waits_for_commit(job)) {
         store->early = true;
     }
 }
@@ -183,8 +188,7 @@ static struct sqlite_job *run_jobs(struct sqlite_store *store, struct sqlite_job
         struct sqlite_job *job = list;
         list = job->next;
         run_job(store, job);
-        bool waits = job->durable && job->result == STORE_OK;
-        struct sqlite_job **to = waits ? &store->unanswered : &answered;
+        struct sqlite_job **to = waits_for_commit(job) ? &store->unanswered : &answered;
         job->next = *to;
         *to = job;
         if (store->tree.size - store->tree_committed.size < SQLITE_BATCH_LEAVES_MAX)

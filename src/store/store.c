@@ -90,16 +90,32 @@ bool store_owns(struct store *store, int64_t id, int64_t epoch)
     return store->backend->owns(store, id, epoch);
 }
 
+static bool check_transition(const struct store_transition *t, struct error *err)
+{
+    ENSURE((unsigned)t->to < STATE_COUNT);
+    ENSURE(!t->freeze || state_is_terminal(t->to));
+    return check_object(t->detail, "a detail", err) && check_object(t->record, "a record", err) &&
+           check_text(t->reason, "a reason", err);
+}
+
 enum store_result store_advance(struct store *store, const struct store_transition *transition,
                                 bool wait, struct error *err)
 {
-    ENSURE((unsigned)transition->to < STATE_COUNT);
-    ENSURE(!transition->freeze || state_is_terminal(transition->to));
-    if (!check_object(transition->detail, "a detail", err) ||
-        !check_object(transition->record, "a record", err) ||
-        !check_text(transition->reason, "a reason", err))
-        return STORE_ERROR;
-    return store->backend->advance(store, transition, wait, err);
+    size_t applied;
+    return store_advance_all(store, transition, 1, wait, &applied, err);
+}
+
+enum store_result store_advance_all(struct store *store, const struct store_transition *list,
+                                    size_t count, bool wait, size_t *ret_applied, struct error *err)
+{
+    ENSURE(count >= 1 && count <= STORE_ADVANCE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        ENSURE(list[i].id == list[0].id && list[i].version == list[0].version + (int64_t)i);
+        ENSURE(i + 1 == count || !state_is_terminal(list[i].to));
+        if (!check_transition(&list[i], err))
+            return STORE_ERROR;
+    }
+    return store->backend->advance(store, list, count, wait, ret_applied, err);
 }
 
 enum store_result store_flush(struct store *store, struct error *err)

@@ -107,7 +107,9 @@ struct store_transition {
     struct str detail; // JSON object that replaces the old one; empty = unchanged
     struct str record; // JSON object of the audit record's body (see below)
 
-    bool sequence_unchanged; // STORE_CONFLICT when an event came since the claim
+    bool sequence_unchanged; // STORE_CONFLICT when an event came that was not seen
+    int64_t sequence_seen;   // to == reading: what is read from here on is newer than the events up
+                             //   to this one (struct remediation, sequence); never lowers it
     bool lock;               // take the resource's lock (kept while in locked states): STORE_LOCKED
     bool freeze;             // terminal, but keep the lock until a person clears it
     int at_once_max;         // permits reserved at intent: how many of this policy may be
@@ -120,8 +122,7 @@ struct store_transition {
 };
 
 /* Applies it. The new version is version+1; a kept lease is renewed. States that are not locked
- * release lock and permits (a contested repair takes them anew); entering `reading` sees every
- * event so far. A person (epoch 0) clears a frozen lock by the same terminal state without freeze.
+ * release lock and permits (a contested repair takes them anew). A person (epoch 0) clears a frozen lock by the same terminal state without freeze.
  * When it ends and sequence > sequence_seen a successor in `received` (due now) is created in the
  * same transaction, carrying the newest event. With `wait` false it returns at once; its failure
  * shows as STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
@@ -129,6 +130,14 @@ struct store_transition {
  *    "step": n, "version": n, "reason": "...", "body": {record}}. */
 enum store_result store_advance(struct store *store, const struct store_transition *transition,
                                 bool wait, struct error *err) __attribute__((warn_unused_result));
+/* Several of one row, one after the other in one transaction, each with its leaf: what nothing has to
+ * wait in between costs one. Versions count up from the first; only the last may be terminal. Stops
+ * at the first whose condition fails and returns why; the *ret_applied before it stand (with `wait`
+ * false and OK: all given, perhaps not yet). STORE_ERROR: none. */
+#define STORE_ADVANCE_MAX 8
+enum store_result store_advance_all(struct store *store, const struct store_transition *list,
+                                    size_t count, bool wait, size_t *ret_applied, struct error *err)
+    __attribute__((warn_unused_result));
 /* Waits until everything queued before is durable. */
 enum store_result store_flush(struct store *store, struct error *err)
     __attribute__((warn_unused_result));

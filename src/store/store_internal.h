@@ -25,8 +25,8 @@ struct store_backend {
     enum store_result (*get)(struct store *, int64_t, struct arena *, struct remediation *,
                              struct error *);
     bool (*owns)(struct store *, int64_t, int64_t);
-    enum store_result (*advance)(struct store *, const struct store_transition *, bool,
-                                 struct error *);
+    enum store_result (*advance)(struct store *, const struct store_transition *, size_t, bool,
+                                 size_t *, struct error *);
     enum store_result (*flush)(struct store *, struct error *);
     enum store_result (*record)(struct store *, struct str, struct str, struct error *);
     enum store_result (*vote)(struct store *, int64_t, struct str, bool, struct str, struct str,

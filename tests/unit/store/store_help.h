@@ -126,8 +126,10 @@ static inline struct store_transition move_to(struct store *store, struct store_
                                               enum state to)
 {
     struct arena arena = {0};
+    struct remediation r = get(store, claim.id, &arena);
     struct store_transition t = {.id = claim.id,
-                                 .version = get(store, claim.id, &arena).version,
+                                 .version = r.version,
+                                 .sequence_seen = r.sequence,
                                  .epoch = claim.epoch,
                                  .to = to,
                                  .keep_lease = !state_is_terminal(to),

@@ -338,6 +338,80 @@ static void test_store__event_before_the_reading_needs_no_successor(void **state
     assert_int_equal(store_get(f->store, 2, &f->arena, &r, &f->err), STORE_ABSENT);
 }
 
+static void test_store__event_behind_the_reading_is_unseen(void **state)
+{
+    struct fixture *f = *state;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(f->store);
+    struct store_transition t = move_to(f->store, claim, STATE_READING);
+    accept_one(f->store, "e2", "p", BUCKET("a"), T0); // between what was read and its transition
+    assert_int_equal(go(f->store, &t), STORE_OK);
+    assert_int_equal(get(f->store, 1, &f->arena).sequence_seen, 0);
+    must_go(f->store, claim, STATE_COMPLIANT);
+    assert_int_equal(get(f->store, 2, &f->arena).state, STATE_RECEIVED);
+}
+
+/* reading, deciding, intent, calling: what a repair commits before its first call. */
+static void way_to_call(struct store *store, struct store_claim claim, struct store_transition *ret)
+{
+    static const enum state way[] = {STATE_READING, STATE_DECIDING, STATE_INTENT, STATE_CALLING};
+    for (int i = 0; i < 4; i++) {
+        ret[i] = move_to(store, claim, way[i]);
+        ret[i].version += i;
+    }
+    ret[2].lock = ret[2].sequence_unchanged = true;
+    ret[3].step = 1;
+    ret[3].detail = STR("{\"plan\":[1]}");
+}
+
+static void test_store__several_transitions_are_one(void **state)
+{
+    struct fixture *f = *state;
+    struct store_transition way[4];
+    size_t applied;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(f->store);
+    int64_t before = log_size(f->store);
+    way_to_call(f->store, claim, way);
+    assert_int_equal(store_advance_all(f->store, way, 4, true, &applied, &f->err), STORE_OK);
+    assert_int_equal(applied, 4);
+    struct remediation r = get(f->store, 1, &f->arena);
+    assert_int_equal(r.state, STATE_CALLING);
+    assert_int_equal(r.step, 1);
+    assert_int_equal(r.version, 5);
+    assert_non_null(value_get(r.detail, STR("plan")));
+    assert_int_equal(log_size(f->store), before + 4);
+    assert_true(store_owns(f->store, claim.id, claim.epoch));
+    must_go(f->store, claim, STATE_HEALED);
+    int64_t counts[STATE_COUNT];
+    assert_int_equal(store_counts(f->store, counts, &f->err), STORE_OK);
+    for (int i = 0; i < STATE_COUNT; i++)
+        assert_int_equal(counts[i], i == STATE_HEALED);
+}
+
+static void test_store__several_transitions_stop_at_the_first_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct store_transition way[4];
+    size_t applied;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(f->store);
+    way_to_call(f->store, claim, way);
+    accept_one(f->store, "e2", "p", BUCKET("a"), T0);
+    int64_t before = log_size(f->store);
+    assert_int_equal(store_advance_all(f->store, way, 4, true, &applied, &f->err), STORE_CONFLICT);
+    assert_int_equal(applied, 2);
+    struct remediation r = get(f->store, 1, &f->arena);
+    assert_int_equal(r.state, STATE_DECIDING);
+    assert_int_equal(r.version, 3);
+    assert_null(value_get(r.detail, STR("plan")));
+    assert_int_equal(log_size(f->store), before + 2);
+    way[2].version = way[3].version = 99;
+    assert_int_equal(store_advance_all(f->store, way + 2, 1, true, &applied, &f->err),
+                     STORE_CONFLICT);
+    assert_int_equal(applied, 0);
+}
+
 static void test_store__kept_lease_is_renewed_released_one_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -467,6 +541,9 @@ int main(void)
         EACH(test_store__terminal_has_no_way_out),
         EACH(test_store__unseen_event_starts_a_successor),
         EACH(test_store__event_before_the_reading_needs_no_successor),
+        EACH(test_store__event_behind_the_reading_is_unseen),
+        EACH(test_store__several_transitions_are_one),
+        EACH(test_store__several_transitions_stop_at_the_first_refused),
         EACH(test_store__kept_lease_is_renewed_released_one_is_gone),
         EACH(test_store__person_takes_the_row_from_its_worker),
         EACH(test_store__unawaited_failure_shows_later),
