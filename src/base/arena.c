@@ -16,6 +16,7 @@
 
 #define BLOCK_SIZE_MIN ((size_t)4096)
 #define BLOCK_SIZE_MAX ((size_t)1 << 20)
+#define BLOCK_SIZE_KEPT ((size_t)64 << 10) // the largest that stays over a reset
 
 struct arena_block {
     struct arena_block *older;
@@ -139,15 +140,20 @@ void arena_rewind(struct arena *arena, struct arena_mark mark)
 
 void arena_reset(struct arena *arena)
 {
-    struct arena_block *first = arena->blocks;
-    while (first && first->older) {
-        struct arena_block *older = first->older;
-        free(first);
-        first = older;
+    struct arena_block *block = arena->blocks, *kept = NULL;
+    while (block) { // newest first, each older one is smaller but for a single large allocation
+        struct arena_block *older = block->older;
+        if (!kept && (block->size <= BLOCK_SIZE_KEPT || !older)) {
+            kept = block;
+            kept->older = NULL;
+        } else {
+            free(block);
+        }
+        block = older;
     }
-    arena->blocks = first;
-    arena->next = first ? first->data : NULL;
-    arena->end = first ? first->data + first->size : NULL;
+    arena->blocks = kept;
+    arena->next = kept ? kept->data : NULL;
+    arena->end = kept ? kept->data + kept->size : NULL;
     arena->used = 0;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* An arena: memory with one lifetime (policy set, event, remediation step, HTTP request).
  *
- * Allocations are never freed one by one; arena_reset() keeps the first block for reuse,
+ * Allocations are never freed one by one; arena_reset() keeps the largest block (up to
+ * 64 KiB) for reuse,
  * arena_finish() gives everything back. Pointers live until either. An arena belongs to one
  * thread at a time. A zeroed `struct arena` is a valid empty arena.
  *

@@ -248,9 +248,22 @@ void buf_add_cstr(struct buf *buf, const char *cstr)
     buf_add(buf, cstr, strlen(cstr));
 }
 
-void buf_add_byte(struct buf *buf, char byte)
+void buf_add_uint(struct buf *buf, uint64_t n)
 {
-    buf_add(buf, &byte, 1);
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    buf_add(buf, digits + at, sizeof digits - at);
+}
+
+void buf_add_int(struct buf *buf, int64_t n)
+{
+    if (n < 0)
+        buf_add_byte(buf, '-');
+    buf_add_uint(buf, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

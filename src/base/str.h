@@ -83,7 +83,13 @@ bool buf_reserve(struct buf *buf, size_t more);
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_add_str(struct buf *buf, struct str s);
 void buf_add_cstr(struct buf *buf, const char *cstr);
-void buf_add_byte(struct buf *buf, char byte);
+static inline void buf_add_byte(struct buf *buf, char byte)
+{
+    if (buf->cap - buf->len > 1 || buf_reserve(buf, 1)) // room for the NUL too
+        buf->ptr[buf->len++] = byte;
+}
+void buf_add_uint(struct buf *buf, uint64_t n); // decimal
+void buf_add_int(struct buf *buf, int64_t n);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The bytes so far (borrowed until the next add), with a NUL behind them. */
 struct str buf_str(struct buf *buf);

@@ -212,16 +212,17 @@ static bool end_without_policy(struct step *s)
                                             .reason = "its policy is not loaded any more"});
 }
 
-bool engine_step(struct engine *engine, const struct store_claim *claim, struct error *err)
+bool engine_step(struct engine *engine, const struct store_claim *claim, struct arena *scratch,
+                 struct error *err)
 {
-    struct arena arena ARENA_AUTO = {0};
+    arena_reset(scratch);
     struct error ignored;
     struct step step = {.engine = engine,
-                        .arena = &arena,
+                        .arena = scratch,
                         .epoch = claim->epoch,
                         .walking = true,
                         .err = err ? err : &ignored};
-    enum store_result got = store_get(engine->store, claim->id, &arena, &step.r, step.err);
+    enum store_result got = store_get(engine->store, claim->id, scratch, &step.r, step.err);
     if (got != STORE_OK)
         return got != STORE_ERROR;
     if (step.r.epoch != claim->epoch || state_is_terminal(step.r.state))

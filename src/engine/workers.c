@@ -25,7 +25,7 @@ struct engine_workers {
     pthread_mutex_t mutex;
     pthread_cond_t work; // the ring has something, or nobody leads
     pthread_cond_t wake; // the leader sleeps here
-    struct store_claim ring[2 * WORKERS_MAX];
+    struct store_claim ring[2 * WORKERS_MAX], claims[2 * WORKERS_MAX]; // the latter: the leader's
     int head, queued, busy, count;
     int sleeping; // on `work`
     bool led;     // a worker leads
@@ -44,7 +44,7 @@ static void wake_one(struct engine_workers *w)
 }
 
 /* Under the mutex: takes one from the ring and walks it. */
-static void run_one(struct engine_workers *w)
+static void run_one(struct engine_workers *w, struct arena *scratch)
 {
     struct store_claim claim = w->ring[w->head];
     struct error err;
@@ -53,7 +53,7 @@ static void run_one(struct engine_workers *w)
     w->busy++;
     wake_one(w);
     pthread_mutex_unlock(&w->mutex);
-    if (!engine_step(w->engine, &claim, &err))
+    if (!engine_step(w->engine, &claim, scratch, &err))
         log_line(LOG_ERROR, "r%lld: %s", (long long)claim.id, err.message);
     pthread_mutex_lock(&w->mutex);
     w->busy--;
@@ -62,18 +62,17 @@ static void run_one(struct engine_workers *w)
 /* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. */
 static int64_t claim_some(struct engine_workers *w, int wanted)
 {
-    struct store_claim claims[2 * WORKERS_MAX];
     struct error err;
     size_t count = 0;
     int64_t next = INT64_MAX;
     if (store_claim(w->engine->store, (size_t)wanted, ENGINE_LEASE_MS, ENGINE_GRACE_MS,
-                    claims, &count, &next, &err) == STORE_ERROR) {
+                    w->claims, &count, &next, &err) == STORE_ERROR) {
         log_line(LOG_ERROR, "the store cannot be read or written: %s", err.message);
         return 1000;
     }
     pthread_mutex_lock(&w->mutex);
     for (size_t i = 0; i < count; i++)
-        w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = claims[i];
+        w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = w->claims[i];
     pthread_mutex_unlock(&w->mutex);
     int64_t until = next == INT64_MAX ? IDLE_MS : next - clock_wall_ms(w->engine->clock);
     if (count)
@@ -115,10 +114,11 @@ static void lead(struct engine_workers *w)
 static void *work(void *arg)
 {
     struct engine_workers *w = arg;
+    struct arena scratch ARENA_AUTO = {0};
     pthread_mutex_lock(&w->mutex);
     while (!w->stopping) {
         if (w->queued) {
-            run_one(w);
+            run_one(w, &scratch);
         } else if (!w->led) {
             lead(w);
         } else {

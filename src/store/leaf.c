@@ -10,17 +10,8 @@
 
 static void add_number(struct buf *out, const char *key, int64_t number)
 {
-    char digits[24];
-    size_t at = sizeof digits;
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do {
-        digits[--at] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    if (number < 0)
-        digits[--at] = '-';
     buf_add_cstr(out, key);
-    buf_add(out, digits + at, sizeof digits - at);
+    buf_add_int(out, number);
 }
 
 static void add_string(struct buf *out, const char *key, struct str text)

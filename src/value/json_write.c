@@ -13,15 +13,35 @@
 
 static void write_value(struct buf *out, struct value v, enum json_style style, unsigned depth);
 
+/* From `at`, the first byte that has to be escaped, or s.len. Eight bytes at once: in `bad` the top
+ * bit of a byte may be set in vain (behind a real one, or for a byte over 0x7F), never be missing. */
+static size_t plain_bytes(struct str s, size_t at)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    while (s.len - at >= 8) {
+        uint64_t word;
+        memcpy(&word, s.ptr + at, 8);
+        uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\', del = word ^ ones * 0x7F;
+        uint64_t bad = (word - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones);
+        if (bad & tops)
+            break;
+        at += 8;
+    }
+    for (; at < s.len; at++) {
+        unsigned char c = (unsigned char)s.ptr[at];
+        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7F)
+            break;
+    }
+    return at;
+}
+
 void json_write_string(struct buf *out, struct str s)
 {
     static const char hex[] = "0123456789abcdef";
     size_t start = 0;
     buf_add_byte(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = plain_bytes(s, 0); i < s.len; i = plain_bytes(s, i + 1)) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
-            continue;
         buf_add(out, s.ptr + start, i - start);
         start = i + 1;
         static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
@@ -160,10 +180,10 @@ static void write_value(struct buf *out, struct value v, enum json_style style, 
         buf_add_cstr(out, v.b ? "true" : "false");
         break;
     case VALUE_INT:
-        buf_printf(out, "%" PRId64, v.i);
+        buf_add_int(out, v.i);
         break;
     case VALUE_UINT:
-        buf_printf(out, "%" PRIu64, v.u);
+        buf_add_uint(out, v.u);
         break;
     case VALUE_DOUBLE:
         write_double(out, v.d);

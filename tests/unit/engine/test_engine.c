@@ -19,7 +19,7 @@ struct world {
     struct policy_set *policies;
     struct store *store;
     struct engine engine;
-    struct arena arena;
+    struct arena arena, scratch; // scratch: of one step
     char dir[64];
     int events;
 };
@@ -124,6 +124,7 @@ static void world_finish(struct world *w)
     store_close(w->store);
     policy_set_destroy(w->policies);
     arena_finish(&w->arena);
+    arena_finish(&w->scratch);
     sim_finish(&w->sim);
     snprintf(path, sizeof path, "%s/tag.yaml", w->dir);
     unlink(path);
@@ -160,7 +161,7 @@ static bool world_step(struct world *w)
         store_claim(w->store, 1, ENGINE_LEASE_MS, ENGINE_GRACE_MS, &claim, &count, &next, &err),
         STORE_OK);
     if (count == 1) {
-        assert_true(engine_step(&w->engine, &claim, &err));
+        assert_true(engine_step(&w->engine, &claim, &w->scratch, &err));
         return true;
     }
     if (next == INT64_MAX)

@@ -343,6 +343,34 @@ static void test_json_write__canonical_sorts_by_bytes_at_every_level(void **stat
         "  \"\xC3\xA4\": 2,\n  \"a\": 1.5,\n  \"aa\": \"\\u000b\"\n}");
 }
 
+/* Every byte at every place of a text that is longer than what is looked at at once. */
+static void test_json_write__each_byte_is_escaped_where_json_says_so(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    for (unsigned c = 0; c < 256; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[20], expected[32];
+            memset(text, at % 2 ? 'a' : '\xC3', sizeof text);
+            text[at] = (char)c;
+            static const char from[] = "\b\f\n\r\t\"\\", to[] = "bfnrt\"\\";
+            const char *named = c ? strchr(from, (int)c) : NULL;
+            char escaped[8] = {(char)c};
+            if (named)
+                snprintf(escaped, sizeof escaped, "\\%c", to[named - from]);
+            else if (c < 0x20 || c == 0x7F)
+                snprintf(escaped, sizeof escaped, "\\u%04x", c);
+            int len = snprintf(expected, sizeof expected, "\"%.*s%s%.*s\"", (int)at, text, escaped,
+                               (int)(19 - at), text + at + 1);
+            struct buf out = {.arena = &arena};
+            json_write_string(&out, (struct str){text, sizeof text});
+            assert_true(str_eq(buf_str(&out), (struct str){expected, (size_t)len}));
+        }
+        arena_reset(&arena);
+    }
+    arena_finish(&arena);
+}
+
 static void test_json_write__kinds_without_json_have_texts(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
@@ -367,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_json__strings_without_escapes_borrow),
         cmocka_unit_test(test_json__memory_that_runs_out_is_an_error),
         cmocka_unit_test(test_json_write__canonical_sorts_by_bytes_at_every_level),
+        cmocka_unit_test(test_json_write__each_byte_is_escaped_where_json_says_so),
         cmocka_unit_test(test_json_write__kinds_without_json_have_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
