@@ -57,9 +57,8 @@ bool act_gate_open(const struct act_gate *gate, char *reason, size_t size)
 
 static bool ask_gate(void *ctx, char *reason, size_t size)
 {
-    bool open = act_gate_open(ctx, reason, size);
     fault_point("send", "");
-    return open;
+    return act_gate_open(ctx, reason, size);
 }
 
 void act_call(const struct act_request *request, struct arena *arena, struct aws_answer *ret)

@@ -137,6 +137,7 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
     int calls = step_count(s, counter) + 1;
     if (a->outcome != AWS_OK)
         step_set_count(s, counter, calls);
+    step_set_count(s, "unsent", nothing_done);
     switch (a->outcome) {
     case AWS_OK:
         return next_call(s, number);
@@ -168,10 +169,12 @@ bool state_calling(struct step *s)
     struct value planned;
     struct aws_answer answer;
     int number = s->r.step;
-    if (!s->has_finding)
+    if (!s->has_finding) {
+        step_set_count(s, "unsent", 0); // nobody knows any more
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
                                                 .step = number,
                                                 .reason = "interrupted while calling"});
+    }
     if (!step_planned(s, number, &planned))
         return give_up(s, number, "the plan has no such step");
     perform(s, planned, &answer);
@@ -237,6 +240,16 @@ bool state_unknown(struct step *s)
     bool tested = decide_step_done(&s->subject, &s->finding, planned, s->arena, &done, &err);
     if (!tested)
         return give_up(s, number, arena_printf(s->arena, "`done` failed: %s", err.message));
+    if (done && step_unsettled_ms(s))
+        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                                .step = number,
+                                                .wait_ms = step_unsettled_ms(s),
+                                                .reason = "done, but read before all had settled"});
+    if (done && number == 1 && step_count(s, "unsent")) // a stale answer, or another writer
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 1,
+                                                .reason = "the resource obeys although nothing "
+                                                          "was sent; decided again"});
     if (done)
         return next_call(s, number);
     if (last_was_refused(s) || step_count(s, "calls") >= CALLS_MAX)
@@ -306,6 +319,10 @@ bool state_verifying(struct step *s)
             s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                      .record = verify_record(s, result),
                                      .reason = "what the repair changed has been taken back"});
+    if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR && step_unsettled_ms(s))
+        return step_to(s, &(struct step_change){.to = STATE_VERIFYING,
+                                                .wait_ms = step_unsettled_ms(s),
+                                                .reason = "held, but read before all had settled"});
     if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR) {
         step_set_detail(s, DETAIL_AFTER, s->finding.reads);
         return step_to(s, &(struct step_change){.to = STATE_HEALED,
@@ -316,6 +333,12 @@ bool state_verifying(struct step *s)
     if (result == VERIFY_GONE)
         return step_to(s,
                        &(struct step_change){.to = STATE_GONE, .reason = "the resource is gone"});
+    if (result == VERIFY_FOREIGN && s->r.sequence > s->r.sequence_seen)
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 1,
+                                                .record = verify_record(s, result),
+                                                .reason = "contested: another writer changed it "
+                                                          "while it was verified"});
     int64_t waited = s->subject.now_ms - (called ? called->i : s->subject.now_ms);
     if (waited >= s->policy->verify_within_ms)
         return verify_over(s, result);

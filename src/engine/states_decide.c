@@ -53,10 +53,10 @@ static bool enter_unread(struct step *s)
 
 static bool enter_compliant(struct step *s)
 {
-    int64_t age = s->subject.now_ms - s->r.created_ms;
-    if (age < s->assignment.settle_ms)
+    int64_t unsettled_ms = step_unsettled_ms(s);
+    if (unsettled_ms)
         return step_to(s, &(struct step_change){.to = STATE_SETTLING,
-                                                .wait_ms = s->assignment.settle_ms - age,
+                                                .wait_ms = unsettled_ms,
                                                 .reason = "compliant, but younger than `settle`"});
     return step_to(
         s, &(struct step_change){.to = STATE_COMPLIANT, .reason = "the resource obeys the policy"});
@@ -82,7 +82,7 @@ bool state_reading(struct step *s)
         return step_to(s,
                        &(struct step_change){.to = STATE_SKIPPED,
                                              .reason = "no assignment lets this policy run here"});
-    if (s->r.state != STATE_READING)
+    if (!s->entered_reading)
         return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
     step_read(s);
     if (s->finding.verdict == VERDICT_UNREAD)

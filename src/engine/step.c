@@ -77,7 +77,7 @@ static struct store_transition transition(const struct step *s, const struct ste
         .due_ms = clock_wall_ms(s->engine->clock) + c->wait_ms,
         .reason = str_from(c->reason ? c->reason : ""),
         .sequence_unchanged = c->sequence_unchanged,
-        .sequence_seen = s->r.sequence,
+        .sequence_seen = c->to == STATE_READING ? s->r.sequence : 0,
         .lock = c->lock,
         .freeze = c->freeze,
         .at_once_max = c->at_once_max,
@@ -120,6 +120,7 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
     if (!write_texts(s, c, &t))
         return error_set(s->err, "E0003", "out of memory");
     s->waiting[s->waiting_count++] = t;
+    s->entered_reading |= c->to == STATE_READING;
     s->r.state = c->to;
     s->r.step = c->step;
     s->r.version++;
@@ -142,6 +143,12 @@ void step_read(struct step *s)
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
     decide_read(&s->subject, s->arena, &s->finding);
     s->has_finding = true;
+}
+
+int64_t step_unsettled_ms(const struct step *s)
+{
+    int64_t left = s->r.settled_ms - s->subject.now_ms;
+    return left > 0 ? left : 0;
 }
 
 void step_note_attempt(struct step *s, struct value planned, const struct aws_answer *answer)

@@ -25,6 +25,7 @@ struct step {
     size_t waiting_count;
     enum state stored_state;
     int stored_step;
+    bool entered_reading; // in this walk: what is read now is newer than all events of `r`
     struct error *err;
 };
 
@@ -61,6 +62,9 @@ int step_count(const struct step *step, const char *what); // in DETAIL_COUNTS
 void step_set_count(struct step *step, const char *what, int n);
 /* Reads the resource now. */
 void step_read(struct step *step);
+/* How long a replica may still show what was before the newest event: until then that the policy is
+ * obeyed proves nothing. */
+int64_t step_unsettled_ms(const struct step *step);
 /* The plan from what was just read: the repair's, or the inverse of what the parent did. */
 bool step_make_plan(struct step *step, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));

@@ -9,6 +9,7 @@
  * Waiting costs a row, not a thread. */
 #include "engine/engine.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -65,7 +66,8 @@ static int64_t claim_some(struct engine_workers *w, int wanted)
     struct error err;
     size_t count = 0;
     int64_t next = INT64_MAX;
-    if (store_claim(w->engine->store, (size_t)wanted, ENGINE_LEASE_MS, ENGINE_GRACE_MS,
+    if (store_claim(w->engine->store, (size_t)wanted,
+                    fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS), ENGINE_GRACE_MS,
                     w->claims, &count, &next, &err) == STORE_ERROR) {
         log_line(LOG_ERROR, "the store cannot be read or written: %s", err.message);
         return 1000;

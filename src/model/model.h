@@ -106,8 +106,9 @@ struct remediation {
     int64_t version;       // +1 with every transition; transitions are conditional on it
     int64_t epoch;         // lease epoch; a stale one can write nothing
     int64_t sequence;      // events that named this resource while it was being worked on
-    int64_t sequence_seen; // of these, known when it was last claimed
+    int64_t sequence_seen; // of these, older than the reading that its end rests on
     int64_t created_ms, updated_ms, due_ms; // wall clock
+    int64_t settled_ms; // when what the newest event tells of is seen everywhere (its `settle`)
     struct str policy;                      // name
     struct str policy_hash;                 // of the compiled policy with its parameters, hex
     struct str resource;                    // canonical key

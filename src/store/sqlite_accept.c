@@ -92,8 +92,7 @@ static bool add_to_active(struct sqlite_store *store, const struct active *activ
         return false;
     sqlite3_bind_int64(stmt, 1, active->id);
     sqlite3_bind_int64(stmt, 2, now);
-    if (early)
-        sqlite3_bind_int64(stmt, 3, match->due_ms);
+    sqlite3_bind_int64(stmt, 3, match->due_ms);
     if (!sql_done(store, stmt, err) || !(stmt = sql_get(store, STATEMENT_DETAIL_NEWER, err)))
         return false;
     sqlite3_bind_int64(stmt, 1, active->id);

@@ -20,7 +20,8 @@
 struct current {
     enum remediation_kind kind;
     enum state state;
-    int64_t version, epoch, sequence, sequence_seen, lease_ms, released_ms, due_ms;
+    int64_t version, epoch, sequence, sequence_seen, lease_ms, released_ms, due_ms,
+        settled_ms;
     int holds;
     struct str policy, policy_hash, resource, region;
     bool frozen; // terminal, and its lock is kept
@@ -64,7 +65,8 @@ static enum store_result load_current(struct sqlite_store *store, int64_t id, st
                             .policy_hash = sql_copy(stmt, 10, arena),
                             .resource = sql_copy(stmt, 11, arena),
                             .region = sql_copy(stmt, 12, arena),
-                            .due_ms = sqlite3_column_int64(stmt, 13)};
+                            .due_ms = sqlite3_column_int64(stmt, 13),
+                            .settled_ms = sqlite3_column_int64(stmt, 14)};
     bool known = state_parse(sql_text(stmt, 1), &ret->state);
     ENSURE(known);
     sqlite3_reset(stmt);
@@ -355,8 +357,8 @@ static bool write_detail(struct sqlite_store *store, int64_t id, struct str deta
     return sql_done(store, stmt, err);
 }
 
-/* An event came that the ended one never looked at: a new one starts at once, with the newest
- * event. */
+/* An event came that the ended one never looked at: a new one starts with the newest event, once
+ * that has settled. */
 static bool write_successor(struct sqlite_store *store, int64_t ended, const struct current *row,
                             int64_t now, struct error *err)
 {
@@ -373,7 +375,7 @@ static bool write_successor(struct sqlite_store *store, int64_t ended, const str
                                  .policy_hash = row->policy_hash,
                                  .resource = row->resource,
                                  .region = row->region,
-                                 .due_ms = now};
+                                 .due_ms = row->settled_ms > now ? row->settled_ms : now};
     if (found) {
         new_row.detail = sql_copy(stmt, 0, &store->scratch);
         struct str hash = sql_copy(stmt, 1, &store->scratch);
@@ -420,7 +422,7 @@ static void move(const struct store_transition *t, struct current *row, int64_t 
     row->released_ms = keep ? row->released_ms : now;
     if (t->detail.len)
         row->detail = t->detail;
-    if (t->to == STATE_READING && row->sequence_seen < t->sequence_seen)
+    if (row->sequence_seen < t->sequence_seen)
         row->sequence_seen = t->sequence_seen < row->sequence ? t->sequence_seen : row->sequence;
     if (t->to == STATE_HEALED && row->kind == REMEDIATION_REPAIR)
         row->healed_ms = now;

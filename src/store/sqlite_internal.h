@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 1
+#define SQLITE_SCHEMA_VERSION 2
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 

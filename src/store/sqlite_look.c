@@ -30,13 +30,14 @@ static bool read_remediation(sqlite3_stmt *stmt, struct arena *arena, struct rem
                             .policy_hash = sql_copy(stmt, 12, arena),
                             .resource = sql_copy(stmt, 13, arena),
                             .region = sql_copy(stmt, 14, arena),
-                            .reason = sql_copy(stmt, 15, arena)};
+                            .reason = sql_copy(stmt, 15, arena),
+                            .settled_ms = sqlite3_column_int64(stmt, 16)};
     if (!state_parse(sql_text(stmt, 2), &r.state))
         return error_set(err, "S0003", "remediation r%lld is in a state that does not exist",
                          (long long)r.id);
     if (!r.policy.ptr || !r.policy_hash.ptr || !r.resource.ptr || !r.region.ptr || !r.reason.ptr)
         return error_set(err, "S0006", "out of memory reading a remediation");
-    if (!store_detail(arena, sql_text(stmt, 16), sql_text(stmt, 17), &r.detail, err))
+    if (!store_detail(arena, sql_text(stmt, 17), sql_text(stmt, 18), &r.detail, err))
         return false;
     *ret = r;
     return true;

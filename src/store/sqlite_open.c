@@ -38,7 +38,7 @@ static const char schema[] =
     " step INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 1,"
     " epoch INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,"
     " sequence_seen INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL,"
-    " updated_ms INTEGER NOT NULL, due_ms INTEGER, active INTEGER,"
+    " settled_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, due_ms INTEGER, active INTEGER,"
     " lease_ms INTEGER NOT NULL DEFAULT 0, lease_end_ms INTEGER NOT NULL DEFAULT 0,"
     " released_ms INTEGER NOT NULL DEFAULT 0, leased_by INTEGER NOT NULL DEFAULT 0,"
     " holds INTEGER NOT NULL DEFAULT 0, healed_ms INTEGER, policy TEXT NOT NULL,"
@@ -197,7 +197,10 @@ static bool ensure_schema(struct sqlite_store *store, struct error *err)
     }
     if (tables == 0 && !store->to_look)
         return create_schema(store, err);
-    if (application != APPLICATION_ID || version != SQLITE_SCHEMA_VERSION)
+    if (application == APPLICATION_ID && version < SQLITE_SCHEMA_VERSION)
+        return error_set(err, "S0005", "%s has the schema of an older version: %lld, here %d",
+                         store->path, (long long)version, SQLITE_SCHEMA_VERSION);
+    if (application != APPLICATION_ID)
         return error_set(err, "S0002", "%s is a database, but not one of rectify's", store->path);
     return true;
 }

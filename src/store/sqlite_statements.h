@@ -7,7 +7,7 @@
 #define REMEDIATION_COLUMNS                                                                        \
     "r.id, r.kind, r.state, r.step, r.version, r.epoch, r.sequence, r.sequence_seen, "             \
     "r.created_ms, r.updated_ms, r.due_ms, r.policy, r.policy_hash, r.resource, r.region, "        \
-    "r.reason, d.json, d.newer"
+    "r.reason, r.settled_ms, d.json, d.newer"
 
 #define SQLITE_STATEMENTS(X)                                                                       \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
@@ -25,22 +25,23 @@
     X(PERMIT_PURGE, "DELETE FROM permit WHERE minute < ?1")                                        \
     X(ACTIVE, "SELECT id, state, step, version, due_ms FROM remediation "                          \
               "WHERE resource = ?1 AND policy = ?2 AND kind = ?3 AND active = 1")                  \
-    X(INSERT, "INSERT INTO remediation(kind, state, created_ms, updated_ms, due_ms, policy, "      \
-              "policy_hash, resource, region, reason, active) "                                    \
-              "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, '', 1)")                                \
+    X(INSERT, "INSERT INTO remediation(kind, state, created_ms, updated_ms, due_ms, settled_ms, "  \
+              "policy, policy_hash, resource, region, reason, active) "                            \
+              "VALUES (?1, ?2, ?3, ?3, ?4, ?4, ?5, ?6, ?7, ?8, '', 1)")                            \
     X(DETAIL_INSERT, "INSERT INTO detail(id, json) VALUES (?1, ?2)")                               \
     X(DETAIL_SET, "UPDATE detail SET json = ?2 WHERE id = ?1")                                     \
     X(DETAIL_NEWER, "UPDATE detail SET newer = ?2, newer_hash = ?3 WHERE id = ?1")                 \
     X(DETAIL_NEWEST, "SELECT newer, newer_hash FROM detail WHERE id = ?1")                         \
-    X(SEQUENCE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2 WHERE id = ?1")   \
+    X(SEQUENCE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "                \
+                "settled_ms = ?3 WHERE id = ?1")                                                   \
     X(SEQUENCE_DUE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "            \
-                    "due_ms = ?3 WHERE id = ?1")                                                   \
+                    "settled_ms = ?3, due_ms = ?3 WHERE id = ?1")                                  \
     X(FREE, "SELECT id, epoch, state, leased_by, released_ms, due_ms FROM remediation "            \
             "WHERE due_ms IS NOT NULL AND lease_end_ms = 0 ORDER BY due_ms")                       \
     X(LEASED, "SELECT id, epoch, due_ms, lease_end_ms FROM remediation "                           \
               "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 ORDER BY lease_end_ms")               \
     X(CLAIM, "UPDATE remediation SET epoch = ?2, lease_ms = ?3, lease_end_ms = ?4, "               \
-             "leased_by = ?5, sequence_seen = sequence WHERE id = ?1")                             \
+             "leased_by = ?5 WHERE id = ?1")                                                       \
     X(GET, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "       \
            "WHERE r.id = ?1")                                                                      \
     X(LIST, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "      \
@@ -48,7 +49,7 @@
     X(LIST_ACTIVE, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = "    \
                    "r.id WHERE r.id < ?1 AND r.active = 1 ORDER BY r.id DESC")                     \
     X(CONDITIONS, "SELECT kind, state, version, epoch, sequence, sequence_seen, lease_ms, "        \
-                  "released_ms, holds, policy, policy_hash, resource, region, due_ms "             \
+                  "released_ms, holds, policy, policy_hash, resource, region, due_ms, settled_ms " \
                   "FROM remediation WHERE id = ?1")                                                \
     X(ADVANCE, "UPDATE remediation SET state = ?2, step = ?3, version = ?4, due_ms = ?5, "         \
                "updated_ms = ?6, reason = ?7, lease_end_ms = ?8, released_ms = ?9, holds = ?10, "  \

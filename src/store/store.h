@@ -80,8 +80,7 @@ struct store_claim {
     int64_t epoch;
 };
 /* Up to `count` due remediations whose lease is free or over, earliest first; each gets epoch+1, a
- * lease until now + lease_ms, and sequence_seen = sequence. *ret_next_due_ms: when the next one is
- * due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
+ * lease until now + lease_ms. *ret_next_due_ms: when the next one is due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
  * process's is handed out only `grace_ms` after that lease ended, as its signatures may still be
  * good. A file that nobody owned when it was opened proves that process dead: its leases ended then
  * at the latest, it sends nothing any more, and a second of the grace is enough. With :memory: the
@@ -108,8 +107,8 @@ struct store_transition {
     struct str record; // JSON object of the audit record's body (see below)
 
     bool sequence_unchanged; // STORE_CONFLICT when an event came that was not seen
-    int64_t sequence_seen;   // to == reading: what is read from here on is newer than the events up
-                             //   to this one (struct remediation, sequence); never lowers it
+    int64_t sequence_seen;   // what was read, or will be from here on, is newer than the events up to
+                             //   this one (struct remediation, sequence); never lowers it
     bool lock;               // take the resource's lock (kept while in locked states): STORE_LOCKED
     bool freeze;             // terminal, but keep the lock until a person clears it
     int at_once_max;         // permits reserved at intent: how many of this policy may be
@@ -123,7 +122,7 @@ struct store_transition {
 
 /* Applies it. The new version is version+1; a kept lease is renewed. States that are not locked
  * release lock and permits (a contested repair takes them anew). A person (epoch 0) clears a frozen lock by the same terminal state without freeze.
- * When it ends and sequence > sequence_seen a successor in `received` (due now) is created in the
+ * When it ends and sequence > sequence_seen a successor in `received` (due once the newest event has settled) is created in the
  * same transaction, carrying the newest event. With `wait` false it returns at once; its failure
  * shows as STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
  *   {"at": ms, "id": "r1", "kind": "transition", "policy":..., "resource":..., "state": "...",

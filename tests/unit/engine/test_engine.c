@@ -2,6 +2,7 @@
 /* engine_step() against the simulated cloud, on a virtual clock: stories by name, then seeds. */
 #include "../cmocka_all.h"
 
+#include "base/fault.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ static const char policy_text[] =
     "policy: tag\ntitle: tagged\nseverity: low\n"
     "resource: {type: 'AWS::S3::Bucket'}\n"
     "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n  settle: "
-    "10s\n"
+    "60s\n"
     "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"
     "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"
     "      gone: [NoSuchBucket]\n"
@@ -144,7 +145,7 @@ static void send_event(struct world *w, int bucket)
                                 str_from(p->hash),
                                 str_from(key),
                                 STR("us-east-1"),
-                                w->sim.wall_ms + 10000,
+                                w->sim.wall_ms + p->settle_ms,
                                 STR("{\"event\":{\"name\":\"s3:CreateBucket\"}}")};
     struct store_event event = {str_from(id), STR("s3:CreateBucket"), &match, 1};
     assert_int_equal(store_accept(w->store, &event, 1, NULL, &err), STORE_OK);
@@ -490,7 +491,114 @@ static void test_engine__stale_replicas_never_undo_a_good_repair(void **state)
     }
 }
 
+/* What was compliant before and is broken now must not be taken for compliant, however stale the
+ * answers: they lag by at most what a policy lets things settle. */
+static void test_engine__stale_replicas_miss_no_violation(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct world w;
+        world_init(&w, seed, ENFORCE);
+        sim_set_tags(&w.sim, 0, (const char *const[]){"cost-center", "x"}, 1);
+        w.sim.wall_ms += 600000;
+        w.sim.lag_max_ms = 60000;
+        sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+        send_event(&w, 0);
+        world_run(&w);
+        assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+        assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
+        assert_true(sim_has_tag(&w.sim, 0, "team"));
+        world_finish(&w);
+    }
+}
+
+/* ---- broken again at every boundary ---- */
+
+struct breaker {
+    struct world *world;
+    int at, passed; // at the `at`th point that is passed
+    char where[64];
+};
+
+static void break_again(void *ctx, const char *subject, const char *moment)
+{
+    struct breaker *b = ctx;
+    if (++b->passed != b->at)
+        return;
+    snprintf(b->where, sizeof b->where, "%s.%s", subject, moment);
+    sim_set_tags(&b->world->sim, 0, (const char *const[]){"team", "blue"}, 1);
+    send_event(b->world, 0);
+}
+
+static void assert_ends_named(struct world *w, const char *where)
+{
+    struct remediation *rows;
+    size_t count;
+    struct error err;
+    struct store_filter filter = {.state = -1, .limit = 100};
+    assert_int_equal(store_list(w->store, &filter, &w->arena, &rows, &count, &err), STORE_OK);
+    for (size_t i = 0; i < count; i++)
+        if (!state_is_terminal(rows[i].state) || rows[i].reason.len == 0)
+            fail_msg("broken again at %s: r%lld ends as %s", where, (long long)rows[i].id,
+                     state_name(rows[i].state));
+    bool good = rows[0].state == STATE_HEALED || rows[0].state == STATE_COMPLIANT;
+    if (!good || !sim_has_tag(&w->sim, 0, "team"))
+        fail_msg("broken again at %s: the last one ends as %s", where, state_name(rows[0].state));
+}
+
+/* A point is just before or behind each transition, before each call, behind each answer. */
+static int break_at_every_boundary(const char *policy, const char *tag)
+{
+    for (int at = 1;; at++) {
+        struct world w;
+        struct breaker b = {&w, at, 0, ""};
+        world_init_with(&w, 20, policy, ENFORCE);
+        sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+        send_event(&w, 0);
+        fault_set_hook(break_again, &b);
+        world_run(&w);
+        fault_set_hook(NULL, NULL);
+        if (b.where[0])
+            assert_ends_named(&w, b.where);
+        if (!sim_has_tag(&w.sim, 0, tag))
+            fail_msg("broken again at %s: it stays broken", b.where);
+        world_finish(&w);
+        if (!b.where[0])
+            return at - 1;
+    }
+}
+
+static void test_engine__broken_again_at_every_boundary_ends_compliant(void **state)
+{
+    (void)state;
+    assert_in_range(break_at_every_boundary(policy_text, "cost-center"), 14, 40);
+    assert_in_range(break_at_every_boundary(two_steps_text, "b"), 18, 40);
+}
+
 /* ---- seeds ---- */
+
+/* A bucket whose newest remediation says that all is well must be so. */
+static void assert_truthful(struct world *w, uint64_t seed)
+{
+    bool seen[SIM_BUCKETS] = {0};
+    struct remediation *rows;
+    size_t count;
+    struct error err;
+    struct store_filter filter = {.state = -1, .limit = 1000};
+    assert_int_equal(store_list(w->store, &filter, &w->arena, &rows, &count, &err), STORE_OK);
+    for (size_t i = 0; i < count; i++) { // newest first
+        int bucket = rows[i].resource.ptr[rows[i].resource.len - 1] - '0';
+        bool well = rows[i].state == STATE_HEALED || rows[i].state == STATE_COMPLIANT;
+        if (!state_is_terminal(rows[i].state))
+            fail_msg("seed %llu: r%lld does not end", (unsigned long long)seed,
+                     (long long)rows[i].id);
+        if (!seen[bucket] && well && !sim_has_tag(&w->sim, bucket, "cost-center"))
+            fail_msg("seed %llu: bucket %d is broken, and r%lld ends as %s",
+                     (unsigned long long)seed, bucket, (long long)rows[i].id,
+                     state_name(rows[i].state));
+        seen[bucket] = true;
+    }
+}
 
 /* Faults of a seeded mix; events and foreign changes at random; then the faults stop and the system
  * must drain. Nothing that ends without a person's help may be left broken. */
@@ -523,12 +631,7 @@ static void run_seed(uint64_t seed)
     s->lost_percent = s->throttle_percent = s->fail_percent = s->not_sent_percent = 0;
     s->lag_max_ms = 0;
     world_run(&w);
-    struct remediation *rows;
-    size_t count;
-    struct error err;
-    struct store_filter filter = {.state = -1, .active_only = true, .limit = 1000};
-    assert_int_equal(store_list(w.store, &filter, &w.arena, &rows, &count, &err), STORE_OK);
-    assert_int_equal(count, 0);
+    assert_truthful(&w, seed);
     world_finish(&w);
 }
 
@@ -568,6 +671,8 @@ int main(void)
         cmocka_unit_test(
             test_engine__a_rollback_is_done_when_ours_is_gone_not_when_something_changed),
         cmocka_unit_test(test_engine__stale_replicas_never_undo_a_good_repair),
+        cmocka_unit_test(test_engine__stale_replicas_miss_no_violation),
+        cmocka_unit_test(test_engine__broken_again_at_every_boundary_ends_compliant),
         cmocka_unit_test(test_engine__thousand_seeds_drain),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,7 @@ static inline struct store_transition move_to(struct store *store, struct store_
     struct remediation r = get(store, claim.id, &arena);
     struct store_transition t = {.id = claim.id,
                                  .version = r.version,
-                                 .sequence_seen = r.sequence,
+                                 .sequence_seen = to == STATE_READING ? r.sequence : 0,
                                  .epoch = claim.epoch,
                                  .to = to,
                                  .keep_lease = !state_is_terminal(to),

@@ -373,7 +373,7 @@ static void test_store__newer_schema_is_left_alone(void **state)
     store_close(open_or_fail(f->path, &f->time.clock));
     sql(f, "PRAGMA user_version = 99");
     must_fail(f, "S0005");
-    sql(f, "PRAGMA user_version = 1");
+    sql(f, "PRAGMA user_version = 2");
     store_close(open_or_fail(f->path, &f->time.clock));
 }
 

@@ -312,10 +312,11 @@ static void test_store__unseen_event_starts_a_successor(void **state)
     must_go(f->store, claim, STATE_COMPLIANT);
     struct remediation next = get(f->store, 2, &f->arena);
     assert_int_equal(next.state, STATE_RECEIVED);
-    assert_int_equal(next.due_ms, T0);
+    assert_int_equal(next.due_ms, T0 + 60000);
     assert_int_equal(next.sequence, 0);
     assert_true(str_is(next.policy_hash, "beef"));
     assert_true(str_is(value_path_str(next.detail, "event.id"), "late"));
+    f->time.now += 60000;
     claim = claim_one(f->store);
     assert_int_equal(claim.id, 2);
     must_go(f->store, claim, STATE_COMPLIANT);
