@@ -24,7 +24,7 @@ mkdir -p "$corpus"
 # shellcheck disable=SC2046 # pkg-config prints words
 clang -std=gnu17 -g -O1 -D_GNU_SOURCE -Isrc -fsanitize=fuzzer,$sanitize "fuzz/$target.c" \
     -o "$build/fuzz_$target" -Wl,--start-group "${libraries[@]/#/$build/}" -Wl,--end-group \
-    $(pkg-config --libs libcrypto libcurl sqlite3 expat libfyaml zlib libzstd re2) \
+    $(pkg-config --libs libssl libcrypto sqlite3 expat libfyaml zlib libzstd re2) \
     -lstdc++ -lm -lpthread -ldl
 seeds=()
 [ -d "fuzz/$target" ] && seeds=("fuzz/$target")

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HTTP client: one thread at a time owns one curl_multi, callers block on it. The owner is one of
- * the callers (net_internal.h says how it changes hands), so a lone request costs no switch of
- * threads. Connections are kept per host, TLS 1.2 or newer is always verified, no redirects,
- * answers bounded by LIMIT_ANSWER_BYTES, one total deadline. Any thread may call. libcurl starts at
- * the first request. A kept connection that proves dead is replaced and the request sent again for
- * GET and HEAD only. Errors: N0001 out of memory, N0002 no descriptors. */
+/* HTTP/1.1 client: a caller sends and waits on its own thread, with a connection of its own out of
+ * a common pool, so a request costs one send and one receive and no switch of threads. Connections
+ * are kept per host, TLS 1.2 or newer is always verified, no redirects, answers bounded by
+ * LIMIT_ANSWER_BYTES, one total deadline. Any thread may call. OpenSSL's TLS half and the
+ * certificates are loaded at the first https request. A kept connection that proves dead is
+ * replaced; a request that may have begun to leave is sent again for GET and HEAD only.
+ * Proxies: http_proxy, https_proxy (or HTTPS_PROXY), all_proxy, no_proxy as curl reads them,
+ * http:// proxies only. Errors: N0001 out of memory. */
 #ifndef RECTIFY_NET_NET_H
 #define RECTIFY_NET_NET_H
 
@@ -17,8 +19,7 @@ struct net;
 
 struct net_options {
     const struct clock *clock;
-    int connections_per_host_max; // 0 = 128
-    const char *ca_file;          // NULL = AWS_CA_BUNDLE, else the system's bundle
+    const char *ca_file; // file or folder; NULL = AWS_CA_BUNDLE, else the system's
 };
 
 struct net *net_create(const struct net_options *options, struct error *err)
@@ -31,15 +32,15 @@ struct net_header {
 
 struct net_request {
     struct str method;
-    struct str url; // sent as is (no path normalisation)
+    struct str url; // http or https; sent as is (no path normalisation)
     const struct net_header *headers;
     size_t header_count;
     struct str body;
     int64_t deadline_ms;        // steady clock
-    int64_t connect_timeout_ms; // 0 = 3,100
+    int64_t connect_timeout_ms; // name, connection, TLS; 0 = 3,100
     struct str unix_socket;     // path of a Unix socket to speak to instead, empty = none
-    /* Asked on the owner's thread when the connection stands and before the first byte is written
-     * (CURLOPT_PREREQFUNCTION). False = the request ends as NET_GATED with `gate_reason`. */
+    /* Asked on the caller's thread when the connection stands and before the first byte is written.
+     * False = the request ends as NET_GATED with `gate_reason`. */
     bool (*gate)(void *ctx, char *reason, size_t reason_size);
     void *gate_ctx;
 };

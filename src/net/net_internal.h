@@ -1,100 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The two halves of net/: net.c decides whose thread drives, engine.c speaks to libcurl.
+/* The parts of net/.
  *
- * A caller that finds nobody driving drives the multi handle itself: its own exchange and those of
- * all who join meanwhile, who sleep. When its own is over it passes the wheel to a sleeper, or
- * leaves it lying. So a lone request costs no switch of threads and 64 cost one each. */
+ *   net_request ──► target ──► pool ──┬──────────────► send ──► answer ──► pool
+ *   (net.c)         (target.c)        └► connection ─┘         (answer.c)
+ *                                        (connection.c: resolve.c, tls.c)
+ *
+ * A connection belongs to one thread while it is out of the pool; sockets block, with a time limit
+ * that is never longer than the deadline. Whoever wants to stop a thread shuts its socket down. */
 #ifndef RECTIFY_NET_NET_INTERNAL_H
 #define RECTIFY_NET_NET_INTERNAL_H
 
-#include <curl/curl.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "net/net.h"
 
 #define NET_CONNECT_TIMEOUT_MS 3100
-#define NET_HEADER_BYTES (256u << 10) // all headers of an answer, interim ones included
-#define NET_IDLE_CONNECTIONS 256L     // kept alive in all
-#define NET_READ_BYTES 4096L          // of one read; most answers are smaller
-#define NET_IDLE_S 60L                // a connection idle for longer is not used again
+#define NET_HEAD_BYTES (256u << 10) // all headers of an answer, interim ones included
+#define NET_IDLE_CONNECTIONS 256u   // kept alive in all
+#define NET_IDLE_MS 60000           // a connection idle for longer is not used again
+#define NET_READ_BYTES 4096u        // of the first read; most answers are smaller
+#define NET_TICK_MS 1000            // longest sleep of a socket before the deadline is looked at
+#define NET_ADDRESSES 16u           // of a name that are tried
+#define NET_SESSIONS 64u            // TLS sessions that are remembered
 
-enum turn { TURN_SLEEP, TURN_DRIVE, TURN_OVER };
-
-/* An easy handle that is used again and again, its constant options set once. */
-struct net_slot {
-    CURL *easy;
-    char error[CURL_ERROR_SIZE];
-    bool unix_socket, custom_method; // options that the last use left behind
-    struct net_slot *next;
+/* Where a request goes. Views into the request's URL and the environment. */
+struct target {
+    bool tls, through_proxy; // through_proxy: the connection is to a proxy
+    struct str host;         // without brackets
+    struct str authority;    // host and port as in the URL
+    struct str path;         // with query, begins with '/'
+    char port[6];
+    char key[600]; // everything that makes connections interchangeable
+    uint64_t key_hash;
+    struct str connect_host; // the proxy or the host
+    char connect_port[6];
+    struct str proxy_user; // "user:password" as in the proxy's URL, empty = none
+    struct str unix_socket;
 };
 
-/* One request on its way; lives on its caller's stack. */
-struct exchange {
+/* Proxies of the environment, read once. */
+struct proxies {
+    char *http, *https, *all, *none;
+};
+void proxies_read(struct proxies *proxies);
+void proxies_free(struct proxies *proxies);
+/* Parses the URL, chooses the proxy. False with a reason: the address is malformed. */
+bool target_parse(const struct proxies *proxies, const struct net_request *request,
+                  struct target *ret, char reason[256]);
+
+struct address {
+    struct sockaddr_storage bytes;
+    socklen_t size;
+};
+
+struct connection {
     struct net *net;
-    const struct net_request *request;
-    struct net_answer *answer;
-    struct exchange *prev, *next; // in the queue or among the running
-    atomic_int turn;              // enum turn; a futex
-    struct net_slot *slot;        // while running
-
-    const char *url, *method, *unix_socket;
-    struct curl_slist *headers;
-
-    struct arena *arena;
-    struct buf body;
-    struct net_header *list;
-    size_t list_count, list_cap, header_bytes;
-    unsigned gate_passes; // how often a request may have begun to leave
-    bool gated, too_large, no_memory, finished;
+    int fd;
+    SSL *ssl; // NULL = plain
+    char *key;
+    uint64_t key_hash;
+    int64_t deadline_ms;  // of what is under way
+    int64_t idle_from_ms; // when it was put into the pool
+    int timeout_ms;       // the socket's own limit, as set
+    size_t sent;          // bytes of the request that left
+    bool kept;            // has carried a request before
+    const char *failure;  // why the last I/O failed; NULL = the peer closed
+    bool timed_out;
+    struct connection *prev, *next; // in the pool or among the busy
 };
 
-struct exchanges {
-    struct exchange *first, *last;
+struct connections {
+    struct connection *first, *last;
+    unsigned count;
 };
 
-/* What the driver owns. */
-struct engine {
-    CURLM *multi;
-    CURLSH *share; // TLS sessions
-    int epoll;
-    int64_t timer_due_us; // CLOCK_MONOTONIC, -1 = none
-    uint32_t *watched;    // by descriptor: the events that epoll watches, 0 = not in it
-    size_t watched_count;
-    struct net_slot *idle;
+struct tls_session {
+    char *key;
+    SSL_SESSION *session;
 };
 
 struct net {
     const struct clock *clock;
-    char *ca_file;
-    long connections_per_host_max;
-    int wake; // eventfd, watched by epoll
+    char *ca_file; // NULL = the system's
+    struct proxies proxies;
+    atomic_bool stopping;
 
     pthread_mutex_t lock;
     pthread_cond_t all_gone; // active has become 0
-    struct exchanges queue;  // submitted, not started
-    struct exchanges running;
-    unsigned active; // callers inside net_request()
-    bool driven;     // somebody drives
-    bool asleep;     // ... and sleeps in epoll_wait
-    bool stopping;
+    unsigned active;         // callers inside net_request()
+    struct connections idle; // newest last
+    struct connections busy;
 
-    struct engine engine; // the driver's
+    pthread_mutex_t tls_lock;
+    SSL_CTX *tls; // made at the first https request
+    struct tls_session sessions[NET_SESSIONS];
 };
 
-void exchanges_add(struct exchanges *list, struct exchange *exchange);
-void exchanges_remove(struct exchanges *list, struct exchange *exchange);
+/* ---- connection.c ---- */
 
-/* Driver only. */
-bool engine_open(struct net *net);
-void engine_close(struct net *net);
-/* Begins an exchange; false (answer set) when it could not. */
-bool engine_start(struct net *net, struct exchange *exchange);
-/* Waits for events (at most until the next timer) and handles them. */
-void engine_turn(struct net *net, bool may_sleep);
-/* Takes an exchange out, unfinished. */
-void engine_drop(struct net *net, struct exchange *exchange);
-/* Called by the engine for each exchange that is over, answer set. */
-void net_finished(struct net *net, struct exchange *exchange);
+/* A new connection that stands, TLS included, or NULL with a reason. */
+struct connection *connection_open(struct net *net, const struct target *target,
+                                   int64_t deadline_ms, char reason[256]);
+void connection_close(struct connection *connection);
+/* Sends all. False: `failure`. */
+bool connection_send(struct connection *connection, const void *data, size_t size);
+/* At least one byte; 0: the peer closed; -1: `failure`. */
+ssize_t connection_receive(struct connection *connection, void *data, size_t size);
+/* What the socket itself does, under TLS too. */
+ssize_t socket_send(struct connection *connection, const void *data, size_t size);
+ssize_t socket_receive(struct connection *connection, void *data, size_t size);
+/* Has the peer closed it, or sent what nobody asked for? */
+bool connection_is_stale(const struct connection *connection);
+
+/* ---- resolve.c ---- */
+
+/* The addresses of a name, at most NET_ADDRESSES. 0 with a reason: none, or not in time. */
+size_t resolve(struct net *net, struct str host, const char *port, int64_t deadline_ms,
+               struct address *ret, char reason[256]);
+
+/* ---- tls.c ---- */
+
+/* The handshake. False with a reason. */
+bool tls_start(struct connection *connection, struct str host, char reason[256]);
+ssize_t tls_receive(struct connection *connection, void *data, size_t size);
+bool tls_send(struct connection *connection, const void *data, size_t size);
+void tls_finish(struct net *net);
+
+/* ---- answer.c ---- */
+
+enum answer_result {
+    ANSWER_WHOLE,
+    ANSWER_NONE,      // the connection ended before a byte came
+    ANSWER_BROKEN,    // it ended in between, or took too long
+    ANSWER_GARBLED,   // not HTTP
+    ANSWER_TOO_LARGE, // over a limit
+    ANSWER_NO_MEMORY,
+};
+
+/* Where the bytes come from: a connection, or a fuzzer. As connection_receive(). */
+struct answer_source {
+    ssize_t (*receive)(void *ctx, void *data, size_t size);
+    void *ctx;
+};
+/* Reads one answer. `ret_keep`: the connection can carry another request. `no_body`: the request
+ * was HEAD or CONNECT. Interim answers (1xx) are skipped. */
+enum answer_result answer_read(struct answer_source source, bool no_body, struct arena *arena,
+                               struct net_answer *ret, bool *ret_keep);
 
 #endif

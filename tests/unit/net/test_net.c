@@ -296,7 +296,7 @@ static void test_net__bad_servers_end_in_bounded_time_with_a_clear_outcome(void 
         {"endless body", endless_body, NET_TOO_LARGE},
         {"endless headers", endless_headers, NET_TOO_LARGE},
         {"endless interim", endless_interim, NET_TOO_LARGE},
-        {"huge length", huge_length, NET_UNKNOWN},
+        {"huge length", huge_length, NET_TOO_LARGE},
         {"redirect", redirects, NET_ANSWERED},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
