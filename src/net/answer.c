@@ -162,13 +162,15 @@ static bool has_token(struct str list, const char *token)
 static bool find_framing(const struct net_answer *answer, bool no_body, enum framing *ret,
                          int64_t *ret_length)
 {
-    *ret = UNTIL_END;
+    *ret = no_body || answer->status == 204 || answer->status == 304 ? NOTHING : UNTIL_END;
+    if (*ret == NOTHING)
+        return true;
     for (size_t i = 0; i < answer->header_count; i++) {
         const struct net_header *header = &answer->headers[i];
         int64_t length;
         if (str_eq_nocase(header->name, STR("transfer-encoding"))) {
             if (!str_eq_nocase(header->value, STR("chunked")))
-                return no_body;
+                return false;
             *ret = CHUNKS;
         } else if (str_eq_nocase(header->name, STR("content-length"))) {
             if (!str_to_int64(header->value, &length) || length < 0 ||
@@ -178,8 +180,6 @@ static bool find_framing(const struct net_answer *answer, bool no_body, enum fra
             *ret = *ret == CHUNKS ? CHUNKS : LENGTH; // chunks win
         }
     }
-    if (no_body || answer->status == 204 || answer->status == 304)
-        *ret = NOTHING;
     return true;
 }
 
