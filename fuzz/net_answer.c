@@ -8,6 +8,8 @@
 #include "base/limits.h"
 #include "net/net_internal.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 struct feed {
     const uint8_t *data;
     size_t left, piece;

@@ -32,9 +32,8 @@ struct str aws_client_endpoint_url(struct aws_client *client, const struct aws_s
     if (client->ignore_endpoints)
         return (struct str){0};
     struct str id = service->service_id.len ? service->service_id : service->name;
-    const char *variable =
-        arena_printf(arena, "AWS_ENDPOINT_URL_%.*s", STR_FMT(service_words(arena, id, true)));
-    struct str url = variable ? aws_world_env(&client->world, variable) : (struct str){0};
+    struct str variable = STR_JOIN(arena, STR("AWS_ENDPOINT_URL_"), service_words(arena, id, true));
+    struct str url = variable.ptr ? aws_world_env(&client->world, variable.ptr) : (struct str){0};
     if (!url.len)
         url = aws_world_env(&client->world, "AWS_ENDPOINT_URL");
     if (!url.len) {

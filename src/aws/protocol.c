@@ -33,10 +33,8 @@ static bool check_streams(struct writer *w)
 static bool serialize_json(struct writer *w, struct value input, struct aws_http_request *request)
 {
     const struct aws_service *service = w->op->service;
-    struct str target = str_from(
-        arena_printf(w->arena, "%.*s.%.*s", STR_FMT(service->target_prefix), STR_FMT(w->op->name)));
-    struct str type = str_from(
-        arena_printf(w->arena, "application/x-amz-json-%.*s", STR_FMT(service->json_version)));
+    struct str target = STR_JOIN(w->arena, service->target_prefix, STR("."), w->op->name);
+    struct str type = STR_JOIN(w->arena, STR("application/x-amz-json-"), service->json_version);
     w->body = (struct buf){.arena = w->arena};
     w->out = &w->body;
     request->path = STR("/");

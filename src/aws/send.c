@@ -159,9 +159,8 @@ static bool set_rule_headers(struct arena *arena, struct aws_http_request *reque
     return true;
 }
 
-static bool place(struct aws_client *client, const struct aws_operation *op,
-                  const struct aws_resolved *endpoint, struct arena *arena,
-                  struct aws_prepared *made)
+static bool place(struct aws_client *client, const struct aws_resolved *endpoint,
+                  struct arena *arena, struct aws_prepared *made)
 {
     struct aws_http_request *request = &made->request;
     struct str rest = str_sub(request->path, request->bucket_len, SIZE_MAX);
@@ -171,18 +170,14 @@ static bool place(struct aws_client *client, const struct aws_operation *op,
     if (str_is(rest, "/") && endpoint->path.len && request->bucket_len)
         rest.len = 0;
     bool root = rest.len == 0 && endpoint->path.len == 0;
-    const char *path =
-        arena_printf(arena, "%.*s%.*s%s", STR_FMT(endpoint->path), STR_FMT(rest), root ? "/" : "");
-    const char *host = arena_printf(arena, "%.*s%.*s", STR_FMT(prefix), STR_FMT(endpoint->host));
-    if (!path || !host)
-        return false;
-    request->path = str_from(path);
-    const char *url = arena_printf(arena, "%.*s://%s%s%s%.*s", STR_FMT(endpoint->scheme), host,
-                                   path, request->query.len ? "?" : "", STR_FMT(request->query));
-    made->url = str_from(url);
-    (void)op;
-    return url && set_rule_headers(arena, request, endpoint->headers) &&
-           aws_request_set_header(arena, request, STR("Host"), str_from(host));
+    struct str path = STR_JOIN(arena, endpoint->path, rest, root ? STR("/") : STR(""));
+    struct str host = STR_JOIN(arena, prefix, endpoint->host);
+    made->url = STR_JOIN(arena, endpoint->scheme, STR("://"), host, path,
+                         request->query.len ? STR("?") : STR(""), request->query);
+    request->path = path;
+    return path.ptr && host.ptr && made->url.ptr &&
+           set_rule_headers(arena, request, endpoint->headers) &&
+           aws_request_set_header(arena, request, STR("Host"), host);
 }
 
 static bool sign(struct aws_client *client, const struct aws_sending *sending,
@@ -266,7 +261,7 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     if (!add_checksum(client, op, sending->input, arena, &made.request, err))
         return false;
     if (!add_checksum_mode(op, sending->input, arena, &made.request) ||
-        !place(client, op, &endpoint, arena, &made) ||
+        !place(client, &endpoint, arena, &made) ||
         (signs && !sign(client, sending, &endpoint, wall_ms, arena, &made)))
         return error_set(err, "A0314", "out of memory");
     *ret = made;

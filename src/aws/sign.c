@@ -17,9 +17,13 @@
 
 #define KEY_CACHE_SIZE 256 // a power of two
 
+/* What a key belongs to: credentials and scope, hashed twice with a key of this process. */
+struct key_id {
+    uint64_t words[2]; // 0, 0 = an empty place
+};
+
 struct signing_key {
-    bool used;
-    struct sha256 id; // of credentials and scope
+    struct key_id id;
     struct sha256 key;
 };
 
@@ -64,31 +68,38 @@ static struct sha256 derive_key(const struct aws_sign_input *input)
     return key;
 }
 
+static struct key_id key_id(const struct aws_sign_input *input)
+{
+    const struct aws_credentials *credentials = input->credentials;
+    struct str pieces[] = {credentials->access_key,
+                           credentials->secret_key,
+                           {input->date, 8},
+                           input->region,
+                           input->service};
+    struct key_id id = {{1, 2}};
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        id.words[0] = hash_bytes(pieces[i].ptr, pieces[i].len, id.words[0]);
+        id.words[1] = hash_bytes(pieces[i].ptr, pieces[i].len, id.words[1]);
+    }
+    return id;
+}
+
 static struct sha256 signing_key(const struct aws_sign_input *input)
 {
     struct aws_key_cache *cache = input->keys;
     if (!cache)
         return derive_key(input);
-    struct str nul = {"", 1};
-    struct str pieces[] = {input->credentials->access_key,
-                           nul,
-                           input->credentials->secret_key,
-                           nul,
-                           {input->date, 8},
-                           input->region,
-                           nul,
-                           input->service};
-    struct sha256 id = hash_sha256_pieces(pieces, sizeof(pieces) / sizeof(pieces[0]));
-    struct signing_key *slot = &cache->keys[id.bytes[0] & (KEY_CACHE_SIZE - 1)];
+    struct key_id id = key_id(input);
+    struct signing_key *slot = &cache->keys[id.words[0] & (KEY_CACHE_SIZE - 1)];
     pthread_mutex_lock(&cache->lock);
-    bool hit = slot->used && memcmp(&slot->id, &id, sizeof(id)) == 0;
+    bool hit = memcmp(&slot->id, &id, sizeof(id)) == 0;
     struct sha256 key = slot->key;
     pthread_mutex_unlock(&cache->lock);
     if (hit)
         return key;
     key = derive_key(input);
     pthread_mutex_lock(&cache->lock);
-    *slot = (struct signing_key){.used = true, .id = id, .key = key};
+    *slot = (struct signing_key){.id = id, .key = key};
     pthread_mutex_unlock(&cache->lock);
     return key;
 }
@@ -347,10 +358,9 @@ static bool canonical_request(const struct aws_sign_input *input, struct str que
 static bool add_scope(const struct aws_sign_input *input, struct arena *arena,
                       struct aws_signature *ret)
 {
-    char *scope = arena_printf(arena, "%.8s/%.*s/%.*s/aws4_request", input->date,
-                               STR_FMT(input->region), STR_FMT(input->service));
-    ret->scope = str_from(scope);
-    return scope != NULL;
+    ret->scope = STR_JOIN(arena, {input->date, 8}, STR("/"), input->region, STR("/"),
+                          input->service, STR("/aws4_request"));
+    return ret->scope.ptr != NULL;
 }
 
 static bool sign(const struct aws_sign_input *input, struct str query, struct arena *arena,
@@ -361,11 +371,10 @@ static bool sign(const struct aws_sign_input *input, struct str query, struct ar
     struct sha256 hash = hash_sha256(ret->canonical_request.ptr, ret->canonical_request.len);
     char hex[65];
     hash_hex(&hash, sizeof(hash), hex);
-    char *text = arena_printf(arena, "AWS4-HMAC-SHA256\n%s\n%.*s\n%s", input->date,
-                              STR_FMT(ret->scope), hex);
-    if (!text)
+    ret->string_to_sign = STR_JOIN(arena, STR("AWS4-HMAC-SHA256\n"), str_from(input->date),
+                                   STR("\n"), ret->scope, STR("\n"), {hex, 64});
+    if (!ret->string_to_sign.ptr)
         return false;
-    ret->string_to_sign = str_from(text);
     struct sha256 key = signing_key(input);
     struct sha256 mac =
         hash_hmac_sha256((struct str){(char *)key.bytes, sizeof(key)}, ret->string_to_sign);
@@ -380,10 +389,10 @@ bool aws_sign_headers(const struct aws_sign_input *input, struct arena *arena,
     struct aws_signature made = {0};
     if (!add_scope(input, arena, &made) || !sign(input, input->query, arena, &made))
         return false;
-    made.authorization = str_from(arena_printf(
-        arena, "AWS4-HMAC-SHA256 Credential=%.*s/%.*s, SignedHeaders=%.*s, Signature=%s",
-        STR_FMT(input->credentials->access_key), STR_FMT(made.scope), STR_FMT(made.signed_headers),
-        made.signature));
+    made.authorization =
+        STR_JOIN(arena, STR("AWS4-HMAC-SHA256 Credential="), input->credentials->access_key,
+                 STR("/"), made.scope, STR(", SignedHeaders="), made.signed_headers,
+                 STR(", Signature="), str_from(made.signature));
     if (!made.authorization.ptr)
         return false;
     *ret = made;
@@ -446,7 +455,19 @@ void aws_sign_date(int64_t wall_ms, char ret[AWS_SIGN_DATE_SIZE])
     int64_t days = seconds / 86400, year;
     unsigned month, day, of_day = (unsigned)(seconds % 86400);
     clock_civil(days, &year, &month, &day);
-    unsigned short_year = (unsigned)(year % 10000);
-    snprintf(ret, AWS_SIGN_DATE_SIZE, "%04u%02u%02uT%02u%02u%02uZ", short_year, month % 100,
-             day % 100, of_day / 3600, of_day / 60 % 60, of_day % 60);
+    unsigned parts[] = {(unsigned)(year / 100 % 100),
+                        (unsigned)(year % 100),
+                        month,
+                        day,
+                        of_day / 3600,
+                        of_day / 60 % 60,
+                        of_day % 60};
+    char *at = ret;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (i == 4)
+            *at++ = 'T';
+        *at++ = (char)('0' + parts[i] / 10);
+        *at++ = (char)('0' + parts[i] % 10);
+    }
+    memcpy(at, "Z", 2);
 }

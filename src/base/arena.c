@@ -107,15 +107,18 @@ void *arena_grow(struct arena *arena, void *old, size_t old_size, size_t new_siz
     return result;
 }
 
+/* Straight into what is left of the block; formatted twice only when that is too little. */
 char *arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    size_t room = arena->next ? (size_t)(arena->end - arena->next) : 0;
+    char *there = arena->next;
+    int length = vsnprintf(there, room, format, args);
     va_end(args);
     char *result = length < 0 ? NULL : arena_alloc_raw(arena, (size_t)length + 1, 1);
-    if (result)
+    if (result && (result != there || (size_t)length >= room))
         vsnprintf(result, (size_t)length + 1, format, again);
     va_end(again);
     return result;

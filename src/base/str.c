@@ -48,6 +48,20 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+struct str str_join(struct arena *arena, const struct str *pieces, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].len;
+    char *bytes = arena_alloc_raw(arena, size + 1, 1), *at = bytes;
+    for (size_t i = 0; bytes && i < count; i++)
+        at = pieces[i].len ? mempcpy(at, pieces[i].ptr, pieces[i].len) : at;
+    if (!bytes)
+        return (struct str){0};
+    *at = '\0';
+    return (struct str){bytes, size};
+}
+
 struct str str_trim(struct str s)
 {
     while (s.len && is_space(s.ptr[0]))
@@ -271,9 +285,12 @@ void buf_printf(struct buf *buf, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
+    size_t room = buf->failed ? 0 : buf->cap - buf->len;
+    int length = vsnprintf(room ? buf->ptr + buf->len : NULL, room, format, args);
     va_end(args);
-    if (length >= 0 && buf_reserve(buf, (size_t)length)) {
+    if (length >= 0 && (size_t)length < room) {
+        buf->len += (size_t)length;
+    } else if (length >= 0 && buf_reserve(buf, (size_t)length)) {
         vsnprintf(buf->ptr + buf->len, (size_t)length + 1, format, again);
         buf->len += (size_t)length;
     }

@@ -56,6 +56,11 @@ struct str str_trim(struct str s);
 bool str_eq_nocase(struct str a, struct str b); // ASCII
 /* Copy into the arena, NUL behind it; ptr NULL when out of memory. */
 struct str str_copy(struct arena *arena, struct str s);
+/* The pieces one after the other in the arena, NUL behind them; ptr NULL when out of memory. */
+struct str str_join(struct arena *arena, const struct str *pieces, size_t count);
+#define STR_JOIN(arena, ...)                                                                       \
+    str_join((arena), (const struct str[]){__VA_ARGS__},                                           \
+             sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
 /* Strict decimal integer, optional '-', no spaces: false on anything else or overflow. */
 bool str_to_int64(struct str s, int64_t *ret) __attribute__((warn_unused_result));
 /* Valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF)? */
