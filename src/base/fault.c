@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void (*hook)(void *ctx, const char *subject, const char *moment);
 static void *hook_ctx;
@@ -44,6 +43,6 @@ void fault_point(const char *subject, const char *moment)
     int pass = wanted[len] ? atoi(wanted + len + 1) : 1;
     if (atomic_fetch_add(&passed, 1) + 1 != pass)
         return;
-    kill(getpid(), strstr(wanted, ":stop") ? SIGSTOP : SIGKILL); // all of its threads
+    raise(strstr(wanted, ":stop") ? SIGSTOP : SIGKILL); // to this thread, for the whole process
 }
 #endif

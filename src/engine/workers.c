@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Worker threads without a dispatcher: of the idle workers at most one leads. It asks the store for
  * what is due, as many rows as there are free workers and a few ahead, puts them into the ring and
- * is a worker again. Who takes one wakes one other if more is to do, one at a time, so that a worker
- * that comes back meanwhile goes on without any thread being woken.
+ * is a worker again. Who takes one wakes one other if more is to do, one at a time, so that a
+ * worker that comes back meanwhile goes on without any thread being woken.
  *
  *   store ──claim── leader ──► ring ──► worker 1..n ──► engine_step ──► ring empty? lead, or sleep
  *
@@ -17,7 +17,9 @@
 #include <time.h>
 
 #define WORKERS_MAX 512
-#define AHEAD_SHARE 4 // a claim takes up to 1/4 of the workers' number more than are free
+#define AHEAD_SHARE 4        // a claim takes up to 1/4 of the workers' number more than are free
+#define FAILING_PAUSE_MS 500 // between attempts while the store fails
+#define FAILING_MS 3000      // a drain gives up when the store has failed for so long
 #define SOON_MS 2000
 #define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work
 
@@ -32,6 +34,9 @@ struct engine_workers {
     bool led;     // a worker leads
     bool waking;  // one of the sleeping is on its way
     bool stopping, woken;
+    /* The store fails since then (steady; 0 = it works): work rests until a claim is durable. */
+    int64_t failing_ms;
+    struct error failure;
     pthread_t threads[WORKERS_MAX];
 };
 
@@ -44,6 +49,23 @@ static void wake_one(struct engine_workers *w)
     pthread_cond_signal(&w->work);
 }
 
+/* Under the mutex. Said once, not for each row that meets it. */
+static void store_fails(struct engine_workers *w, const struct error *err)
+{
+    if (w->failing_ms)
+        return;
+    w->failing_ms = clock_steady_ms(w->engine->clock) + 1; // never 0
+    w->failure = *err;
+    log_line(LOG_ERROR, "the store cannot be read or written, work rests: %s", err->message);
+}
+
+static void store_works(struct engine_workers *w)
+{
+    if (w->failing_ms)
+        log_line(LOG_WARN, "the store works again");
+    w->failing_ms = 0;
+}
+
 /* Under the mutex: takes one from the ring and walks it. */
 static void run_one(struct engine_workers *w, struct arena *scratch)
 {
@@ -54,29 +76,35 @@ static void run_one(struct engine_workers *w, struct arena *scratch)
     w->busy++;
     wake_one(w);
     pthread_mutex_unlock(&w->mutex);
-    if (!engine_step(w->engine, &claim, scratch, &err))
-        log_line(LOG_ERROR, "r%lld: %s", (long long)claim.id, err.message);
+    bool ok = engine_step(w->engine, &claim, scratch, &err);
     pthread_mutex_lock(&w->mutex);
+    if (!ok)
+        store_fails(w, &err);
     w->busy--;
 }
 
-/* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. */
-static int64_t claim_some(struct engine_workers *w, int wanted)
+/* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. While the store
+ * fails, a claim counts only once it is on disk. */
+static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
 {
     struct error err;
     size_t count = 0;
     int64_t next = INT64_MAX;
-    if (store_claim(w->engine->store, (size_t)wanted,
-                    fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS), ENGINE_GRACE_MS,
-                    w->claims, &count, &next, &err) == STORE_ERROR) {
-        log_line(LOG_ERROR, "the store cannot be read or written: %s", err.message);
-        return 1000;
-    }
+    bool ok =
+        store_claim(w->engine->store, (size_t)wanted, fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS),
+                    ENGINE_GRACE_MS, w->claims, &count, &next, &err) == STORE_OK &&
+        (!failing || store_flush(w->engine->store, &err) == STORE_OK);
     pthread_mutex_lock(&w->mutex);
-    for (size_t i = 0; i < count; i++)
+    if (!ok)
+        store_fails(w, &err);
+    else if (count)
+        store_works(w);
+    for (size_t i = 0; ok && i < count; i++)
         w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = w->claims[i];
     pthread_mutex_unlock(&w->mutex);
     int64_t until = next == INT64_MAX ? IDLE_MS : next - clock_wall_ms(w->engine->clock);
+    if (!ok)
+        return FAILING_PAUSE_MS;
     if (count)
         return 0;
     return until < 1 ? 1 : until < IDLE_MS ? until : IDLE_MS;
@@ -104,10 +132,13 @@ static void lead(struct engine_workers *w)
     while (!w->stopping && !w->queued) {
         w->woken = false; // what comes from here on is either claimed now or wakes
         int wanted = w->count - w->busy + w->count / AHEAD_SHARE;
+        bool failing = w->failing_ms;
+        if (failing)
+            sleep_until_woken(w, FAILING_PAUSE_MS);
         pthread_mutex_unlock(&w->mutex);
-        int64_t wait_ms = claim_some(w, wanted);
+        int64_t wait_ms = claim_some(w, wanted, failing);
         pthread_mutex_lock(&w->mutex);
-        if (wait_ms)
+        if (wait_ms && !w->failing_ms)
             sleep_until_woken(w, wait_ms);
     }
     w->led = false;
@@ -225,7 +256,12 @@ bool engine_workers_drain(struct engine_workers *w, bool (*stop)(void *ctx), voi
         bool done = false;
         pthread_mutex_lock(&w->mutex);
         bool resting = w->busy == 0 && w->queued == 0;
+        bool lost = w->failing_ms && clock_steady_ms(w->engine->clock) - w->failing_ms > FAILING_MS;
+        if (lost)
+            *err = w->failure;
         pthread_mutex_unlock(&w->mutex);
+        if (lost)
+            return false;
         if (stop && stop(ctx))
             return true;
         if (resting) {

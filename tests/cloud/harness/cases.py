@@ -90,7 +90,7 @@ class Result(unittest.TestResult):
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err is not None:
-            print(f"FAILED {subtest}", flush=True)
+            print(f"FAILED {subtest}: {err[1]}", flush=True)
 
     def _failed(self, test, text):
         print(f"FAILED {test.id()}\n{text}", flush=True)

@@ -75,7 +75,7 @@ class Rectify:
         return json.loads(done.stdout)
 
     def list(self):
-        answer = self.json("list")
+        answer = self.json("list", "--all")
         return answer["remediations"] if isinstance(answer, dict) else answer
 
     def show(self, ident):
