@@ -35,8 +35,8 @@ class TestDisk(CloudCase):
 
     def test_a_full_disk_stops_calls_and_with_room_again_all_is_healed(self):
         rectify = self.rectify("s3")
-        self.small_disk(rectify, "700k")
-        buckets = [self.bucket() for _ in range(150)]
+        self.small_disk(rectify, "450k")
+        buckets = [self.bucket() for _ in range(90)]  # under the policy's hourly limit
         records = [harness.create_bucket(b) for b in buckets]
         done = rectify.run(*records)
         self.assertEqual(done.returncode, 1, done.stderr)
