@@ -70,6 +70,15 @@ static void guard_ask(struct deciding *d)
         tighten(d, DECIDE_ASK, "the policy asks before it makes such a change");
 }
 
+/* Fail closed: what the author relies on and nobody evaluates is a person's decision. */
+static void guard_unenforced(struct deciding *d)
+{
+    if (d->subject->policy->unenforced && !d->guards->by_hand)
+        tighten(d, DECIDE_ASK,
+                arena_printf(d->arena, "`%s` is not enforced yet, so a person decides",
+                             d->subject->policy->unenforced));
+}
+
 static void guard_exemption(struct deciding *d)
 {
     const struct policy *p = d->subject->policy;
@@ -195,8 +204,8 @@ void decide_guard(const struct decide_subject *subject, const struct decide_find
                   struct decide_decision *ret)
 {
     static void (*const table[])(struct deciding *) = {
-        guard_mode,   guard_ask,         guard_exemption, guard_breaker,
-        guard_limits, guard_kill_switch, guard_resource,  guard_risk};
+        guard_mode,        guard_ask,      guard_exemption, guard_breaker,   guard_limits,
+        guard_kill_switch, guard_resource, guard_risk,      guard_unenforced};
     *ret = (struct decide_decision){.action = DECIDE_ACT};
     struct deciding d = {subject, finding, plan, guards, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

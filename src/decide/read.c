@@ -242,9 +242,13 @@ void decide_read(const struct decide_subject *s, struct arena *arena, struct dec
         judge(s, &budget, arena, &f);
         struct value id;
         struct error err;
-        if (s->policy->identity &&
-            policy_template_eval(s->policy->identity, f.slots, &budget, arena, &id, &err) &&
-            id.kind == VALUE_STRING)
+        bool named = !s->policy->identity ||
+                     policy_template_eval(s->policy->identity, f.slots, &budget, arena, &id, &err);
+        if (!named)
+            expression_failed(&f, arena, &err);
+        else if (s->policy->identity && id.kind != VALUE_STRING)
+            unread(&f, STR("D0001"), STR("`resource.identity` is not text"), true);
+        else if (s->policy->identity)
             f.id = value_str(id);
     }
     *ret = f;

@@ -43,9 +43,10 @@ struct detect_match {
 };
 
 struct detect_result {
-    struct str key;     // exact-redelivery key
-    struct str name;    // "s3:CreateBucket"
-    struct value event; // {id, name, time, source, actor, ip}: what is kept of it
+    struct str key;        // exact-redelivery key
+    struct str name;       // "s3:CreateBucket"
+    struct str request_id; // of the API call; may be empty
+    struct value event;    // {id, name, time, source, actor, ip}: what is kept of it
     struct detect_match *matches;
     size_t match_count;
     struct str *notes; // one a match that named no usable resource: why

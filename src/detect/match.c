@@ -190,7 +190,8 @@ static void keep(struct value event, struct str text, struct arena *arena,
     value_set(&out, "time", value_string(value_path_str(event, "time")));
     value_set(&out, "actor", value_string(value_path_str(event, "detail.userIdentity.arn")));
     value_set(&out, "ip", value_string(value_path_str(event, "detail.sourceIPAddress")));
-    value_set(&out, "request_id", value_string(value_path_str(event, "detail.requestID")));
+    ret->request_id = value_path_str(event, "detail.requestID");
+    value_set(&out, "request_id", value_string(ret->request_id));
     ret->event = value_finish_map(&out);
 }
 

@@ -113,8 +113,11 @@ static bool add_matches(struct intake *in, const struct detect_result *found, in
             (struct store_match){m->policy->name, str_from(m->policy->hash),     m->resource,
                                  m->region,       now + m->assignment.settle_ms, buf_str(&text)};
     }
-    in->events[in->count++] =
-        (struct store_event){found->key, found->name, matches, found->match_count};
+    in->events[in->count++] = (struct store_event){.key = found->key,
+                                                   .name = found->name,
+                                                   .request_id = found->request_id,
+                                                   .matches = matches,
+                                                   .match_count = found->match_count};
     return matches != NULL;
 }
 

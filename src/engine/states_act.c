@@ -70,7 +70,7 @@ static bool give_up(struct step *s, int number, const char *why)
                                             .record = attempt_record(s)});
 }
 
-static bool next_call(struct step *s, int done)
+static bool next_call(struct step *s, int done, struct str request_id)
 {
     bool last = (uint32_t)done >= step_plan(s).len;
     step_set_count(s, "calls", 0);
@@ -82,6 +82,7 @@ static bool next_call(struct step *s, int done)
     return step_to(s, &(struct step_change){.to = last ? STATE_VERIFYING : STATE_CALLING,
                                             .step = last ? 0 : done + 1,
                                             .durable = !last,
+                                            .request_id = request_id,
                                             .record = attempt_record(s)});
 }
 
@@ -140,7 +141,7 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
     step_set_count(s, "unsent", nothing_done);
     switch (a->outcome) {
     case AWS_OK:
-        return next_call(s, number);
+        return next_call(s, number, a->request_id);
     case AWS_THROTTLED:
     case AWS_NOT_SENT:
         return step_to(
@@ -251,7 +252,7 @@ bool state_unknown(struct step *s)
                                                 .reason = "the resource obeys although nothing "
                                                           "was sent; decided again"});
     if (done)
-        return next_call(s, number);
+        return next_call(s, number, (struct str){0});
     if (last_was_refused(s) || step_count(s, "calls") >= CALLS_MAX)
         return give_up(s, number, arena_printf(s->arena, "%.*s", STR_FMT(s->r.reason)));
     const struct value *before = step_detail(s, DETAIL_FINGERPRINT);
@@ -413,6 +414,7 @@ bool state_undoing(struct step *s)
                               .step = last ? 0 : number + 1,
                               .durable = true,
                               .breaker = last ? RESULT_BAD : RESULT_NONE,
+                              .request_id = answer.request_id,
                               .record = attempt_record(s),
                               .reason = last ? "the repair failed and was taken back" : NULL});
     }

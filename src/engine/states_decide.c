@@ -76,6 +76,42 @@ static void keep_finding(struct step *s)
     step_set_detail(s, DETAIL_NOW, value_int(s->subject.now_ms));
 }
 
+/* The reads name the resource otherwise than the event did. Everything is keyed by the canonical
+ * name, so it goes on under that one; the key of what is accepted makes a repetition vanish. */
+static bool continue_under(struct step *s, struct str id)
+{
+    struct resource canonical = s->subject.resource;
+    struct str key;
+    char own[REMEDIATION_ID_SIZE];
+    canonical.id = id;
+    remediation_id_format(s->r.id, own);
+    if (!resource_key(&canonical, s->arena, &key, s->err))
+        return step_to(
+            s, &(struct step_change){.to = STATE_NEEDS_PERSON,
+                                     .reason = arena_printf(s->arena, "%s", s->err->message)});
+    struct buf detail = {.arena = s->arena};
+    json_write(&detail, s->r.detail, JSON_COMPACT);
+    struct store_match match = {.policy = s->r.policy,
+                                .policy_hash = s->r.policy_hash,
+                                .resource = key,
+                                .region = s->r.region,
+                                .due_ms = s->subject.now_ms + step_unsettled_ms(s),
+                                .detail = buf_str(&detail)};
+    struct store_event event = {
+        .key = str_from(arena_printf(s->arena, "%s as %.*s", own, STR_FMT(key))),
+        .name = STR("known by another name"),
+        .matches = &match,
+        .match_count = 1};
+    if (!match.detail.ptr || !event.key.ptr)
+        return error_set(s->err, "E0003", "out of memory");
+    if (store_accept(s->engine->store, &event, 1, NULL, s->err) != STORE_OK)
+        return false;
+    return step_to(s, &(struct step_change){
+                          .to = STATE_SKIPPED,
+                          .reason = arena_printf(s->arena, "it is %.*s: goes on under that name",
+                                                 STR_FMT(id))});
+}
+
 bool state_reading(struct step *s)
 {
     if (s->assignment.mode == MODE_OFF)
@@ -91,6 +127,8 @@ bool state_reading(struct step *s)
         return step_to(s, &(struct step_change){.to = STATE_GONE,
                                                 .reason = arena_printf(
                                                     s->arena, "%.*s", STR_FMT(s->finding.reason))});
+    if (!str_eq(s->finding.id, s->subject.resource.id))
+        return continue_under(s, s->finding.id);
     if (s->r.kind == REMEDIATION_REPAIR && s->finding.verdict == VERDICT_COMPLIANT)
         return enter_compliant(s);
     keep_finding(s);

@@ -85,6 +85,7 @@ static struct store_transition transition(const struct step *s, const struct ste
         .approval_hash = str_from(c->approval_hash),
         .ask_hash = str_from(c->ask_hash),
         .ask_expires_ms = c->ask_expires_ms,
+        .request_id = c->request_id,
         .keep_lease = !state_is_terminal(c->to) && c->wait_ms == 0,
         .breaker = (typeof((struct store_transition){0}.breaker))c->breaker,
     };

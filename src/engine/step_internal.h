@@ -40,6 +40,7 @@ struct step_change {
     int64_t wait_ms; // due in so long; 0 = go on at once
     const char *reason;
     struct value record; // body of the audit record
+    struct str request_id; // of a changing call that was answered
     bool later;          // nothing leaves before the next: committed together with it, conditions too
     bool durable;        // wait for the disk
     bool lock, freeze, sequence_unchanged;

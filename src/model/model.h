@@ -108,13 +108,13 @@ struct remediation {
     int64_t sequence;      // events that named this resource while it was being worked on
     int64_t sequence_seen; // of these, older than the reading that its end rests on
     int64_t created_ms, updated_ms, due_ms; // wall clock
-    int64_t settled_ms; // when what the newest event tells of is seen everywhere (its `settle`)
-    struct str policy;                      // name
-    struct str policy_hash;                 // of the compiled policy with its parameters, hex
-    struct str resource;                    // canonical key
-    struct str region;                      // where calls go (a global resource has one too)
-    struct str reason;                      // why it is in this state, one line for people
-    struct value detail;                    // everything gathered so far: a map with the keys below
+    int64_t settled_ms;     // when what the newest event tells of is seen everywhere (its `settle`)
+    struct str policy;      // name
+    struct str policy_hash; // of the compiled policy with its parameters, hex
+    struct str resource;    // canonical key
+    struct str region;      // where calls go (a global resource has one too)
+    struct str reason;      // why it is in this state, one line for people
+    struct value detail;    // everything gathered so far: a map with the keys below
 };
 
 /* keys of `detail` */

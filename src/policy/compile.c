@@ -523,6 +523,9 @@ static void compile_guard(struct builder *b, const struct yaml *root)
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
         b->ok = false;
     }
+    p->unenforced = yaml_get(guard, "rollout") ? "guard.rollout"
+                    : yaml_get(limit, "share") ? "guard.limit.share"
+                                               : NULL;
     const struct yaml *ask = yaml_get(guard, "ask");
     p->ask = ask ? expression(b, b->decide_env, ask, cel_type_of(VALUE_BOOL)) : NULL;
     p->breaker_in_a_row = policy_count(yaml_get(breaker, "in_a_row"), 3, &b->ok);

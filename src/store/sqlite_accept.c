@@ -116,6 +116,41 @@ static struct str accept_body(struct sqlite_store *store, const struct store_eve
     return buf_str(&body);
 }
 
+/* Is it the event of a call of ours? Then it starts nothing. */
+static bool accept_own(struct sqlite_store *store, const struct store_event *event, int64_t now,
+                       bool *ret_own, struct error *err)
+{
+    static const struct store_match nothing;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_OWN_CALL, err);
+    *ret_own = false;
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, event->request_id);
+    if (!sql_row(store, stmt, ret_own, err))
+        return false;
+    struct leaf_parts leaf = {.at_ms = now, .kind = STR("event"), .reason = STR("our own call")};
+    if (*ret_own) {
+        leaf.id = sqlite3_column_int64(stmt, 0);
+        bool known = state_parse(sql_text(stmt, 1), &leaf.state);
+        ENSURE(known);
+        leaf.step = sqlite3_column_int(stmt, 2);
+        leaf.version = sqlite3_column_int64(stmt, 3);
+        leaf.policy = sql_copy(stmt, 4, &store->scratch);
+        leaf.resource = sql_copy(stmt, 5, &store->scratch);
+    }
+    sqlite3_reset(stmt);
+    if (!*ret_own)
+        return true;
+    leaf.body = accept_body(store, event, &nothing);
+    if (!leaf.policy.ptr || !leaf.resource.ptr || !leaf.body.ptr)
+        return error_set(err, "S0006", "out of memory accepting an event");
+    if (!(stmt = sql_get(store, STATEMENT_VERIFY_DUE, err)))
+        return false;
+    sqlite3_bind_int64(stmt, 1, leaf.id);
+    sqlite3_bind_int64(stmt, 2, now);
+    return sql_done(store, stmt, err) && sql_leaf(store, &leaf, err);
+}
+
 static bool accept_match(struct sqlite_store *store, const struct store_event *event,
                          const struct store_match *match, int64_t now, struct error *err)
 {
@@ -158,7 +193,7 @@ static bool accept_match(struct sqlite_store *store, const struct store_event *e
 static bool purge(struct sqlite_store *store, int64_t now, struct error *err)
 {
     static const enum sqlite_statement each[] = {STATEMENT_EVENT_PURGE, STATEMENT_RESULT_PURGE,
-                                                 STATEMENT_PERMIT_PURGE};
+                                                 STATEMENT_OWN_CALL_PURGE, STATEMENT_PERMIT_PURGE};
     if (now < store->purged_ms + PURGE_EVERY_MS)
         return true;
     store->purged_ms = now;
@@ -196,8 +231,11 @@ static enum store_result run_accept(struct sqlite_store *store, void *arg, struc
         sqlite3_bind_int64(stmt, 2, now);
         if (!sql_done(store, stmt, err))
             return STORE_ERROR;
-        bool fresh = sqlite3_changes(store->db) > 0;
-        for (size_t j = 0; fresh && j < event->match_count; j++)
+        bool fresh = sqlite3_changes(store->db) > 0, own = false;
+        if (fresh && event->match_count && event->request_id.len &&
+            !accept_own(store, event, now, &own, err))
+            return STORE_ERROR;
+        for (size_t j = 0; fresh && !own && j < event->match_count; j++)
             if (!accept_match(store, event, &event->matches[j], now, err))
                 return STORE_ERROR;
         if (args->accepted)

@@ -20,8 +20,7 @@
 struct current {
     enum remediation_kind kind;
     enum state state;
-    int64_t version, epoch, sequence, sequence_seen, lease_ms, released_ms, due_ms,
-        settled_ms;
+    int64_t version, epoch, sequence, sequence_seen, lease_ms, released_ms, due_ms, settled_ms;
     int holds;
     struct str policy, policy_hash, resource, region;
     bool frozen; // terminal, and its lock is kept
@@ -400,6 +399,20 @@ static bool write_successor(struct sqlite_store *store, int64_t ended, const str
     return sql_leaf(store, &leaf, err);
 }
 
+static bool write_own_call(struct sqlite_store *store, const struct store_transition *t,
+                           int64_t now, struct error *err)
+{
+    if (t->request_id.len == 0)
+        return true;
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_OWN_CALL_SET, err);
+    if (!stmt)
+        return false;
+    sql_bind(stmt, 1, t->request_id);
+    sqlite3_bind_int64(stmt, 2, t->id);
+    sqlite3_bind_int64(stmt, 3, now);
+    return sql_done(store, stmt, err);
+}
+
 static bool effects(struct sqlite_store *store, const struct store_transition *t,
                     struct current *row, int64_t now, struct error *err)
 {
@@ -407,7 +420,7 @@ static bool effects(struct sqlite_store *store, const struct store_transition *t
     return write_holds(store, t, row, now, &row->holds, err) &&
            write_ask(store, t, now, &row->due_ms, err) &&
            (!t->approval_hash.len || run_id_statement(store, STATEMENT_CONSUME, t->id, err)) &&
-           write_result(store, t, row, now, err);
+           write_result(store, t, row, now, err) && write_own_call(store, t, now, err);
 }
 
 /* The row, in memory, as the transition leaves it. */
@@ -495,7 +508,7 @@ static void *copy_advance(const void *arg)
     for (size_t i = 0; i < args->count; i++) {
         const struct store_transition *t = &args->list[i];
         size += t->reason.len + t->detail.len + t->record.len + t->approval_hash.len +
-                t->ask_hash.len;
+                t->ask_hash.len + t->request_id.len;
     }
     char *block = malloc(size);
     if (!block)
@@ -505,7 +518,8 @@ static void *copy_advance(const void *arg)
     char *at = block + head;
     for (size_t i = 0; i < args->count; i++) {
         struct store_transition *t = &copy->list[i];
-        struct str *texts[] = {&t->reason, &t->detail, &t->record, &t->approval_hash, &t->ask_hash};
+        struct str *texts[] = {&t->reason,        &t->detail,   &t->record,
+                               &t->approval_hash, &t->ask_hash, &t->request_id};
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
             if (texts[j]->len)
                 memcpy(at, texts[j]->ptr, texts[j]->len);

@@ -69,6 +69,9 @@ static const char schema[] =
     " consumed INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE TABLE record(position INTEGER PRIMARY KEY, remediation INTEGER, text TEXT NOT NULL,"
     " hash BLOB NOT NULL) STRICT;"
+    "CREATE TABLE own_call(request_id TEXT PRIMARY KEY, remediation INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX own_call_at ON own_call(at_ms);"
     "CREATE INDEX record_remediation ON record(remediation) WHERE remediation IS NOT NULL;";
 
 const struct store_backend sqlite_backend;

@@ -20,6 +20,14 @@
     X(EVENT, "INSERT INTO event(key, at_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING")               \
     X(EVENT_PURGE, "DELETE FROM event WHERE at_ms < ?1 AND sequence < "                            \
                    "(SELECT min(sequence) + 1000 FROM event)")                                     \
+    X(OWN_CALL_SET, "INSERT INTO own_call(request_id, remediation, at_ms) "                        \
+                    "VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")                                  \
+    X(OWN_CALL, "SELECT r.id, r.state, r.step, r.version, r.policy, r.resource FROM own_call c "   \
+                "JOIN remediation r ON r.id = c.remediation WHERE c.request_id = ?1")              \
+    X(VERIFY_DUE, "UPDATE remediation SET due_ms = min(due_ms, ?2) "                               \
+                  "WHERE id = ?1 AND state = 'verifying'")                                         \
+    X(OWN_CALL_PURGE, "DELETE FROM own_call WHERE request_id IN (SELECT request_id "               \
+                      "FROM own_call WHERE at_ms < ?1 ORDER BY at_ms LIMIT 1000)")                 \
     X(RESULT_PURGE, "DELETE FROM result WHERE at_ms < ?1 AND sequence < "                          \
                     "(SELECT min(sequence) + 1000 FROM result)")                                   \
     X(PERMIT_PURGE, "DELETE FROM permit WHERE minute < ?1")                                        \

@@ -52,7 +52,8 @@ enum store_result store_accept(struct store *store, const struct store_event *ev
                                bool *ret_accepted, struct error *err)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!check_text(events[i].key, "an event's key", err))
+        if (!check_text(events[i].key, "an event's key", err) ||
+            !check_text(events[i].request_id, "a request id", err))
             return STORE_ERROR;
         for (size_t j = 0; j < events[i].match_count; j++)
             if (!check_match(&events[i].matches[j], err))
@@ -95,7 +96,7 @@ static bool check_transition(const struct store_transition *t, struct error *err
     ENSURE((unsigned)t->to < STATE_COUNT);
     ENSURE(!t->freeze || state_is_terminal(t->to));
     return check_object(t->detail, "a detail", err) && check_object(t->record, "a record", err) &&
-           check_text(t->reason, "a reason", err);
+           check_text(t->reason, "a reason", err) && check_text(t->request_id, "a request id", err);
 }
 
 enum store_result store_advance(struct store *store, const struct store_transition *transition,

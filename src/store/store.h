@@ -56,12 +56,15 @@ struct store_event {
     struct str name; // "s3:CreateBucket", for people
     const struct store_match *matches;
     size_t match_count;
+    struct str request_id; // of the API call that it tells of; empty = none
 };
 
 /* One transaction for all. An event whose key was accepted before vanishes (ret_accepted[i] =
  * false). For each match: an active repair of the same policy and resource gets sequence+1 and the
  * newer event in its detail (a received or settling one also the earlier of both due times kept);
- * else a new remediation in `received`. Each writes a record. `ret_accepted` may be NULL. */
+ * else a new remediation in `received`. An event of a call of ours (its request id was given to
+ * store_advance() within 14 days) starts nothing: it makes the verifying of that remediation due.
+ * Each writes a record. `ret_accepted` may be NULL. */
 enum store_result store_accept(struct store *store, const struct store_event *events, size_t count,
                                bool *ret_accepted, struct error *err)
     __attribute__((warn_unused_result));
@@ -80,11 +83,11 @@ struct store_claim {
     int64_t epoch;
 };
 /* Up to `count` due remediations whose lease is free or over, earliest first; each gets epoch+1, a
- * lease until now + lease_ms. *ret_next_due_ms: when the next one is due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
- * process's is handed out only `grace_ms` after that lease ended, as its signatures may still be
- * good. A file that nobody owned when it was opened proves that process dead: its leases ended then
- * at the latest, it sends nothing any more, and a second of the grace is enough. With :memory: the
- * same. */
+ * lease until now + lease_ms. *ret_next_due_ms: when the next one is due (INT64_MAX = none). A row
+ * in calling, unknown or undoing whose last lease was another process's is handed out only
+ * `grace_ms` after that lease ended, as its signatures may still be good. A file that nobody owned
+ * when it was opened proves that process dead: its leases ended then at the latest, it sends
+ * nothing any more, and a second of the grace is enough. With :memory: the same. */
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));
@@ -106,13 +109,14 @@ struct store_transition {
     struct str detail; // JSON object that replaces the old one; empty = unchanged
     struct str record; // JSON object of the audit record's body (see below)
 
+    struct str request_id; // of a changing call that was answered: its event will be known as ours
     bool sequence_unchanged; // STORE_CONFLICT when an event came that was not seen
-    int64_t sequence_seen;   // what was read, or will be from here on, is newer than the events up to
-                             //   this one (struct remediation, sequence); never lowers it
-    bool lock;               // take the resource's lock (kept while in locked states): STORE_LOCKED
-    bool freeze;             // terminal, but keep the lock until a person clears it
-    int at_once_max;         // permits reserved at intent: how many of this policy may be
-    int per_hour_max;        //   in locked states / have begun within the last hour; 0 = any
+    int64_t sequence_seen; // what was read, or will be from here on, is newer than the events up to
+                           //   this one (struct remediation, sequence); never lowers it
+    bool lock;             // take the resource's lock (kept while in locked states): STORE_LOCKED
+    bool freeze;           // terminal, but keep the lock until a person clears it
+    int at_once_max;       // permits reserved at intent: how many of this policy may be
+    int per_hour_max;      //   in locked states / have begun within the last hour; 0 = any
     struct str approval_hash; // consume a given, unexpired approval of this plan: STORE_VOID
     struct str ask_hash;      // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
@@ -121,18 +125,19 @@ struct store_transition {
 };
 
 /* Applies it. The new version is version+1; a kept lease is renewed. States that are not locked
- * release lock and permits (a contested repair takes them anew). A person (epoch 0) clears a frozen lock by the same terminal state without freeze.
- * When it ends and sequence > sequence_seen a successor in `received` (due once the newest event has settled) is created in the
- * same transaction, carrying the newest event. With `wait` false it returns at once; its failure
- * shows as STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
+ * release lock and permits (a contested repair takes them anew). A person (epoch 0) clears a frozen
+ * lock by the same terminal state without freeze. When it ends and sequence > sequence_seen a
+ * successor in `received` (due once the newest event has settled) is created in the same
+ * transaction, carrying the newest event. With `wait` false it returns at once; its failure shows
+ * as STORE_CONFLICT of a later verb on the same row. The audit leaf is the canonical JSON
  *   {"at": ms, "id": "r1", "kind": "transition", "policy":..., "resource":..., "state": "...",
  *    "step": n, "version": n, "reason": "...", "body": {record}}. */
 enum store_result store_advance(struct store *store, const struct store_transition *transition,
                                 bool wait, struct error *err) __attribute__((warn_unused_result));
-/* Several of one row, one after the other in one transaction, each with its leaf: what nothing has to
- * wait in between costs one. Versions count up from the first; only the last may be terminal. Stops
- * at the first whose condition fails and returns why; the *ret_applied before it stand (with `wait`
- * false and OK: all given, perhaps not yet). STORE_ERROR: none. */
+/* Several of one row, one after the other in one transaction, each with its leaf: what nothing has
+ * to wait in between costs one. Versions count up from the first; only the last may be terminal.
+ * Stops at the first whose condition fails and returns why; the *ret_applied before it stand (with
+ * `wait` false and OK: all given, perhaps not yet). STORE_ERROR: none. */
 #define STORE_ADVANCE_MAX 8
 enum store_result store_advance_all(struct store *store, const struct store_transition *list,
                                     size_t count, bool wait, size_t *ret_applied, struct error *err)

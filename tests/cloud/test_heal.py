@@ -65,6 +65,20 @@ class TestTag(CloudCase):
         self.assertEqual(len(self.proxy.changes(bucket)), 1)
         self.assertEqual([r["state"] for r in rectify.of(bucket)], ["healed", "compliant"])
 
+    def test_the_event_of_our_own_call_starts_nothing(self):
+        bucket = self.bucket()
+        rectify = self.heal(harness.create_bucket(bucket))
+        (healed,) = rectify.of(bucket)
+        attempt = rectify.show(healed["id"])["detail"]["attempts"][0]
+        ours = harness.put_bucket_tagging(bucket)
+        ours["requestID"] = attempt["request_id"]
+        self.assertTrue(ours["requestID"])
+        before = len(self.proxy.seen)
+        self.assertEnded(rectify.run(ours))
+        self.assertEqual([r["state"] for r in rectify.of(bucket)], ["healed"])
+        self.assertEqual(len(self.proxy.seen), before)
+        self.assertIn("our own call", rectify.command("audit", "show").stdout)
+
     def test_one_state_change_a_repair(self):
         bucket = self.bucket({"owner": "alice"})
         self.heal(harness.create_bucket(bucket))

@@ -62,6 +62,18 @@ static void test_guard__nothing_in_the_way_acts(void **state)
     scene_finish(&s);
 }
 
+static void test_guard__a_guard_that_nobody_enforces_asks(void **state)
+{
+    (void)state;
+    struct scene s;
+    start(&s, "mode: enforce", "mode: enforce, rollout: {steps: [1, 5%, 100%]}");
+    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
+    expect(&d, DECIDE_ASK, "guard.rollout");
+    d = decide(&s, "s3:PutBucketTagging", &(struct decide_guards){.by_hand = true});
+    expect(&d, DECIDE_ACT, NULL);
+    scene_finish(&s);
+}
+
 static void test_guard__the_mode_is_the_ceiling(void **state)
 {
     (void)state;
@@ -334,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guard__nothing_in_the_way_acts),
+        cmocka_unit_test(test_guard__a_guard_that_nobody_enforces_asks),
         cmocka_unit_test(test_guard__the_mode_is_the_ceiling),
         cmocka_unit_test(test_guard__by_hand_needs_no_second_yes_but_passes_every_other_guard),
         cmocka_unit_test(test_guard__a_policy_may_ask_by_its_own_condition),

@@ -89,6 +89,20 @@ static const char two_steps_text[] =
     "\"${current.tagging.TagSet.filter(t, t.Key != 'b')}\"}}\n"
     "verify: {within: 5m, else: undo}\n";
 
+/* As policy_text, but whatever an event names is in truth bucket-1. */
+static const char renamed_text[] =
+    "policy: tag\ntitle: tagged\nseverity: low\n"
+    "resource: {type: 'AWS::S3::Bucket', identity: \"${'bucket-' + string(1)}\"}\n"
+    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n"
+    "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"
+    "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"
+    "  violation: \"!tagging.TagSet.exists(t, t.Key == 'cost-center')\"\n"
+    "act:\n  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"
+    "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'cost-center', 'Value': 'x'}]}\"}\n"
+    "    undo:\n"
+    "      - when: current.tagging.TagSet.exists(t, t.Key == 'cost-center')\n"
+    "        call: s3:DeleteBucketTagging\n        with: {Bucket: '${resource.id}'}\n";
+
 static void world_init_with(struct world *w, uint64_t seed, const char *policy, const char *guard)
 {
     char text[4096], *dir;
@@ -205,6 +219,22 @@ static void test_engine__heals_an_untagged_bucket(void **state)
     assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
     assert_true(sim_has_tag(&w.sim, 0, "team"));
     assert_int_equal(w.sim.buckets[0].writes, 1);
+    world_finish(&w);
+}
+
+static void test_engine__goes_on_under_the_name_that_the_reads_give(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init_with(&w, 21, renamed_text, ENFORCE);
+    send_event(&w, 0);
+    send_event(&w, 1);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_SKIPPED);
+    assert_true(str_find(world_get(&w, 1).reason, STR("bucket-1")) != SIZE_MAX);
+    assert_int_equal(world_get(&w, 2).state, STATE_HEALED); // the one of the second event
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    assert_int_equal(w.sim.buckets[1].writes, 1);
     world_finish(&w);
 }
 
@@ -655,6 +685,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engine__heals_an_untagged_bucket),
+        cmocka_unit_test(test_engine__goes_on_under_the_name_that_the_reads_give),
         cmocka_unit_test(test_engine__leaves_a_compliant_bucket_alone),
         cmocka_unit_test(test_engine__denied_read_is_unread_and_never_acted_on),
         cmocka_unit_test(test_engine__gone_bucket_ends_as_gone),

@@ -118,6 +118,30 @@ static void test_store__many_matches_in_one_event(void **state)
     assert_int_equal(log_size(f->store), 3);
 }
 
+static void test_store__event_of_our_own_call_starts_nothing(void **state)
+{
+    struct fixture *f = *state;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(f->store);
+    struct store_transition t = move_to(f->store, claim, STATE_VERIFYING);
+    t.request_id = STR("REQ1");
+    t.keep_lease = false;
+    t.due_ms = T0 + 60000;
+    assert_int_equal(go(f->store, &t), STORE_OK);
+    struct store_match matches[] = {match_of("p", BUCKET("a"), T0), match_of("q", BUCKET("a"), T0)};
+    struct store_event ours = {STR("e2"), STR("s3:PutBucketTagging"), matches, 2, STR("REQ1")};
+    struct store_event other = {STR("e3"), STR("s3:PutBucketTagging"), matches, 2, STR("REQ2")};
+    f->time.now += 10;
+    assert_int_equal(store_accept(f->store, &ours, 1, NULL, &f->err), STORE_OK);
+    struct remediation r = get(f->store, 1, &f->arena), none;
+    assert_int_equal(r.sequence, 0);
+    assert_int_equal(r.due_ms, T0 + 10); // what was called is verified now
+    assert_int_equal(store_get(f->store, 2, &f->arena, &none, &f->err), STORE_ABSENT);
+    assert_int_equal(store_accept(f->store, &other, 1, NULL, &f->err), STORE_OK);
+    assert_int_equal(get(f->store, 1, &f->arena).sequence, 1);
+    assert_true(str_is(get(f->store, 2, &f->arena).policy, "q"));
+}
+
 static void test_store__create_refuses_a_second_active_one(void **state)
 {
     struct fixture *f = *state;
@@ -533,6 +557,7 @@ int main(void)
         EACH(test_store__keys_are_forgotten_after_two_weeks),
         EACH(test_store__newer_event_joins_the_active_one),
         EACH(test_store__many_matches_in_one_event),
+        EACH(test_store__event_of_our_own_call_starts_nothing),
         EACH(test_store__create_refuses_a_second_active_one),
         EACH(test_store__claims_what_is_due_earliest_first),
         EACH(test_store__lease_over_is_claimed_again_with_a_new_epoch),
