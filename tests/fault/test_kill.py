@@ -41,6 +41,24 @@ class TestKill(CloudCase):
                 self.assertEqual(len(self.proxy.changes(bucket)), 1, point)
                 self.assertEnded(rectify.command("audit", "verify"))
 
+    def test_every_named_point_of_a_rollback(self):
+        for point in [*POINTS[:10], "rolled-back.write", "send", "sent"]:
+            with self.subTest(point=point):
+                bucket = self.bucket({"owner": "alice"})
+                rectify = self.rectify("s3", name="back-" + point.replace(".", "-"))
+                self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+                self.tag(bucket, {**self.tags(bucket), "by-hand": "yes"})
+                self.proxy.clear()
+                (healed,) = rectify.of(bucket)
+                killed = rectify.command("rollback", healed["id"], env={"RECTIFY_FAULT": point})
+                self.assertEqual(killed.returncode, -signal.SIGKILL, killed.stderr)
+                self.again(rectify)
+                self.assertEqual(self.tags(bucket), {"owner": "alice", "by-hand": "yes"})
+                self.assertEqual([r["state"] for r in rectify.of(bucket)],
+                                 ["healed", "rolled back"])
+                self.assertEqual(len(self.proxy.changes(bucket)), 1, point)
+                self.assertEnded(rectify.command("audit", "verify"))
+
     def test_at_random_under_load(self):
         seed = int(os.environ.get("RECTIFY_SEED", time.time_ns() % 1000000))
         dice = random.Random(seed)
