@@ -59,7 +59,8 @@ extern const struct cel_type T_DYN, T_ERROR, T_NULL, T_BOOL, T_INT, T_UINT, T_DO
     T_MAP_DYN, T_LIST_A, T_MAP_AB, T_OPTIONAL_A, T_OPTIONAL_B, T_LIST_STRING, T_LIST_INT,
     T_OPTIONAL_STRING, T_MAP_STRING_DYN, T_LIST_LIST_A, T_LIST_MAP, T_OPTIONAL_LIST_A,
     T_OPTIONAL_MAP_AB, T_MAP_STRING_STRING, T_LIST_LIST_INT, T_LIST_CIDR, T_LIST_B, T_TYPE_A,
-    T_LIST_OPTIONAL_A;
+    T_LIST_OPTIONAL_A, T_LIST_UINT, T_LIST_DOUBLE, T_LIST_BOOL, T_LIST_BYTES, T_LIST_TIMESTAMP,
+    T_LIST_DURATION;
 
 struct cel_type *type_make(struct arena *arena, enum type_kind kind, const struct cel_type *a,
                            const struct cel_type *b);
@@ -554,6 +555,8 @@ struct value ev_has_chain(struct cel_cx *cx, const struct node *n);
 struct value ev_index(struct cel_cx *cx, const struct node *n);
 struct value ev_index_optional(struct cel_cx *cx, const struct node *n);
 struct value ev_call(struct cel_cx *cx, const struct node *n);
+struct value ev_or_optional(struct cel_cx *cx, const struct node *n);
+struct value ev_or_value(struct cel_cx *cx, const struct node *n);
 struct value ev_unknown_call(struct cel_cx *cx, const struct node *n);
 struct value ev_not(struct cel_cx *cx, const struct node *n);
 struct value ev_and(struct cel_cx *cx, const struct node *n);

@@ -352,23 +352,25 @@ static const struct cel_type *check_call(struct checker *c, struct ast *ast)
 
 /* ---- logic ---- */
 
-static const struct cel_type *check_bool(struct checker *c, struct ast *ast)
+/* False: reported here. */
+static bool check_bool(struct checker *c, struct ast *ast)
 {
     const struct cel_type *type = applied(c, check(c, ast));
     if (!c->unchecked &&
         !infer_assignable_all(&c->infer, &(const struct cel_type *){&T_BOOL}, &type, 1)) {
         report_error(c->report, "C0104", ast->pos, ast->end, NULL,
                      "expected type 'bool' but found '%s'", text_of(c, type));
-        return &T_ERROR;
+        return false;
     }
-    return type;
+    return true;
 }
 
 static const struct cel_type *check_logic(struct checker *c, struct ast *ast)
 {
+    bool wrong = false;
     for (uint32_t i = 0; i < ast->count; i++)
-        check_bool(c, ast->args[i]);
-    return &T_BOOL;
+        wrong |= !check_bool(c, ast->args[i]);
+    return wrong ? &T_ERROR : &T_BOOL;
 }
 
 static const struct cel_type *check_condition(struct checker *c, struct ast *ast)
@@ -399,8 +401,9 @@ static const struct cel_type *entry_type(struct checker *c, struct ast *entry, b
     if (type_is_dyn(type))
         return type;
     report_error(c->report, "C0104", entry->pos, entry->end, NULL,
-                 "expected type 'optional_type(dyn)' but found '%s'", text_of(c, type));
-    return &T_ERROR;
+                 "expected type 'optional_type(%s)' but found '%s'", text_of(c, type),
+                 text_of(c, type));
+    return type;
 }
 
 static const struct cel_type *check_list(struct checker *c, struct ast *ast)
@@ -518,8 +521,9 @@ static void range_types(struct checker *c, const struct ast *loop, const struct 
         break;
     }
     ret[0] = ret[1] = &T_ERROR;
+    const struct ast *at = loop->loop == LOOP_SORT_BY ? loop : loop->args[0];
     if (range->kind != CT_ERROR && !c->unchecked)
-        report_error(c->report, "C0105", loop->args[0]->pos, loop->args[0]->end, NULL,
+        report_error(c->report, "C0105", at->pos, at->end, NULL,
                      "expression of type '%s' cannot be range of a comprehension (must be list, "
                      "map, or dynamic)",
                      text_of(c, range));
@@ -560,6 +564,18 @@ static const struct cel_type *entry_result(struct checker *c, const struct ast *
     return &T_ERROR;
 }
 
+/* What is sorted by must have an order. */
+static void check_sort_key(struct checker *c, const struct ast *loop, const struct cel_type *range,
+                           const struct cel_type *key)
+{
+    bool ordered = (key->kind >= CT_BOOL && key->kind <= CT_DURATION) || key->kind == CT_PARAM ||
+                   key->kind == CT_WRAPPER || type_is_dyn(key);
+    if (!c->unchecked && (!ordered || range->kind == CT_MAP))
+        report_error(c->report, "C0102", loop->pos, loop->end, NULL,
+                     "found no matching overload for 'sortBy' applied to '%s.(%s)'",
+                     text_of(c, range), text_of(c, key));
+}
+
 static const struct cel_type *loop_result(struct checker *c, struct ast *loop,
                                           const struct cel_type *range,
                                           const struct cel_type *vars[2])
@@ -591,7 +607,7 @@ static const struct cel_type *loop_result(struct checker *c, struct ast *loop,
         return type->kind == CT_OPTIONAL || type_is_dyn(type) ? type
                                                               : optional_range(c, loop, type);
     case LOOP_SORT_BY:
-        check(c, body);
+        check_sort_key(c, loop, range, applied(c, check(c, body)));
         return range->kind == CT_LIST ? range : &T_LIST_DYN;
     }
     return &T_DYN;

@@ -477,6 +477,33 @@ struct value ev_call(struct cel_cx *cx, const struct node *n)
     return no_case(cx, n, args);
 }
 
+/* optional.or(other), optional.orValue(other): the other is looked at only when it is needed. */
+static inline struct value alternative(struct cel_cx *cx, const struct node *n, bool value)
+{
+    struct value v = EVAL(cx, n->args[0]);
+    if (FAILED(v))
+        return v;
+    cx->cost--;
+    if (v.kind == VALUE_OPTIONAL && v.opaque)
+        return value ? *(const struct value *)v.opaque : v;
+    struct value other = EVAL(cx, n->args[1]);
+    if (FAILED(other))
+        return other;
+    if (v.kind != VALUE_OPTIONAL || (!value && other.kind != VALUE_OPTIONAL))
+        return no_case(cx, n, (struct value[]){v, other});
+    return other;
+}
+
+struct value ev_or_optional(struct cel_cx *cx, const struct node *n)
+{
+    return alternative(cx, n, false);
+}
+
+struct value ev_or_value(struct cel_cx *cx, const struct node *n)
+{
+    return alternative(cx, n, true);
+}
+
 struct value ev_unknown_call(struct cel_cx *cx, const struct node *n)
 {
     return placed(cx, n, cx_fail(cx, "C0209", "unbound function: %.*s()", STR_FMT(n->name)));
@@ -610,8 +637,8 @@ struct value ev_compare(struct cel_cx *cx, const struct node *n)
     int order = cel_compare(a, b);
     if (order == 2)
         return bad_operands(cx, n, a, b);
-    if (order == 3)
-        return placed(cx, n, cx_fail(cx, "C0206", "NaN values cannot be ordered"));
+    if (order == 3) // NaN is neither less nor more than anything (IEEE 754)
+        return value_bool(false);
     return value_bool(n->slot >> (order + 1) & 1);
 }
 

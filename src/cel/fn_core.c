@@ -274,8 +274,8 @@ static struct value to_double(struct cel_cx *cx, const struct value *v, unsigned
 
 static struct value to_bool(struct cel_cx *cx, const struct value *v, unsigned count)
 {
-    static const char *const yes[] = {"1", "t", "true", "TRUE", "True"};
-    static const char *const no[] = {"0", "f", "false", "FALSE", "False"};
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
     (void)count;
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
         if (str_is(value_str(*v), yes[i]))
@@ -349,8 +349,6 @@ static struct value to_duration(struct cel_cx *cx, const struct value *v, unsign
 {
     (void)count;
     int64_t nanos;
-    if (v->kind == VALUE_INT)
-        return make_duration(cx, v->i);
     if (!duration_parse(value_str(*v), &nanos))
         return cx_fail(cx, "C0206",
                        "\"%.*s\" is not a duration such as \"1h30m\" or \"1.5s\" (form or range)",
@@ -593,8 +591,7 @@ static const struct cel_overload timestamps[] = {F(same, &T_TIMESTAMP, &T_TIMEST
                                                  F(to_timestamp, &T_TIMESTAMP, &T_STRING),
                                                  F(to_timestamp, &T_TIMESTAMP, &T_INT)};
 static const struct cel_overload durations[] = {F(same, &T_DURATION, &T_DURATION),
-                                                F(to_duration, &T_DURATION, &T_STRING),
-                                                F(to_duration, &T_DURATION, &T_INT)};
+                                                F(to_duration, &T_DURATION, &T_STRING)};
 static const struct cel_overload type_[] = {F(type_of, &T_TYPE_A, &T_A)};
 static const struct cel_overload dyn_[] = {F(same, &T_DYN, &T_A)};
 #define TIME_OVERLOADS(fn) M(fn, &T_INT, &T_TIMESTAMP), M(fn, &T_INT, &T_TIMESTAMP, &T_STRING)

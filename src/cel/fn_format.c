@@ -10,6 +10,31 @@
 
 static bool add_text(struct buf *out, struct value v, unsigned depth);
 
+/* The shortest digits, never with an exponent. */
+static void add_plain(struct buf *out, double d)
+{
+    char text[DOUBLE_TEXT_SIZE];
+    size_t size = double_print(d, text);
+    char *e = isfinite(d) ? memchr(text, 'e', size) : NULL;
+    if (!e) {
+        buf_add(out, text, size);
+        return;
+    }
+    int decimals = 0; // behind the point: those of the shown digits less the exponent
+    for (const char *p = memchr(text, '.', size); p && p + 1 < e; p++)
+        decimals++;
+    decimals -= atoi(e + 1);
+    if (decimals > 0) {
+        buf_printf(out, "%.*f", decimals, d);
+        return;
+    }
+    for (const char *p = text; p < e; p++)
+        if (*p != '.')
+            buf_add_byte(out, *p);
+    for (; decimals < 0; decimals++)
+        buf_add_byte(out, '0');
+}
+
 static int by_text(const void *a, const void *b)
 {
     return str_compare(((const struct str *)a)[0], ((const struct str *)b)[0]);
@@ -74,7 +99,7 @@ static bool add_text(struct buf *out, struct value v, unsigned depth)
         buf_printf(out, "%llu", (unsigned long long)v.u);
         return true;
     case VALUE_DOUBLE:
-        buf_add(out, text, double_print(v.d, text));
+        add_plain(out, v.d);
         return true;
     case VALUE_STRING:
     case VALUE_BYTES:
@@ -103,13 +128,12 @@ static bool add_text(struct buf *out, struct value v, unsigned depth)
 
 static bool add_decimal(struct buf *out, struct value v)
 {
-    char text[DOUBLE_TEXT_SIZE];
     if (v.kind == VALUE_INT)
         buf_printf(out, "%lld", (long long)v.i);
     else if (v.kind == VALUE_UINT)
         buf_printf(out, "%llu", (unsigned long long)v.u);
     else if (v.kind == VALUE_DOUBLE)
-        buf_add(out, text, double_print(v.d, text));
+        add_plain(out, v.d);
     else
         return false;
     return true;

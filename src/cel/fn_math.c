@@ -14,6 +14,8 @@ static struct value extreme(struct cel_cx *cx, const struct value *items, unsign
             return cx_fail(cx, "C0201", "no such overload: math.%s() of %s",
                            sign > 0 ? "greatest" : "least", cel_value_type_name(items[i]));
         int order = cel_compare(items[i], best);
+        if (order == 3 && i > 0)
+            return cx_fail(cx, "C0206", "NaN values cannot be ordered");
         if (order * sign > 0 && order < 2)
             best = items[i];
     }
@@ -119,7 +121,9 @@ static struct value shift_right(struct cel_cx *cx, const struct value *v, unsign
         F(fn, &T_DYN, &T_UINT, &T_DOUBLE), F(fn, &T_DYN, &T_DOUBLE, &T_INT),                       \
         F(fn, &T_DYN, &T_DOUBLE, &T_UINT)
 #define NUMBERS1(fn) F(fn, &T_INT, &T_INT), F(fn, &T_UINT, &T_UINT), F(fn, &T_DOUBLE, &T_DOUBLE)
-#define EXTREME(fn) NUMBERS1(fn), NUMBERS2(fn), F(fn, &T_A, &T_LIST_A)
+#define EXTREME(fn)                                                                                \
+    NUMBERS1(fn), NUMBERS2(fn), F(fn, &T_DOUBLE, &T_LIST_DOUBLE), F(fn, &T_INT, &T_LIST_INT),      \
+        F(fn, &T_UINT, &T_LIST_UINT)
 static const struct cel_overload greatests[] = {EXTREME(greatest)};
 static const struct cel_overload leasts[] = {EXTREME(least)};
 static const struct cel_overload ceils[] = {F(math_ceil, &T_DOUBLE, &T_DOUBLE)};

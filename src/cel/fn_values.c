@@ -66,18 +66,6 @@ static struct value optional_value(struct cel_cx *cx, const struct value *v, uns
     return *(const struct value *)v->opaque;
 }
 
-static struct value optional_or(struct cel_cx *cx, const struct value *v, unsigned count)
-{
-    (void)cx, (void)count;
-    return v[0].opaque ? v[0] : v[1];
-}
-
-static struct value or_value(struct cel_cx *cx, const struct value *v, unsigned count)
-{
-    (void)cx, (void)count;
-    return v[0].opaque ? *(const struct value *)v[0].opaque : v[1];
-}
-
 static struct value unwrap_all(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
@@ -115,8 +103,8 @@ static const struct cel_overload non_zeros[] = {F(optional_of_non_zero, &T_OPTIO
 static const struct cel_overload has_values[] = {M(has_value, &T_BOOL, &T_OPTIONAL_A)};
 static const struct cel_overload values[] = {M(optional_value, &T_A, &T_OPTIONAL_A)};
 static const struct cel_overload alternatives[] = {
-    M(optional_or, &T_OPTIONAL_A, &T_OPTIONAL_A, &T_OPTIONAL_A)};
-static const struct cel_overload or_values[] = {M(or_value, &T_A, &T_OPTIONAL_A, &T_A)};
+    M(NULL, &T_OPTIONAL_A, &T_OPTIONAL_A, &T_OPTIONAL_A)};
+static const struct cel_overload or_values[] = {M(NULL, &T_A, &T_OPTIONAL_A, &T_A)};
 static const struct cel_overload unwraps[] = {F(unwrap_all, &T_LIST_A, &T_LIST_OPTIONAL_A)};
 static const struct cel_overload unwrap_opts[] = {M(unwrap_all, &T_LIST_A, &T_LIST_OPTIONAL_A)};
 
@@ -132,10 +120,11 @@ static const struct cel_function optionals[] = {
      OVERLOADS(has_values)},
     {"value", "The optional's value; an error when it holds none.", "optional.of(3).value() == 3",
      OVERLOADS(values)},
-    {"or", "This optional, or the other when this one holds nothing.",
+    {"or",
+     "This optional, or the other when this one holds nothing; the other is looked at only then.",
      "optional.none().or(optional.of(1)).value() == 1", OVERLOADS(alternatives)},
-    {"orValue", "The optional's value, or this one.", "{}.?a.orValue('none') == 'none'",
-     OVERLOADS(or_values)},
+    {"orValue", "The optional's value, or this one, which is looked at only when it is needed.",
+     "{}.?a.orValue('none') == 'none'", OVERLOADS(or_values)},
     {"optional.unwrap", "The values that a list of optionals holds.",
      "optional.unwrap([optional.of(1), optional.none()]) == [1]", OVERLOADS(unwraps)},
     {"unwrapOpt", "The same, written behind the list.",
@@ -247,7 +236,11 @@ static const struct cel_overload flattens[] = {M(flatten, &T_LIST_A, &T_LIST_LIS
 static const struct cel_overload ranges[] = {F(range, &T_LIST_INT, &T_INT)};
 static const struct cel_overload reverses[] = {M(reverse, &T_LIST_A, &T_LIST_A)};
 static const struct cel_overload slices[] = {M(slice, &T_LIST_A, &T_LIST_A, &T_INT, &T_INT)};
-static const struct cel_overload sorts[] = {M(sort, &T_LIST_A, &T_LIST_A)};
+static const struct cel_overload sorts[] = {
+    M(sort, &T_LIST_INT, &T_LIST_INT),           M(sort, &T_LIST_UINT, &T_LIST_UINT),
+    M(sort, &T_LIST_DOUBLE, &T_LIST_DOUBLE),     M(sort, &T_LIST_BOOL, &T_LIST_BOOL),
+    M(sort, &T_LIST_DURATION, &T_LIST_DURATION), M(sort, &T_LIST_TIMESTAMP, &T_LIST_TIMESTAMP),
+    M(sort, &T_LIST_STRING, &T_LIST_STRING),     M(sort, &T_LIST_BYTES, &T_LIST_BYTES)};
 static const struct cel_overload firsts[] = {M(first_item, &T_OPTIONAL_A, &T_LIST_A)};
 static const struct cel_overload lasts[] = {M(last_item, &T_OPTIONAL_A, &T_LIST_A)};
 
@@ -336,6 +329,21 @@ static struct value encode(struct cel_cx *cx, const struct value *v, unsigned co
     return cx_charge_text(cx, text.len) ? value_string(text) : cx_fail_cost(cx);
 }
 
+/* Bits of the last character that no byte is made of may be set; hash_from_base64() wants them
+ * clear. */
+static void clear_spare_bits(char *text, size_t len)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t pad = 0;
+    while (pad < 2 && pad < len && text[len - pad - 1] == '=')
+        pad++;
+    char *last = pad && len > pad ? &text[len - pad - 1] : NULL;
+    const char *at = last && *last ? strchr(alphabet, *last) : NULL;
+    if (at)
+        *last = alphabet[(size_t)(at - alphabet) & ~(pad == 2 ? (size_t)15 : (size_t)3)];
+}
+
 static struct value decode(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
@@ -346,6 +354,7 @@ static struct value decode(struct cel_cx *cx, const struct value *v, unsigned co
         return cx_fail_memory(cx);
     memcpy(padded, v->str, v->len);
     memset(padded + v->len, '=', pad);
+    clear_spare_bits(padded, v->len + pad);
     if (!hash_from_base64(cx->arena, (struct str){padded, v->len + pad}, &bytes))
         return cx_fail(cx, "C0206", "not base64: \"%.*s\"", STR_FMT(str_sub(value_str(*v), 0, 80)));
     return cx_charge_text(cx, v->len) ? value_bytes(bytes) : cx_fail_cost(cx);

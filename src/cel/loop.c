@@ -297,24 +297,27 @@ static struct value ev_opt_map(struct cel_cx *cx, const struct node *n)
 
 /* ---- sortBy: a merge sort of (key, item), stable ---- */
 
-/* False when two keys cannot be compared. */
-static bool merge_sort(struct value_pair *pairs, struct value_pair *spare, size_t count)
+/* 0, or what cel_compare() said of two keys that have no order. */
+static int merge_sort(struct value_pair *pairs, struct value_pair *spare, size_t count)
 {
     if (count < 2)
-        return true;
+        return 0;
     size_t half = count / 2, a = 0, b = half, out = 0;
-    if (!merge_sort(pairs, spare, half) || !merge_sort(pairs + half, spare, count - half))
-        return false;
+    int wrong = merge_sort(pairs, spare, half);
+    if (!wrong)
+        wrong = merge_sort(pairs + half, spare, count - half);
+    if (wrong)
+        return wrong;
     while (a < half && b < count) {
         int order = cel_compare(pairs[a].key, pairs[b].key);
         if (order > 1)
-            return false;
+            return order;
         spare[out++] = order <= 0 ? pairs[a++] : pairs[b++];
     }
     while (a < half)
         spare[out++] = pairs[a++];
     memcpy(pairs, spare, out * sizeof *pairs);
-    return true;
+    return 0;
 }
 
 struct value sort_by_keys(struct cel_cx *cx, struct value_pair *pairs, size_t count)
@@ -328,7 +331,10 @@ struct value sort_by_keys(struct cel_cx *cx, struct value_pair *pairs, size_t co
     if (count && (pairs[0].key.kind == VALUE_LIST || pairs[0].key.kind == VALUE_MAP))
         return cx_fail(cx, "C0201", "values of type %s cannot be sorted",
                        cel_value_type_name(pairs[0].key));
-    if (!merge_sort(pairs, spare, count))
+    int wrong = merge_sort(pairs, spare, count);
+    if (wrong == 3)
+        return cx_fail(cx, "C0206", "NaN values cannot be ordered");
+    if (wrong)
         return cx_fail(cx, "C0201", "values to sort must all be of one comparable type");
     for (size_t i = 0; i < count; i++)
         items[i] = pairs[i].value;

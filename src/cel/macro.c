@@ -124,6 +124,8 @@ static struct ast *expand_extreme(struct parser *p, struct ast *call, const stru
                       arg->constant.kind == VALUE_UINT || arg->constant.kind == VALUE_DOUBLE;
         if (arg->kind == AST_MAP || arg->kind == AST_STRUCT || (arg->kind == AST_LIST && count > 1))
             number = false;
+        if (arg->kind == AST_LIST && arg->count == 0)
+            number = false;
         if (!number)
             return wrong(p, arg->pos, arg->end, "arguments must be numbers");
     }

@@ -612,8 +612,8 @@ static struct ast *parse_unary(struct parser *p)
     if (op.kind == TOK_NOT) {
         while (accept(p, TOK_NOT))
             count++;
-    } else if (op.kind == TOK_MINUS) {
-        while (!p->failed && p->token.kind == TOK_MINUS && !minus_of_literal(p)) {
+    } else if (op.kind == TOK_MINUS) { // of several none belongs to a literal
+        while (!p->failed && p->token.kind == TOK_MINUS && (count || !minus_of_literal(p))) {
             accept(p, TOK_MINUS);
             count++;
         }

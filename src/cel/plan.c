@@ -401,6 +401,24 @@ static const struct node *plan_function(struct planner *p, const struct ast *ast
     return folded;
 }
 
+static const struct node *plan_many(struct planner *p, const struct ast *ast, node_fn eval)
+{
+    struct node *node = make(p, ast, eval);
+    const struct node **args = ARENA_ARRAY(p->arena, const struct node *, ast->count + 1);
+    bool all_const = true;
+    if (!node || !args)
+        return NULL;
+    for (uint32_t i = 0; i < ast->count; i++) {
+        args[i] = plan(p, ast->args[i]);
+        if (!args[i])
+            return NULL;
+        all_const &= is_const(args[i]);
+    }
+    node->args = args;
+    node->count = ast->count;
+    return all_const ? fold(p, ast, node) : node;
+}
+
 static const struct node *plan_call(struct planner *p, const struct ast *ast)
 {
     static const struct {
@@ -419,6 +437,9 @@ static const struct node *plan_call(struct planner *p, const struct ast *ast)
     for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
         if (str_is(ast->name, comparisons[i].name))
             return plan_compare(p, ast, comparisons[i].accepted);
+    if (ast->member && ast->count == 2 && ast->overload_count &&
+        (str_is(ast->name, "or") || str_is(ast->name, "orValue")))
+        return plan_many(p, ast, ast->name.len > 2 ? ev_or_value : ev_or_optional);
     if (str_is(ast->name, "!_")) {
         struct node *node = make(p, ast, ev_not);
         if (!node || !(node->a = plan(p, ast->args[0])))
@@ -429,24 +450,6 @@ static const struct node *plan_call(struct planner *p, const struct ast *ast)
 }
 
 /* ---- the rest ---- */
-
-static const struct node *plan_many(struct planner *p, const struct ast *ast, node_fn eval)
-{
-    struct node *node = make(p, ast, eval);
-    const struct node **args = ARENA_ARRAY(p->arena, const struct node *, ast->count + 1);
-    bool all_const = true;
-    if (!node || !args)
-        return NULL;
-    for (uint32_t i = 0; i < ast->count; i++) {
-        args[i] = plan(p, ast->args[i]);
-        if (!args[i])
-            return NULL;
-        all_const &= is_const(args[i]);
-    }
-    node->args = args;
-    node->count = ast->count;
-    return all_const ? fold(p, ast, node) : node;
-}
 
 /* A record is a map; a well-known message the value that it stands for. */
 static const struct node *plan_struct(struct planner *p, const struct ast *ast)

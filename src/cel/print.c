@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Values as people read them, the names of their types, failures as messages, and values turned
  * into plain data. Any thread. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,8 @@ size_t double_print(double d, char ret[DOUBLE_TEXT_SIZE])
     if (isinf(d))
         return (size_t)snprintf(ret, DOUBLE_TEXT_SIZE, d < 0 ? "-Infinity" : "Infinity");
     int size = 0;
-    for (int digits = 15; digits <= 17; digits++) {
+    // what is below the normal range has fewer digits
+    for (int digits = fabs(d) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         size = snprintf(ret, DOUBLE_TEXT_SIZE, "%.*g", digits, d);
         if (strtod(ret, NULL) == d)
             break;
