@@ -14,7 +14,10 @@ const struct cli_command cli_commands[] = {
     {"list", "", "remediations, newest first", "state policy resource all json", "rectify list",
      cli_list},
     {"show", "ID", "the story of one remediation", "state json", "rectify show r1", cli_show},
-    {"explain", "ID", "why it was decided so", "state", "rectify explain r1", cli_explain},
+    {"explain", "[WORD]", "why it was decided so (an id); a function; an error code", "state all",
+     "rectify explain startsWith", cli_explain},
+    {"eval", "EXPR", "an expression by itself, to try it out", "vars trace check json",
+     "rectify eval 'tags.exists(t, t.Key == \"env\")' --vars answer.json", cli_eval},
     {"approve", "ID", "say yes to what it asks", "state by reason", "rectify approve r1",
      cli_approve},
     {"deny", "ID", "say no, with a reason", "state by reason", "rectify deny r1 --reason 'not now'",
@@ -55,6 +58,9 @@ static const struct option {
            "the token that events over HTTP need (RECTIFY_TOKEN)"),
     OPTION("accounts", TEXT, accounts, "LIST",
            "accounts that events may speak for; any when not given"),
+    OPTION("vars", TEXT, vars, "FILE", "a JSON object, each name a variable; - for standard input"),
+    OPTION("trace", FLAG, trace, "", "every part of the expression with its value, as a tree"),
+    OPTION("check", FLAG, check, "", "do not evaluate: every part with its type"),
     OPTION("policy", TEXT, policy, "NAME", "only this policy"),
     OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
@@ -178,6 +184,9 @@ int main(int argc, char **argv)
             command_takes(command, "json")) {
             options.json = true;
             i++;
+        } else if (strcmp(argv[i], "--") == 0) { // what follows is no option
+            while (++i < argc && options.arg_count < 8)
+                options.args[options.arg_count++] = argv[i];
         } else if (strcmp(argv[i], "-h") == 0) {
             options.help = true;
         } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {

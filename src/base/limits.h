@@ -12,6 +12,7 @@
 #define LIMIT_EXPRESSION_COST 1000000u       // cost units of one evaluation
 #define LIMIT_EVENT_COST 10000000u           // cost units of all evaluations of one step
 #define LIMIT_ANSWER_BYTES (10u << 20)       // one HTTP answer
+#define LIMIT_VARIABLES_BYTES (16u << 20)    // the variables of `rectify eval`
 #define LIMIT_PAGES 10000u                   // pages of one paginated read
 #define LIMIT_STEPS 64u                      // calls of one plan, repeats counted one by one
 #define LIMIT_RECORD_BYTES 65535u            // one audit record (RFC 6962 leaf practice)

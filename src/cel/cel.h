@@ -177,6 +177,7 @@ enum cel_trace_outcome {
     CEL_TRACE_FAILED,  // `text` says why
     CEL_TRACE_SKIPPED, // not evaluated: another operand had decided
     CEL_TRACE_TURN,    // a turn of a loop: `text` is the variable, `value` what it held
+    CEL_TRACE_TYPE,    // of cel_program_types(): `text` is the type
 };
 
 /* One sub-expression, in the order of evaluation, parents before their parts. */
@@ -200,7 +201,10 @@ struct cel_trace {
 bool cel_eval_trace(const struct cel_program *program, const struct value *slots,
                     struct cel_budget *budget, struct arena *arena, struct cel_trace *trace,
                     struct value *ret, struct error *err) __attribute__((warn_unused_result));
-/* The steps as a tree, a line each: "├─ t.Key == \"a\"  = false". */
+/* What the checker found each sub-expression to be, in the same form. False: memory ran out. */
+bool cel_program_types(const struct cel_program *program, struct arena *arena,
+                       struct cel_trace *ret) __attribute__((warn_unused_result));
+/* The steps as a tree, a line each: "├─ t.Key == \"a\"  = false", "├─ t.Key  : string". */
 void cel_trace_print(struct buf *out, const struct cel_trace *trace);
 
 /* ---- values of CEL's own kinds ---- */
@@ -232,14 +236,14 @@ const struct cel_error_code *cel_error_codes(size_t *ret_count);
 /* ---- functions, for documentation and `explain` ---- */
 
 struct cel_function_help {
-    const char *name;    // "contains", "math.greatest"
+    const char *name;    // "contains", "math.greatest", "+"
     const char *group;   // "strings"
     const char *help;    // one or two sentences
-    const char *example; // an expression that is true
+    const char *example; // an expression that is true; NULL: what a macro becomes, not for people
 };
 /* The functions and macros in the order of the table. False past the last. */
 bool cel_function_at(size_t position, struct cel_function_help *ret);
-/* Overloads as text, one a line: "string.contains(string) -> bool". */
+/* Overloads as text, one a line: "string.contains(string) -> bool". A and B are any type. */
 void cel_function_overloads(struct buf *out, size_t position);
 
 #endif

@@ -299,6 +299,7 @@ struct cel_function {
     const char *example; // an expression that is true; NULL for operators and macros of the core
     const struct cel_overload *overloads;
     unsigned count;
+    const char *forms; // macros, which have no overloads: the ways to write them, one a line
 };
 
 struct cel_group {
@@ -321,12 +322,14 @@ struct cel_group {
     }
 #define OVERLOADS(array) (array), sizeof(array) / sizeof *(array)
 
-extern const struct cel_group group_core, group_strings, group_math, group_optionals, group_lists,
+extern const struct cel_group group_core, group_logic, group_strings, group_math, group_optionals, group_lists,
     group_sets, group_encoders, group_network, group_regex, group_cloud, group_iam, group_macros;
 const struct cel_group *const *function_groups(unsigned *ret_count);
 /* Appends the overloads of `name`, member or not, to a new array in the arena. */
 unsigned function_find(const struct cel_env *env, struct arena *arena, struct str name, bool member,
                        const struct cel_overload ***ret, bool *ret_known);
+/* "+" of "_+_", "in" of "@in"; NULL when it is no operator. */
+const char *operator_symbol(struct str name);
 /* Nearest name of a function for "did you mean", or NULL. */
 const char *function_nearest(const struct cel_env *env, struct str name, bool member);
 

@@ -35,6 +35,9 @@ static struct value tag_of_list(struct cel_cx *cx, const struct value *v, unsign
         return cx_fail_cost(cx);
     for (uint32_t i = 0; i < v[0].len; i++) {
         const struct value *found = tag_value(v[0].items[i], v[1]);
+        if (found && found->kind != VALUE_STRING)
+            return cx_fail(cx, "C0206", "the value of tag \"%.*s\" is not a string but %s",
+                           STR_FMT(str_sub(value_str(v[1]), 0, 80)), cel_value_type_name(*found));
         if (found)
             return cx_optional(cx, *found);
     }
@@ -261,13 +264,14 @@ static struct value values_of(struct cel_cx *cx, const struct value *v, unsigned
 
 static const struct cel_overload tag_overloads[] = {
     M(tag_of_list, &T_OPTIONAL_STRING, &T_LIST_A, &T_STRING),
-    M(tag_of_map, &T_OPTIONAL_STRING, &T_MAP_AB, &T_STRING)};
+    M(tag_of_map, &T_OPTIONAL_B, &T_MAP_AB, &T_STRING)};
 static const struct cel_overload globs[] = {M(glob, &T_BOOL, &T_STRING, &T_STRING)};
 static const struct cel_overload arns[] = {F(arn, &type_arn, &T_STRING)};
 static const struct cel_overload is_arns[] = {F(is_arn, &T_BOOL, &T_STRING)};
 static const struct cel_overload overlaps[] = {F(overlap, &T_BOOL, &T_INT, &T_INT, &T_INT, &T_INT)};
 static const struct cel_overload remainders[] = {
-    F(remainder_of, &T_LIST_LIST_INT, &T_INT, &T_INT, &T_LIST_DYN)};
+    F(remainder_of, &T_LIST_LIST_INT, &T_INT, &T_INT, &T_LIST_INT),
+    F(remainder_of, &T_LIST_LIST_INT, &T_INT, &T_INT, &T_LIST_LIST_INT)};
 static const struct cel_overload merges[] = {M(merge, &T_MAP_DYN, &T_MAP_DYN, &T_MAP_DYN)};
 static const struct cel_overload withouts[] = {M(without, &T_MAP_AB, &T_MAP_AB, &T_LIST_A)};
 static const struct cel_overload keyses[] = {M(keys_of, &T_LIST_A, &T_MAP_AB)};

@@ -65,7 +65,11 @@ static bool document(struct cel_cx *cx, struct value v, struct value *ret)
         if (!json_parse(cx->arena, text, &v, &err))
             return fail_document(cx, err.message);
         size_t used = cx->arena->used - before;
-        cx->bytes -= used < cx->bytes ? used : cx->bytes;
+        if (used > cx->bytes) {
+            cx_fail_memory(cx);
+            return false;
+        }
+        cx->bytes -= used;
     }
     if (v.kind != VALUE_MAP)
         return fail_document(cx, "an object is needed");
@@ -87,9 +91,22 @@ static struct value listed(struct cel_cx *cx, const struct value *v)
     return value_list(item, 1);
 }
 
-static struct value member_list(struct cel_cx *cx, struct value map, const char *name)
+/* The same, its items all of one kind; `name` is what holds it. */
+static struct value listed_of(struct cel_cx *cx, const struct value *v, struct str name,
+                              enum value_kind kind)
 {
-    return listed(cx, value_get(map, str_from(name)));
+    struct value list = listed(cx, v);
+    for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++)
+        if (list.items[i].kind != kind)
+            return cx_fail(cx, "C0206", "not an IAM policy: %.*s holds a %s", STR_FMT(name),
+                           cel_value_type_name(list.items[i]));
+    return list;
+}
+
+static struct value member_list(struct cel_cx *cx, struct value map, struct str name,
+                                enum value_kind kind)
+{
+    return listed_of(cx, value_get(map, name), name, kind);
 }
 
 /* ---- conditions ---- */
@@ -219,7 +236,7 @@ static bool statement_public(struct cel_cx *cx, struct value statement)
 
 static struct value statements_of(struct cel_cx *cx, struct value doc)
 {
-    return member_list(cx, doc, "Statement");
+    return member_list(cx, doc, STR("Statement"), VALUE_MAP);
 }
 
 static struct value allows_public(struct cel_cx *cx, const struct value *v, unsigned count)
@@ -284,13 +301,13 @@ static struct value with_statements(struct cel_cx *cx, const struct value *v, un
 static struct value actions(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    return member_list(cx, v[0], "Action");
+    return member_list(cx, v[0], STR("Action"), VALUE_STRING);
 }
 
 static struct value resources(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    return member_list(cx, v[0], "Resource");
+    return member_list(cx, v[0], STR("Resource"), VALUE_STRING);
 }
 
 /* Principals of all kinds in one list; "*" for everybody. */
@@ -300,9 +317,10 @@ static struct value principals(struct cel_cx *cx, const struct value *v, unsigne
     struct value_builder all = {.arena = cx->arena};
     const struct value *principal = value_get(v[0], STR("Principal"));
     if (!principal || principal->kind != VALUE_MAP)
-        return listed(cx, principal);
+        return member_list(cx, v[0], STR("Principal"), VALUE_STRING);
     for (uint32_t i = 0; i < principal->len; i++) {
-        struct value list = listed(cx, &principal->pairs[i].value);
+        struct str kind = value_str(principal->pairs[i].key);
+        struct value list = listed_of(cx, &principal->pairs[i].value, kind, VALUE_STRING);
         if (list.kind != VALUE_LIST)
             return list;
         for (uint32_t k = 0; k < list.len; k++)

@@ -223,23 +223,31 @@ static bool global_unicast(const struct cel_ip *ip)
 }
 ADDRESS_TEST(is_global_unicast, global_unicast(ip))
 
-/* RFC 1918, RFC 4193, shared address space (RFC 6598). */
-static bool private_address(const struct cel_ip *ip)
-{
-    const uint8_t *b = ip->bytes;
-    if (ip->family == 6)
-        return (b[0] & 0xFE) == 0xFC;
-    return b[0] == 10 || (b[0] == 172 && (b[1] & 0xF0) == 16) || (b[0] == 192 && b[1] == 168) ||
-           (b[0] == 100 && (b[1] & 0xC0) == 64);
-}
-ADDRESS_TEST(is_private, private_address(ip))
-
 static bool same_prefix(const struct cel_ip *a, const struct cel_ip *b, unsigned bits)
 {
     unsigned whole = bits / 8, rest = bits % 8;
     return memcmp(a->bytes, b->bytes, whole) == 0 &&
            (rest == 0 || ((a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest)) == 0);
 }
+
+/* Is the network (an address: prefix of all bits) within a private one? RFC 1918, RFC 4193, shared
+ * address space (RFC 6598). */
+static bool is_within_private(const struct cel_ip *ip, unsigned prefix)
+{
+    static const struct cel_ip private[] = {
+        {.family = 4, .prefix = 8, .bytes = {10}},
+        {.family = 4, .prefix = 12, .bytes = {172, 16}},
+        {.family = 4, .prefix = 16, .bytes = {192, 168}},
+        {.family = 4, .prefix = 10, .bytes = {100, 64}},
+        {.family = 6, .prefix = 7, .bytes = {0xFC}},
+    };
+    for (size_t i = 0; i < sizeof private / sizeof *private; i++)
+        if (private[i].family == ip->family && private[i].prefix <= prefix &&
+            same_prefix(&private[i], ip, private[i].prefix))
+            return true;
+    return false;
+}
+ADDRESS_TEST(is_private, is_within_private(ip, bits_of(ip)))
 
 static struct value contains_ip(struct cel_cx *cx, const struct value *v, unsigned count)
 {
@@ -306,7 +314,7 @@ static struct value is_world(struct cel_cx *cx, const struct value *v, unsigned 
     if (!cidr_of(cx, v[0], &net))
         return cx_failed();
     int64_t widest = count > 1 ? v[1].i : net.family == 4 ? WORLD_PREFIX_V4 : WORLD_PREFIX_V6;
-    return value_bool(net.prefix <= widest && !private_address(&net));
+    return value_bool(net.prefix <= widest && !is_within_private(&net, net.prefix));
 }
 
 static const struct cel_overload ips[] = {F(make_ip, &T_IP, &T_STRING), M(cidr_ip, &T_IP, &T_CIDR)};

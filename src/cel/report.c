@@ -96,8 +96,11 @@ static bool is_wide(uint32_t c)
 
 void cel_error_print(struct buf *out, const struct error *err)
 {
-    buf_printf(out, "ERROR: %s:%u:%u: %s\n", err->file[0] ? err->file : "<input>", err->line,
-               err->column, err->message);
+    buf_add_cstr(out, "ERROR: ");
+    add_line(out, err->file[0] ? err->file : "<input>");
+    buf_printf(out, ":%u:%u: ", err->line, err->column);
+    add_line(out, err->message);
+    buf_add_byte(out, '\n');
     if (err->line) {
         buf_add_cstr(out, " | ");
         add_line(out, err->source_line);

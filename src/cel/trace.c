@@ -119,6 +119,39 @@ bool cel_eval_trace(const struct cel_program *program, const struct value *slots
     return eval_traced(copy, slots, budget, arena, &tracer, ret, err);
 }
 
+/* ---- types ---- */
+
+static void add_type(struct tracer *tracer, const struct ast *ast)
+{
+    if (!ast || ast->kind == AST_CONST)
+        return;
+    size_t at = open_step(tracer, ast);
+    if (at != NO_STEP) {
+        tracer->trace->steps[at].outcome = CEL_TRACE_TYPE;
+        tracer->trace->steps[at].text =
+            cel_type_text(tracer->arena, ast->type ? ast->type : &T_DYN);
+    }
+    tracer->depth++;
+    if (!ast->resolved) // the parts of a dotted name are not expressions
+        add_type(tracer, ast->target);
+    for (uint32_t i = 0; i < ast->count; i++)
+        add_type(tracer, ast->args[i]);
+    tracer->depth--;
+}
+
+bool cel_program_types(const struct cel_program *program, struct arena *arena,
+                       struct cel_trace *ret)
+{
+    struct cel_trace_step *steps = ARENA_ARRAY(arena, struct cel_trace_step, CEL_TRACE_STEPS);
+    const struct ast **asts = ARENA_ARRAY(arena, const struct ast *, CEL_TRACE_STEPS);
+    *ret = (struct cel_trace){.source = program->source, .steps = steps};
+    if (!steps || !asts)
+        return false;
+    struct tracer tracer = {.arena = arena, .trace = ret, .asts = asts};
+    add_type(&tracer, program->ast);
+    return true;
+}
+
 /* ---- printing ---- */
 
 #define SHOWN_SOURCE 100
@@ -172,8 +205,10 @@ void cel_trace_print(struct buf *out, const struct cel_trace *trace)
             buf_add_cstr(out, "  (not evaluated)\n");
             continue;
         }
-        buf_add_cstr(out, step->outcome == CEL_TRACE_FAILED ? "  ! " : "  = ");
-        if (step->outcome == CEL_TRACE_FAILED)
+        buf_add_cstr(out, step->outcome == CEL_TRACE_FAILED ? "  ! "
+                          : step->outcome == CEL_TRACE_TYPE ? "  : "
+                                                            : "  = ");
+        if (step->outcome == CEL_TRACE_FAILED || step->outcome == CEL_TRACE_TYPE)
             buf_add_cstr(out, step->text ? step->text : "error");
         else
             cel_value_print(out, step->value, SHOWN_VALUE);

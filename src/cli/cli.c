@@ -16,7 +16,10 @@ int cli_fail(const struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct buf out = {.arena = &arena};
-    error_print(&out, err);
+    if (err->code && err->code[0] == 'C') // of an expression
+        cel_error_print(&out, err);
+    else
+        error_print(&out, err);
     struct str text = buf_str(&out);
     fprintf(stderr, "%.*s", STR_FMT(text));
     return CLI_FAILED;

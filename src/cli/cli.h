@@ -13,8 +13,8 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
     const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
-    const char *policy, *resource, *listen, *token_file, *accounts;
-    bool json, help, all;
+    const char *policy, *resource, *listen, *token_file, *accounts, *vars;
+    bool json, help, all, trace, check;
     int workers;
     const char *args[8]; // what is not an option
     int arg_count;
@@ -31,7 +31,8 @@ struct cli_command {
 /* The table of commands; ends with a NULL name. */
 extern const struct cli_command cli_commands[];
 
-/* Prints an error to stderr, rustc-like. Returns CLI_FAILED. */
+/* Prints an error to stderr, rustc-like; one of an expression as CEL's users know it. Returns
+ * CLI_FAILED. */
 int cli_fail(const struct error *err);
 int cli_fail_list(const struct error_list *errors);
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -61,7 +62,9 @@ bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret,
 int cli_run(const struct cli_options *options);
 int cli_list(const struct cli_options *options);
 int cli_show(const struct cli_options *options);
+int cli_eval(const struct cli_options *options);
 int cli_explain(const struct cli_options *options);
+int cli_explain_remediation(const struct cli_options *options);
 int cli_approve(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* list, show, explain: what has happened, as a person would want to read it. */
+/* list, show, explain ID: what has happened, as a person would want to read it. */
 #include "cli/desk.h"
 
 #include "value/json.h"
@@ -181,7 +181,7 @@ int cli_show(const struct cli_options *options)
     return CLI_OK;
 }
 
-int cli_explain(const struct cli_options *options)
+int cli_explain_remediation(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
     struct value r;

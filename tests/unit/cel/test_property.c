@@ -7,6 +7,7 @@
 #include "cel/cel_internal.h"
 
 #define EXPRESSIONS 20000
+#define TEMPLATES_MAX 24
 
 enum wanted { INT, DOUBLE, STRING, BOOL, LIST, MAP, OPTIONAL, TIME, KINDS };
 
@@ -26,24 +27,48 @@ static uint64_t next(struct generator *g)
 
 /* Templates: %i int, %d double, %s string, %b bool, %l list of int, %m map from string to int, %o
  * optional int, %t timestamp; %v is the innermost iteration variable, an int. */
-static const char *const templates[KINDS][14] = {
+static const char *const templates[KINDS][TEMPLATES_MAX] = {
     [INT] = {"i", "3", "-7", "%i + %i", "%i * %i", "%i / %i", "%i % %i", "size(%l)", "size(%s)",
-             "(%b ? %i : %i)", "%l[%i]", "%m[%s]", "%o.orValue(%i)", "%v"},
+             "(%b ? %i : %i)", "%l[%i]", "%m[%s]", "%o.orValue(%i)", "%v",
+             "size(ports.remainder(%i, %i, %l))", "math.greatest(%l)", "math.least(%i, %i, %i)"},
     [DOUBLE] = {"d", "1.5", "%d + %d", "%d / %d", "double(%i)", "-(%d)", "math.abs(%d)",
-                "(%b ? %d : %d)", "math.ceil(%d)"},
+                "(%b ? %d : %d)", "math.ceil(%d)", "math.greatest([%d, %d])",
+                "[%d, %d].sort()[%i]"},
     [STRING] = {"s", "'x'", "%s + %s", "string(%i)", "string(%d)", "%s.substring(%i)",
                 "%l.map(e, string(e)).join(%s)", "(%b ? %s : %s)", "%s.replace(%s, %s)",
-                "string(%t)", "r.name", "%s.charAt(%i)"},
-    [BOOL] = {"b", "true", "%i < %i", "%s == %s", "%b && %b", "%b || %b", "!(%b)", "%i in %l",
-              "%l.exists(v, %b)", "%l.all(v, %v > %i)", "has(r.name)", "%o.hasValue()",
-              "%s.contains(%s)", "%d >= %d"},
+                "string(%t)", "r.name", "%s.charAt(%i)",
+                "[{'Key': %s, 'Value': %s}].key(%s).orValue(%s)", "iam.actions({'Action': %s})[%i]",
+                "iam.principals({'Principal': {'AWS': [%s]}})[0]", "[%s, %s].sort()[%i]"},
+    [BOOL] = {"b",
+              "true",
+              "%i < %i",
+              "%s == %s",
+              "%b && %b",
+              "%b || %b",
+              "!(%b)",
+              "%i in %l",
+              "%l.exists(v, %b)",
+              "%l.all(v, %v > %i)",
+              "has(r.name)",
+              "%o.hasValue()",
+              "%s.contains(%s)",
+              "%d >= %d",
+              "iam.allowsPublic({'Effect': 'Allow', 'Principal': %s})",
+              "%s.glob(%s)",
+              "isARN(%s)",
+              "ports.overlap(%i, %i, %i, %i)",
+              "%s.isWorld(%i)",
+              "sets.contains(%l, %l)",
+              "%s.matches(%s)",
+              "%i in %l"},
     [LIST] = {"l", "[%i, %i]", "%l + %l", "%l.filter(v, %b)", "%l.map(v, %i)", "%l.map(v, %b, %v)",
               "lists.range(%i)", "%l.sort()", "%l.distinct()", "r.numbers", "[?%o, %i]",
-              "%l.transformList(p, v, p + %v)", "(%b ? %l : %l)"},
+              "%l.transformList(p, v, p + %v)", "(%b ? %l : %l)", "%m.values()", "%l.sortBy(v, %s)",
+              "%l.slice(%i, %i)", "[%l, %l].flatten()"},
     [MAP] = {"m", "{%s: %i}", "{'k': %i, 'j': %i}", "%m.transformMap(k, v, v + %i)",
-             "(%b ? %m : %m)", "{?%s: %o}"},
+             "(%b ? %m : %m)", "{?%s: %o}", "%m.without([%s])"},
     [OPTIONAL] = {"optional.of(%i)", "%l[?%i]", "%m[?%s]", "%o.or(%o)", "%o.optMap(v, %i)",
-                  "%l.first()"},
+                  "%m.key(%s)", "%l.first()"},
     [TIME] = {"t", "timestamp(%i)", "%t + duration('1h')"},
 };
 
@@ -51,7 +76,7 @@ static void generate(struct generator *g, enum wanted kind, unsigned depth)
 {
     static const char letters[] = "idsblmot";
     size_t count = 0;
-    while (count < 14 && templates[kind][count])
+    while (count < TEMPLATES_MAX && templates[kind][count])
         count++;
     if (next(g) % 60 == 0) // a mistake, for the checker to find
         kind = (enum wanted)(next(g) % KINDS);
