@@ -39,6 +39,8 @@ const struct cel_type *cel_type_list(struct arena *arena, const struct cel_type 
 const struct cel_type *cel_type_map(struct arena *arena, const struct cel_type *key,
                                     const struct cel_type *value);
 const struct cel_type *cel_type_optional(struct arena *arena, const struct cel_type *value);
+/* What a list holds; dyn for any other type. */
+const struct cel_type *cel_type_item(const struct cel_type *list);
 /* net.IP and net.CIDR. */
 const struct cel_type *cel_type_ip(void);
 const struct cel_type *cel_type_cidr(void);

@@ -209,6 +209,11 @@ const char *type_field_nearest(struct arena *arena, const struct cel_type *recor
     return found.len ? arena_copy(arena, found.ptr, found.len) : NULL;
 }
 
+const struct cel_type *cel_type_item(const struct cel_type *list)
+{
+    return list->kind == CT_LIST ? list->params[0] : &T_DYN;
+}
+
 bool cel_type_equal(const struct cel_type *a, const struct cel_type *b)
 {
     if (a == b)

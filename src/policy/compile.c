@@ -75,9 +75,10 @@ static void add_common(struct builder *b, struct cel_env *env)
     if (fields && resource)
         cel_type_record_fields(resource, fields, 5);
     add_variable(b, env, "resource", resource, NULL);
-    add_variable(b, env, "account", cel_type_of(VALUE_MAP), NULL);
+    add_variable(b, env, "account",
+                 cel_type_map(b->arena, cel_type_of(VALUE_STRING), cel_type_dyn()), NULL);
     add_variable(b, env, "region", cel_type_of(VALUE_STRING), NULL);
-    add_variable(b, env, "params", cel_type_of(VALUE_MAP), NULL);
+    add_variable(b, env, "params", policy_params_type(b->arena, b->policy), NULL);
     add_variable(b, env, "now", cel_type_of(VALUE_TIMESTAMP), NULL);
 }
 
@@ -112,6 +113,12 @@ static void check_call_input(struct builder *b, const struct yaml *node,
     }
 }
 
+/* What each turn of a repeated call gets. */
+static const struct cel_type *item_type(const struct policy_call *call)
+{
+    return call->each ? cel_type_item(cel_program_type(call->each)) : cel_type_dyn();
+}
+
 /* call, with, region, each/as, when: what every kind of call has. */
 static void compile_call(struct builder *b, const struct yaml *node, const struct cel_env *env,
                          struct policy_call *ret)
@@ -135,8 +142,8 @@ static void compile_call(struct builder *b, const struct yaml *node, const struc
         ret->each = expression(b, env, each, cel_type_of(VALUE_LIST));
         bool ok = true;
         struct str item = policy_text(as, "item", &ok);
-        const struct cel_type *type = cel_type_dyn();
-        if (!inner || !ok || !cel_env_add_variable(inner, item, type, &ret->each_slot, &err)) {
+        if (!inner || !ok ||
+            !cel_env_add_variable(inner, item, item_type(ret), &ret->each_slot, &err)) {
             yaml_error(each, "P0113", NULL, "cannot name the item `%.*s`", STR_FMT(item));
             b->ok = false;
             return;
@@ -191,6 +198,10 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
     for (size_t i = 0; read->absent && i < absent->count; i++) {
         read->absent[i].code = absent->keys[i]->text;
         b->ok = yaml_value(absent->items[i], &read->absent[i].value) && b->ok;
+        if (read->call.operation)
+            b->ok = policy_value_conforms(absent->items[i],
+                                          aws_operation_output(read->call.operation)) &&
+                    b->ok;
         read->absent_count++;
     }
     if (gone && gone->kind != YAML_LIST) {
@@ -276,6 +287,15 @@ static struct binding *next_binding(struct binding *bindings, size_t count)
     return NULL;
 }
 
+static const struct cel_type *read_type(struct builder *b, const struct policy_read *read,
+                                        bool stored)
+{
+    const struct aws_operation *op = read->call.operation;
+    const struct cel_type *type =
+        op ? policy_shape_type(b->arena, aws_operation_output(op), stored) : cel_type_dyn();
+    return read->call.each ? cel_type_list(b->arena, type) : type;
+}
+
 static void compile_binding(struct builder *b, struct binding *binding)
 {
     struct policy_read *read = &b->policy->reads[b->policy->read_count];
@@ -288,10 +308,7 @@ static void compile_binding(struct builder *b, struct binding *binding)
         type = read->let ? cel_program_type(read->let) : type;
     } else {
         compile_read(b, binding->node, read);
-        if (read->call.operation)
-            type = policy_shape_type(b->arena, aws_operation_output(read->call.operation));
-        if (read->call.each)
-            type = cel_type_list(b->arena, type);
+        type = read_type(b, read, false);
     }
     if (!cel_env_add_variable(b->decide_env, binding->name, type, &read->slot, &err)) {
         yaml_error(binding->node, "P0113", NULL, "%s", err.message);
@@ -430,7 +447,7 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
         struct error err;
         bool ok = true;
         struct str item = policy_text(yaml_get(node, "as"), "item", &ok);
-        if (!inner || !cel_env_add_variable(inner, item, cel_type_dyn(), &slot, &err)) {
+        if (!inner || !cel_env_add_variable(inner, item, item_type(&step->call), &slot, &err)) {
             b->ok = false;
             return;
         }
@@ -444,14 +461,33 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
     }
 }
 
+/* The reads of one moment by name: `before` and `after` as they were kept, `current` as just read.
+ */
+static const struct cel_type *reads_type(struct builder *b, bool stored)
+{
+    struct policy *p = b->policy;
+    struct cel_type *record = cel_type_record(b->arena, STR("reads"));
+    struct cel_field *fields = ARENA_ARRAY(b->arena, struct cel_field, p->read_count + 1);
+    size_t count = 0;
+    if (!record || !fields)
+        return cel_type_dyn();
+    for (size_t i = 0; i < p->read_count; i++)
+        if (!p->reads[i].is_let)
+            fields[count++] =
+                (struct cel_field){p->reads[i].name, read_type(b, &p->reads[i], stored)};
+    cel_type_record_fields(record, fields, count);
+    return record;
+}
+
 static void compile_act(struct builder *b, const struct yaml *root)
 {
     const struct yaml *act = yaml_get(root, "act");
     struct policy *p = b->policy;
     b->undo_env = cel_env_create(b->arena, b->decide_env);
-    if (!b->undo_env || !add_variable(b, b->undo_env, "before", cel_type_dyn(), &p->before_slot) ||
-        !add_variable(b, b->undo_env, "after", cel_type_dyn(), &p->after_slot) ||
-        !add_variable(b, b->undo_env, "current", cel_type_dyn(), &p->current_slot))
+    const struct cel_type *kept = reads_type(b, true), *fresh = reads_type(b, false);
+    if (!b->undo_env || !add_variable(b, b->undo_env, "before", kept, &p->before_slot) ||
+        !add_variable(b, b->undo_env, "after", kept, &p->after_slot) ||
+        !add_variable(b, b->undo_env, "current", fresh, &p->current_slot))
         return;
     p->undo_env = b->undo_env;
     if (!act)
@@ -565,47 +601,34 @@ static void compile_verify(struct builder *b, const struct yaml *root)
     }
 }
 
-/* A default is of the type that its parameter names. */
-static void check_param(struct builder *b, const struct yaml *node, struct value v)
+/* Its name, kind and default. */
+static void compile_param(struct builder *b, const struct yaml *key, const struct yaml *node,
+                          struct value_builder *defaults)
 {
-    static const struct {
-        const char *name;
-        enum value_kind kind;
-    } types[] = {{"string", VALUE_STRING}, {"int", VALUE_INT},   {"double", VALUE_DOUBLE},
-                 {"bool", VALUE_BOOL},     {"list", VALUE_LIST}, {"map", VALUE_MAP}};
-    const struct yaml *type = yaml_get(node, "type"), *fallback = yaml_get(node, "default");
-    bool known = type == NULL;
-    for (size_t i = 0; type && i < sizeof types / sizeof *types; i++) {
-        if (!str_is(type->text, types[i].name))
-            continue;
-        known = true;
-        if (fallback && v.kind != types[i].kind) {
-            yaml_error(fallback, "P0124", "quote it if it is meant as text",
-                       "the default is not a %s", types[i].name);
-            b->ok = false;
-        }
-    }
-    if (!known) {
-        yaml_error(type, "P0124", "string, int, double, bool, list or map",
-                   "`%.*s` is not a type of a parameter", STR_FMT(type->text));
-        b->ok = false;
-    }
+    struct policy_param *param = &b->policy->param_types[b->policy->param_count++];
+    struct value v = value_null();
+    b->ok = YAML_CHECK_KEYS(node, "type", "default", "description") && b->ok;
+    const struct yaml *fallback = yaml_get(node, "default"), *type = yaml_get(node, "type");
+    param->name = key->text;
+    param->has_default = fallback != NULL;
+    if (type)
+        b->ok = policy_param_kind(type, &param->kind) && b->ok;
+    if (fallback)
+        b->ok = policy_param_fits(fallback, param->kind, "the default") &&
+                yaml_value(fallback, &v) && b->ok;
+    if (!type)
+        param->kind = v.kind;
+    value_set_str(defaults, key->text, v);
 }
 
 static void compile_params(struct builder *b, const struct yaml *root)
 {
     const struct yaml *params = section(b, root, "params");
-    struct value_builder out = {.arena = b->arena};
-    for (size_t i = 0; i < params->count; i++) {
-        struct value v = value_null();
-        b->ok = YAML_CHECK_KEYS(params->items[i], "type", "default", "description") && b->ok;
-        const struct yaml *fallback = yaml_get(params->items[i], "default");
-        if (fallback && !yaml_value(fallback, &v))
-            b->ok = false;
-        check_param(b, params->items[i], v);
-        value_set_str(&out, params->keys[i]->text, v);
-    }
-    b->policy->params = value_finish_map(&out);
+    struct value_builder defaults = {.arena = b->arena};
+    b->policy->param_types = ARENA_ARRAY(b->arena, struct policy_param, params->count + 1);
+    for (size_t i = 0; b->policy->param_types && i < params->count; i++)
+        compile_param(b, params->keys[i], params->items[i], &defaults);
+    b->policy->params = value_finish_map(&defaults);
 }
 
 static void compile_head(struct builder *b, const struct yaml *root)

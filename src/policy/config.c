@@ -45,6 +45,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
         yaml_error(mode, "P0108", "off, observe, approve or enforce", "not a mode");
         ok = false;
     }
+    rule->params_node = params;
     if (params)
         ok = yaml_value(params, &rule->params) && ok;
     if (roles)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Typed access to YAML scalars, expressions in their place, and CEL types of AWS shapes. */
+/* Typed access to YAML scalars, and expressions in their place. */
 #include "policy/policy_internal.h"
 
 #include "base/clock.h"
-#include "base/map.h"
 
 #include <stdio.h>
 
@@ -86,69 +85,4 @@ bool policy_flag(const struct yaml *node, bool fallback, bool *ok)
     yaml_error(node, "P0108", NULL, "expected true or false");
     *ok = false;
     return fallback;
-}
-
-/* Shapes already turned into types, so that recursive ones refer to themselves. */
-struct shape_types {
-    struct arena *arena;
-    struct map known; // address of the shape, as bytes
-};
-
-static const struct cel_type *shape_type(struct shape_types *types, const struct aws_shape *shape);
-
-static const struct cel_type *structure_type(struct shape_types *types,
-                                             const struct aws_shape *shape)
-{
-    const void **key = ARENA_NEW(types->arena, const void *);
-    struct cel_type *record = cel_type_record(types->arena, aws_shape_name(shape));
-    size_t count = aws_shape_member_count(shape);
-    struct cel_field *fields = ARENA_ARRAY(types->arena, struct cel_field, count + 1);
-    if (!key || !record || !fields)
-        return cel_type_dyn();
-    *key = shape;
-    if (!map_set(&types->known, (struct str){(const char *)key, sizeof *key}, record))
-        return cel_type_dyn();
-    for (size_t i = 0; i < count; i++)
-        fields[i] = (struct cel_field){aws_shape_member_name(shape, i),
-                                       shape_type(types, aws_shape_member(shape, i))};
-    cel_type_record_fields(record, fields, count);
-    return record;
-}
-
-static const struct cel_type *shape_type(struct shape_types *types, const struct aws_shape *shape)
-{
-    const struct cel_type *known;
-    if (!shape || aws_shape_is_document(shape))
-        return cel_type_dyn();
-    switch (aws_shape_kind(shape)) {
-    case AWS_STRUCTURE:
-        known = map_get(&types->known, (struct str){(const char *)&shape, sizeof(void *)});
-        return known ? known : structure_type(types, shape);
-    case AWS_LIST:
-        return cel_type_list(types->arena, shape_type(types, aws_shape_item(shape)));
-    case AWS_MAP:
-        return cel_type_map(types->arena, cel_type_of(VALUE_STRING),
-                            shape_type(types, aws_shape_item(shape)));
-    case AWS_STRING:
-        return cel_type_of(VALUE_STRING);
-    case AWS_INTEGER:
-    case AWS_LONG:
-        return cel_type_of(VALUE_INT);
-    case AWS_FLOAT:
-    case AWS_DOUBLE:
-        return cel_type_of(VALUE_DOUBLE);
-    case AWS_BOOLEAN:
-        return cel_type_of(VALUE_BOOL);
-    case AWS_BLOB:
-        return cel_type_of(VALUE_BYTES);
-    case AWS_TIMESTAMP:
-        return cel_type_of(VALUE_TIMESTAMP);
-    }
-    return cel_type_dyn();
-}
-
-const struct cel_type *policy_shape_type(struct arena *arena, const struct aws_shape *shape)
-{
-    struct shape_types types = {.arena = arena, .known = {.arena = arena}};
-    return shape_type(&types, shape);
 }

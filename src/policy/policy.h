@@ -77,6 +77,12 @@ struct policy_exemption {
     int64_t until_ms; // void afterwards
 };
 
+struct policy_param {
+    struct str name;
+    enum value_kind kind; // VALUE_NULL = any
+    bool has_default;     // else it is null until rectify.yaml sets it
+};
+
 struct policy_trigger {
     struct str pattern;                  // EventBridge pattern, JSON
     const struct cel_program *resources; // string or list of strings, in detect's environment
@@ -88,6 +94,8 @@ struct policy {
     enum severity severity;
     struct value controls; // list of strings
     struct value params;   // defaults
+    struct policy_param *param_types;
+    size_t param_count;
     struct str resource_type;
     bool global; // keyed by region "global"
 

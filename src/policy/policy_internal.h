@@ -33,8 +33,20 @@ struct policy_template *policy_template_compile(const struct policy_compiler *co
                                                 const struct yaml *node);
 struct value policy_template_shape(const struct policy_template *template, struct arena *arena);
 
-/* The CEL type of a service's shape; recursive shapes are records that refer to themselves. */
-const struct cel_type *policy_shape_type(struct arena *arena, const struct aws_shape *shape);
+/* The CEL type of a service's shape; recursive shapes are records that refer to themselves.
+ * `stored`: of an answer that was kept as JSON, where times and bytes have become text. */
+const struct cel_type *policy_shape_type(struct arena *arena, const struct aws_shape *shape,
+                                         bool stored);
+/* Is the data that stands in the policy of this shape? What is not is reported. */
+bool policy_value_conforms(const struct yaml *node, const struct aws_shape *shape);
+
+/* The kind that a parameter's `type:` names. False: reported. */
+bool policy_param_kind(const struct yaml *type, enum value_kind *ret);
+/* Is the value in the policy or in rectify.yaml of the parameter's kind (VALUE_NULL: any)? `what`
+ * begins the message when not. */
+bool policy_param_fits(const struct yaml *node, enum value_kind kind, const char *what);
+/* A record of the parameters. */
+const struct cel_type *policy_params_type(struct arena *arena, const struct policy *policy);
 
 /* Typed access to scalars; absent (node NULL) gives `fallback`; a wrong kind is reported. */
 struct str policy_text(const struct yaml *node, const char *fallback, bool *ok);
@@ -53,6 +65,7 @@ struct policy_assignment_rule {
     struct value accounts; // a list of ids, or a map of wanted attributes
     enum mode mode;
     struct value params;
+    const struct yaml *params_node; // NULL = none
     struct str read_role, act_role;
     int64_t settle_ms; // -1 = the policy's
 };

@@ -114,6 +114,33 @@ static bool load_dir(struct policy_set *set, const char *dir, unsigned depth,
     return ok;
 }
 
+static bool rule_names_policy(const struct policy_assignment_rule *rule, struct str policy)
+{
+    for (size_t i = 0; i < rule->policy_count; i++)
+        if (str_glob(rule->policies[i], policy))
+            return true;
+    return false;
+}
+
+/* Are the parameters that an assignment sets of the kinds that the policies it names declare? */
+static bool check_params(const struct policy_set *set, const struct policy_assignment_rule *rule)
+{
+    bool ok = true;
+    const struct yaml *params = rule->params_node;
+    for (size_t i = 0; params && params->kind == YAML_MAP && i < set->count; i++) {
+        const struct policy *policy = set->policies[i];
+        for (size_t k = 0; rule_names_policy(rule, policy->name) && k < policy->param_count; k++) {
+            const struct policy_param *param = &policy->param_types[k];
+            const struct yaml *over = yaml_get(params, param->name.ptr);
+            char what[256];
+            snprintf(what, sizeof what, "`%.*s` of policy `%.*s`", STR_FMT(param->name),
+                     STR_FMT(policy->name));
+            ok = (!over || policy_param_fits(over, param->kind, what)) && ok;
+        }
+    }
+    return ok;
+}
+
 static bool load_config(struct policy_set *set, const struct policy_options *options,
                         struct error_list *errors)
 {
@@ -125,7 +152,10 @@ static bool load_config(struct policy_set *set, const struct policy_options *opt
         return true;
     struct yaml *root = read_yaml(set, config, errors);
     set->has_config = true;
-    return root && policy_config_read(root, &set->config);
+    bool ok = root && policy_config_read(root, &set->config);
+    for (size_t i = 0; ok && i < set->config.rule_count; i++)
+        ok = check_params(set, &set->config.rules[i]);
+    return ok;
 }
 
 struct policy_set *policy_set_load(const struct policy_options *options, struct error_list *errors)
@@ -186,14 +216,6 @@ struct value policy_set_account(const struct policy_set *set, struct str account
     for (uint32_t i = 0; known && known->kind == VALUE_MAP && i < known->len; i++)
         value_set_str(&out, value_str(known->pairs[i].key), known->pairs[i].value);
     return value_finish_map(&out);
-}
-
-static bool rule_names_policy(const struct policy_assignment_rule *rule, struct str policy)
-{
-    for (size_t i = 0; i < rule->policy_count; i++)
-        if (str_glob(rule->policies[i], policy))
-            return true;
-    return false;
 }
 
 static bool rule_names_account(const struct policy_set *set,

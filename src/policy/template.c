@@ -35,6 +35,7 @@ static struct policy_template *compile_text(const struct policy_compiler *compil
     struct str s = node->text;
     struct policy_template parts[POLICY_TEMPLATE_PARTS_MAX];
     size_t count = 0;
+    bool ok = true;
     for (size_t at = 0; at < s.len;) {
         if (str_starts(str_sub(s, at, 3), STR("$${"))) {
             buf_add_cstr(&literal, "${");
@@ -58,8 +59,7 @@ static struct policy_template *compile_text(const struct policy_compiler *compil
         literal = (struct buf){.arena = arena};
         struct str source = str_sub(s, at + 2, end - at - 2);
         const struct cel_program *program = policy_compile(compiler, node, source, NULL);
-        if (!program)
-            return NULL;
+        ok = ok && program;
         parts[count++] = (struct policy_template){.kind = TEMPLATE_WHOLE, .program = program};
         at = end + 1;
     }
@@ -70,7 +70,7 @@ static struct policy_template *compile_text(const struct policy_compiler *compil
             return NULL;
         parts[count++] = (struct policy_template){.kind = TEMPLATE_LITERAL, .literal = v};
     }
-    if (!result)
+    if (!result || !ok)
         return NULL;
     if (count == 1) {
         *result = parts[0];
@@ -101,14 +101,14 @@ struct policy_template *policy_template_compile(const struct policy_compiler *co
     result->count = node->count;
     result->items = ARENA_ARRAY(arena, struct policy_template *, node->count + 1);
     result->keys = ARENA_ARRAY(arena, struct str, node->count + 1);
-    bool ok = result->items && result->keys;
+    bool ok = result->items && result->keys, wrong = false;
     for (size_t i = 0; ok && i < node->count; i++) {
         if (node->kind == YAML_MAP)
             result->keys[i] = node->keys[i]->text;
         result->items[i] = policy_template_compile(compiler, node->items[i]);
-        ok = result->items[i] != NULL;
+        wrong |= result->items[i] == NULL;
     }
-    return ok ? result : NULL;
+    return ok && !wrong ? result : NULL;
 }
 
 /* The value with AWS_HOLE where an expression stands: for checking against a service's model. */

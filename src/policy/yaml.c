@@ -65,6 +65,62 @@ static bool check_tag(const struct yaml *node)
     return false;
 }
 
+static enum yaml_style style_of(struct fy_token *token)
+{
+    switch (token ? fy_scalar_token_get_style(token) : FYSS_PLAIN) {
+    case FYSS_SINGLE_QUOTED:
+        return YAML_SINGLE_QUOTED;
+    case FYSS_DOUBLE_QUOTED:
+        return YAML_DOUBLE_QUOTED;
+    case FYSS_LITERAL:
+    case FYSS_FOLDED:
+        return YAML_BLOCK;
+    default:
+        return YAML_PLAIN;
+    }
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* Adds a line end and the blank lines behind it, folded (YAML 1.2, 6.5); the position of what
+ * follows. */
+static size_t fold(struct buf *out, struct str text, size_t at)
+{
+    unsigned ends = 0;
+    while (out->len && (out->ptr[out->len - 1] == ' ' || out->ptr[out->len - 1] == '\t'))
+        out->len--;
+    for (; at < text.len && is_blank(text.ptr[at]); at++)
+        ends += text.ptr[at] == '\n';
+    if (ends == 1)
+        buf_add_byte(out, ' ');
+    for (; ends > 1; ends--)
+        buf_add_byte(out, '\n');
+    return at;
+}
+
+/* The content of a single-quoted scalar, from its first byte in the file on. libfyaml 0.7 reads two
+ * doubled quotes in a row (an empty text in an expression) wrongly. */
+static struct str single_quoted(const struct yaml_file *file, size_t at)
+{
+    struct buf out = {.arena = file->arena};
+    struct str text = file->text;
+    while (at < text.len) {
+        char c = text.ptr[at];
+        if (c == '\'' && !str_starts(str_sub(text, at, 2), STR("''")))
+            break;
+        if (c == '\n' || c == '\r') {
+            at = fold(&out, text, at);
+            continue;
+        }
+        buf_add_byte(&out, c);
+        at += c == '\'' ? 2 : 1;
+    }
+    return str_copy(file->arena, buf_str(&out));
+}
+
 static bool convert_scalar(struct yaml *result, struct fy_node *node)
 {
     struct fy_token *token = fy_node_get_scalar_token(node);
@@ -73,7 +129,9 @@ static bool convert_scalar(struct yaml *result, struct fy_node *node)
     const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
     result->text = str_copy(result->file->arena, (struct str){text, text ? len : 0});
     result->offset = mark ? mark->input_pos : 0;
-    result->quoted = token && fy_scalar_token_get_style(token) != FYSS_PLAIN;
+    result->style = style_of(token);
+    if (result->style == YAML_SINGLE_QUOTED)
+        result->text = single_quoted(result->file, result->offset);
     return check_tag(result);
 }
 
@@ -240,7 +298,7 @@ static struct value scalar_value(const struct yaml *node)
 {
     struct str s = node->text;
     int64_t i;
-    if (node->quoted)
+    if (node->style != YAML_PLAIN)
         return value_string(s);
     if (s.len == 0 || str_is(s, "null") || str_is(s, "~") || str_is(s, "Null") || str_is(s, "NULL"))
         return value_null();
@@ -283,52 +341,72 @@ bool yaml_value(const struct yaml *node, struct value *ret)
     return !out.failed;
 }
 
-/* Walks file and expression side by side: what YAML took away (indentation, folding, escapes) are
- * bytes of the file without a partner. */
+/* ---- from the content of a scalar to the file ---- */
+
+/* Where a scalar's content comes from: `start` is the offset of its first byte in the file, `skip`
+ * where the expression starts in the content. */
 struct origin_walk {
-    struct str file, expression;
-    size_t start;
+    const struct yaml *scalar;
+    size_t skip;
 };
 
-static bool is_blank(char c)
+/* Bytes of a double-quoted scalar's escape in the file (from the backslash on) and of what it
+ * stands for in the content. */
+static void escape_sizes(struct str file, size_t *ret_file, size_t *ret_content)
 {
-    return c == ' ' || c == '\n' || c == '\t';
+    char c = file.len > 1 ? file.ptr[1] : '\0';
+    size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+    unsigned long code = 0;
+    *ret_file = 2 + digits;
+    *ret_content = c == 'L' || c == 'P' ? 3 : c == 'N' || c == '_' ? 2 : 1;
+    if (digits) {
+        char text[9] = "";
+        memcpy(text, file.ptr + 2, file.len >= 2 + digits ? digits : 0);
+        code = strtoul(text, NULL, 16);
+        *ret_content = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    }
+    if (c == '\n') { // a line that goes on: the next one's indentation is taken away as well
+        *ret_content = 0;
+        while (*ret_file < file.len && is_blank(file.ptr[*ret_file]))
+            ++*ret_file;
+    }
 }
 
+/* Walks file and content side by side. What YAML took away (indentation, folded line ends, the
+ * second of two quotes) are blanks or quotes of the file without a partner in the content. */
 static size_t origin_offset(const void *ctx, size_t source_offset)
 {
     const struct origin_walk *walk = ctx;
-    size_t at = walk->start;
-    for (size_t i = 0; i < walk->expression.len && i <= source_offset; i++) {
-        char want = walk->expression.ptr[i];
-        size_t probe = at;
-        while (probe < walk->file.len && probe < at + 400 && walk->file.ptr[probe] != want &&
-               !(is_blank(want) && is_blank(walk->file.ptr[probe])))
-            probe++;
-        if (probe >= walk->file.len || probe >= at + 400)
+    struct str file = walk->scalar->file->text, content = walk->scalar->text;
+    enum yaml_style style = walk->scalar->style;
+    size_t at = walk->scalar->offset, end = walk->skip + source_offset;
+    for (size_t i = 0; i <= end && at < file.len;) {
+        struct str rest = str_sub(file, at, SIZE_MAX);
+        size_t taken = 1, given = 1;
+        char want = i < content.len ? content.ptr[i] : '\0';
+        if (style == YAML_DOUBLE_QUOTED && rest.ptr[0] == '\\')
+            escape_sizes(rest, &taken, &given);
+        else if (style == YAML_SINGLE_QUOTED && str_starts(rest, STR("''")))
+            taken = 2;
+        else if (is_blank(rest.ptr[0]) && !is_blank(want) && i < content.len)
+            given = 0;
+        if (i + given > end)
             return at;
-        if (i == source_offset)
-            return probe;
-        at = probe + 1;
+        at += taken;
+        i += given;
     }
-    return at;
+    return at < file.len ? at : file.len;
 }
 
 struct cel_origin yaml_origin(const struct yaml *scalar, struct str expression)
 {
     const struct yaml_file *file = scalar->file;
-    struct cel_origin origin = {
-        .file = file->path.ptr, .file_text = file->text, .offset = origin_offset};
     struct origin_walk *walk = ARENA_NEW(file->arena, struct origin_walk);
     if (!walk)
         return (struct cel_origin){0};
-    size_t start = scalar->offset;
-    size_t within = str_find(scalar->text, expression);
-    if (within != SIZE_MAX && within > 0) {
-        struct origin_walk whole = {file->text, scalar->text, start};
-        start = origin_offset(&whole, within);
-    }
-    *walk = (struct origin_walk){file->text, expression, start};
-    origin.ctx = walk;
-    return origin;
+    bool within =
+        expression.ptr >= scalar->text.ptr && expression.ptr <= scalar->text.ptr + scalar->text.len;
+    *walk = (struct origin_walk){scalar, within ? (size_t)(expression.ptr - scalar->text.ptr) : 0};
+    return (struct cel_origin){
+        .file = file->path.ptr, .file_text = file->text, .offset = origin_offset, .ctx = walk};
 }

@@ -20,15 +20,16 @@ struct yaml_file {
     struct yaml_programs *programs; // of the set that the file belongs to
 };
 
+enum yaml_style { YAML_PLAIN, YAML_SINGLE_QUOTED, YAML_DOUBLE_QUOTED, YAML_BLOCK };
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml {
     enum yaml_kind kind;
-    bool quoted;        // scalar that is not plain
-    struct str text;    // scalar's content
-    struct str tag;     // "" = none
-    size_t offset;      // where its content starts in the file
-    struct yaml **keys; // map: scalars
+    enum yaml_style style; // of a scalar
+    struct str text;       // scalar's content
+    struct str tag;        // "" = none
+    size_t offset;         // where its content starts in the file
+    struct yaml **keys;    // map: scalars
     struct yaml **items;
     size_t count;
     const struct yaml_file *file;

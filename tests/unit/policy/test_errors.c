@@ -114,6 +114,22 @@ static const struct mistake mistakes[] = {
      "s3:DeleteBucketTagging\n        with: {Bucket: \"${resource.id}\"}\n",
      "    undo:\n      call: s3:DeleteBucketTagging\n", "P0119", 0, 0, "a list of calls", NULL},
     {"default of another type", "default: unassigned", "default: 5", "P0124", 5, 0, "string", NULL},
+    {"field of a parameter", "'Value': params.value", "'Value': params.vale", "C0103", 24, 0,
+     "vale", "did you mean `value`?"},
+    {"type of a parameter", "'Value': params.value", "'Value': params.value + 1", "C0102", 24, 0,
+     "'(string, int)'", "string(...)"},
+    {"field of what was read again", "size(current.tagging.TagSet)",
+     "size(current.tagging.TagSett)", "C0103", 26, 35, "TagSett", "did you mean `TagSet`?"},
+    {"name of what was read again", "size(current.tagging.TagSet)", "size(current.taging.TagSet)",
+     "C0103", 26, 27, "taging", "did you mean `tagging`?"},
+    {"field of an item of an answer", "t.Key == 'owner'", "t.Kye == 'owner'", "C0103", 18, 0, "Kye",
+     "did you mean `Key`?"},
+    {"absent that is not the answer's", "{TagSet: []}}", "{TagSett: []}}", "P0126", 16, 31,
+     "no member `TagSett`", "did you mean `TagSet`?"},
+    {"absent of another kind", "{TagSet: []}}", "{TagSet: {}}}", "P0126", 16, 0, "a list", "[]"},
+    {"absent that is nothing", "{TagSet: []}}", "null}", "P0126", 16, 30, "a mapping", "{}"},
+    {"absent with a number for text", "{TagSet: []}}", "{TagSet: [{Key: 1, Value: a}]}}", "P0126",
+     16, 0, "wants text", "quote it"},
     {"unknown type of a parameter", "type: string", "type: text", "P0124", 5, 0, "text", "string"},
 };
 
@@ -157,6 +173,84 @@ static void test_errors__the_fixture_itself_is_right(void **state)
         fail_msg("%s", fixture_errors(&arena, &errors));
     assert_int_equal(errors.count, 0);
     policy_set_destroy(set);
+}
+
+#define VIOLATION "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"\n"
+
+/* Whatever YAML makes of an expression, its mistakes are found again in the file. */
+static void test_errors__places_are_those_of_the_file_in_every_style(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *style, *text; // the mistake is the field Oops
+        unsigned line, column;
+    } cases[] = {
+        {"plain", "  violation: size(tagging.Oops) > 0\n", 18, 26},
+        {"plain on several lines",
+         "  violation: true &&\n    true\n      && size(tagging.Oops) > 0\n", 20, 22},
+        {"literal block", "  violation: |\n    true &&\n\n      size(tagging.Oops) > 0\n", 21, 19},
+        {"folded block",
+         "  violation: >-\n    true &&\n    true &&\n\n    true && size(tagging.Oops) > 0\n", 22,
+         25},
+        {"block with its own indentation",
+         "  violation: |2-\n    true &&\n     size(tagging.Oops) > 0\n", 20, 18},
+        {"single quotes",
+         "  violation: 'size(''\xc3\xa9'') > 0 && '''' != ''x'' && size(tagging.Oops) > 0'\n", 18,
+         63},
+        {"single quotes on several lines",
+         "  violation: 'true &&\n\n     size(tagging.Oops) > 0'\n", 20, 18},
+        {"double quotes",
+         "  violation: \"'\\u00e9\\x41' !=\\n\\t\\\"a\\\" && size(tagging.Oops) > 0\"\n", 18, 55},
+        {"double quotes on several lines",
+         "  violation: \"true && \\\n     true &&\n     size(tagging.Oops) > 0\"\n", 20, 18},
+        {"lines that end with CR LF",
+         "  violation: |\r\n    true &&\r\n    size(tagging.Oops) > 0\r\n", 20, 17},
+    };
+    unsigned bad = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena ARENA_AUTO = {0};
+        struct error_list errors = {.arena = &arena};
+        const char *policy = fixture_policy(&arena, VIOLATION, cases[i].text);
+        struct policy_set *set = fixture_load(policy, NULL, &errors);
+        const struct error *err = errors.count ? errors.items[0] : NULL;
+        if (set || !err || strcmp(err->code, "C0103") != 0 || err->line != cases[i].line ||
+            err->column != cases[i].column) {
+            printf("%s, not at %u:%u: %s", cases[i].style, cases[i].line, cases[i].column,
+                   fixture_errors(&arena, &errors));
+            bad++;
+        }
+        policy_set_destroy(set);
+    }
+    assert_int_equal(bad, 0);
+}
+
+static void test_errors__each_expression_of_a_value_is_looked_at(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    const char *policy =
+        fixture_policy(&arena, "message: ${\"bucket \" + resource.id + \" has no owner\"}",
+                       "message: ${resource.id} ${resource.id} ${'}' + resource.di} ${region.x}");
+    assert_null(fixture_load(policy, NULL, &errors));
+    assert_int_equal(errors.count, 2);
+    assert_int_equal(errors.items[0]->column, 58);
+    assert_int_equal(errors.items[1]->column, 71);
+}
+
+static void test_errors__rectify_yaml_sets_parameters_of_their_types(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    assert_null(fixture_load(
+        fixture_policy(&arena, NULL, NULL),
+        "assignments:\n  - {policies: tags, accounts: \"*\", params: {value: 5}}\n", &errors));
+    assert_int_equal(errors.count, 1);
+    assert_string_equal(errors.items[0]->code, "P0124");
+    assert_int_equal(errors.items[0]->line, 2);
+    assert_int_equal(errors.items[0]->column, 53);
+    assert_non_null(strstr(errors.items[0]->message, "`value` of policy `tags` is not a string"));
 }
 
 static void test_errors__all_mistakes_of_a_file_are_told_at_once(void **state)
@@ -214,6 +308,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors__the_fixture_itself_is_right),
         cmocka_unit_test(test_errors__each_mistake_is_told_with_place_and_advice),
+        cmocka_unit_test(test_errors__places_are_those_of_the_file_in_every_style),
+        cmocka_unit_test(test_errors__each_expression_of_a_value_is_looked_at),
+        cmocka_unit_test(test_errors__rectify_yaml_sets_parameters_of_their_types),
         cmocka_unit_test(test_errors__all_mistakes_of_a_file_are_told_at_once),
         cmocka_unit_test(test_errors__the_caret_stands_under_the_mistake),
         cmocka_unit_test(test_errors__a_file_that_is_not_utf8_is_refused),
