@@ -10,6 +10,8 @@
 #define LIMIT_EXPRESSION_CODE_POINTS 100000u // one CEL expression
 #define LIMIT_EXPRESSION_DEPTH 250u          // its nesting
 #define LIMIT_EXPRESSION_COST 1000000u       // cost units of one evaluation
+#define LIMIT_EXPRESSION_ESTIMATE 10000000u  // cost units that a policy's expression may take when
+#define LIMIT_EXPRESSION_ITEMS 100u          // ... each list, map and text of its data is so large
 #define LIMIT_EVENT_COST 10000000u           // cost units of all evaluations of one step
 #define LIMIT_ANSWER_BYTES (10u << 20)       // one HTTP answer
 #define LIMIT_VARIABLES_BYTES (16u << 20)    // the variables of `rectify eval`

@@ -76,8 +76,10 @@ struct cel_env;
 struct cel_options {
     struct str container; // names are looked up in this namespace first ("a.b")
     unsigned depth_max;   // 0 = LIMIT_EXPRESSION_DEPTH
-    bool unchecked;       // skip the type checker: mistakes are run-time errors
-    bool core_only;       // the standard's core: no extensions, no optional syntax
+    uint64_t cost_max; // refuse (C0304) what may cost more when lists have LIMIT_EXPRESSION_ITEMS
+                       // items, see cel_program_cost(); 0 = accept
+    bool unchecked;    // skip the type checker: mistakes are run-time errors
+    bool core_only;    // the standard's core: no extensions, no optional syntax
     bool
         literals_at_run_time; // do not refuse bad constant patterns, timestamps, ... when compiling
 };
@@ -133,8 +135,9 @@ struct str cel_program_source(const struct cel_program *program);
 bool cel_program_uses(const struct cel_program *program, unsigned slot);
 /* The value, when the whole expression is a constant; else NULL. */
 const struct value *cel_program_constant(const struct cel_program *program);
-/* Upper estimate of one evaluation's cost when every list, map and string has `size` entries or
- * bytes; UINT64_MAX when it overflows. Meant for warnings at load time. */
+/* Upper bound of one evaluation's cost when no list, map or text of a variable has more than `size`
+ * entries or bytes, no part of one more than `size` parts in all, and no number that makes a list
+ * is greater; UINT64_MAX when it overflows. */
 uint64_t cel_program_cost(const struct cel_program *program, uint64_t size);
 
 /* What it reads, as static paths: a variable and the constant field names (or constant string
@@ -217,7 +220,8 @@ void cel_value_print(struct buf *out, struct value v, size_t max);
 /* "int", "list", "google.protobuf.Timestamp", "net.IP", ...: what type(v) prints. */
 const char *cel_value_type_name(struct value v);
 /* The value as plain data, for JSON and for an API's input: optionals become their value or null,
- * IP and CIDR and types become strings. Copies only what it has to change. */
+ * IP and CIDR and types become strings. Copies only what it has to change. False: memory ran out,
+ * or the value has more than four million parts. */
 bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
     __attribute__((warn_unused_result));
 

@@ -322,8 +322,9 @@ struct cel_group {
     }
 #define OVERLOADS(array) (array), sizeof(array) / sizeof *(array)
 
-extern const struct cel_group group_core, group_logic, group_strings, group_math, group_optionals, group_lists,
-    group_sets, group_encoders, group_network, group_regex, group_cloud, group_iam, group_macros;
+extern const struct cel_group group_core, group_logic, group_strings, group_math, group_optionals,
+    group_lists, group_sets, group_encoders, group_network, group_regex, group_cloud, group_iam,
+    group_macros;
 const struct cel_group *const *function_groups(unsigned *ret_count);
 /* Appends the overloads of `name`, member or not, to a new array in the arena. */
 unsigned function_find(const struct cel_env *env, struct arena *arena, struct str name, bool member,
@@ -381,6 +382,16 @@ const struct cel_type *infer_instance(struct infer *infer, const struct cel_type
  * live at once. */
 bool check_expression(const struct cel_env *env, struct arena *arena, struct report *report,
                       struct ast *root, const struct cel_type *want, unsigned *ret_locals_max);
+
+/* ---- estimating (cost.c) ---- */
+
+/* The most expensive loop. */
+struct cost_peak {
+    uint64_t cost;
+    uint32_t pos, end;
+};
+/* cel_program_cost() of a checked tree; `ret_peak` may be NULL, and is left alone without loops. */
+uint64_t cost_estimate(const struct ast *ast, uint64_t size, struct cost_peak *ret_peak);
 
 /* ---- planning and evaluating ---- */
 
@@ -511,6 +522,9 @@ static inline bool cx_charge_text(struct cel_cx *cx, size_t bytes)
 {
     return cx_charge(cx, bytes / 10 + 1);
 }
+/* Charges for going through all of a value: parts, and text as above. Values may share parts, so
+ * that a small one can be long to go through. */
+bool cx_charge_deep(struct cel_cx *cx, struct value v);
 /* A string in the arena that a buf built, charged to the budget. */
 struct value cx_string(struct cel_cx *cx, struct buf *buf);
 struct value cx_optional(struct cel_cx *cx, struct value v);

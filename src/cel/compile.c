@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* From text to a program, and what can be asked of a program: which variables and paths it reads,
- * what it may cost. */
+/* From text to a program, and what can be asked of a program: which variables and paths it reads.
+ */
 #include "cel/cel_internal.h"
 
 /* ---- static paths ---- */
@@ -92,44 +92,6 @@ static void walk_paths(struct path_walk *w, const struct ast *ast)
         walk_paths(w, ast->args[i]);
 }
 
-/* ---- cost ---- */
-
-static uint64_t add_cost(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t ast_cost(const struct ast *ast, uint64_t size)
-{
-    if (!ast)
-        return 0;
-    uint64_t cost = ast->kind == AST_CONST ? 0 : 1;
-    if (ast->kind == AST_LIST || ast->kind == AST_MAP)
-        cost = ast->kind == AST_LIST ? 10 : 30;
-    if (ast->kind == AST_CALL)
-        cost = add_cost(cost, size / 10);
-    if (ast->kind == AST_LOOP) {
-        uint64_t turn =
-            add_cost(add_cost(ast_cost(ast->args[1], size), ast_cost(ast->args[2], size)), 1);
-        uint64_t all;
-        if (ast->loop == LOOP_OPT_MAP || ast->loop == LOOP_OPT_FLAT_MAP)
-            all = turn;
-        else if (__builtin_mul_overflow(turn, size, &all))
-            all = UINT64_MAX;
-        return add_cost(add_cost(cost, ast_cost(ast->args[0], size)), all);
-    }
-    cost = add_cost(cost, ast_cost(ast->target, size));
-    for (uint32_t i = 0; i < ast->count; i++)
-        cost = add_cost(cost, ast_cost(ast->args[i], size));
-    return cost;
-}
-
-uint64_t cel_program_cost(const struct cel_program *program, uint64_t size)
-{
-    return ast_cost(program->ast, size);
-}
-
 /* ---- compiling ---- */
 
 bool plan_run(const struct cel_program *program, const struct node *node, struct arena *arena,
@@ -154,6 +116,22 @@ static bool check_text(struct report *report)
     return report->count == 0;
 }
 
+/* Is the estimate within the environment's bound? */
+static bool affordable(const struct cel_env *env, struct report *report, const struct ast *ast)
+{
+    struct cost_peak peak = {0, ast->pos, ast->end};
+    uint64_t bound = env->options.cost_max;
+    uint64_t cost = bound ? cost_estimate(ast, LIMIT_EXPRESSION_ITEMS, &peak) : 0;
+    if (cost <= bound)
+        return true;
+    report_error(report, "C0304", peak.pos, peak.end,
+                 "loops within loops cost the product of their sizes: filter first, or use a map",
+                 "the expression may cost %llu units when lists have %u items: more than %llu "
+                 "(LIMIT_EXPRESSION_ESTIMATE)",
+                 (unsigned long long)cost, LIMIT_EXPRESSION_ITEMS, (unsigned long long)bound);
+    return false;
+}
+
 static bool build(struct cel_program *program, struct arena *arena, struct report *report,
                   struct ast *ast, const struct cel_type *want)
 {
@@ -162,6 +140,8 @@ static bool build(struct cel_program *program, struct arena *arena, struct repor
     if (!check_expression(env, arena, report, ast, want, &program->locals_max))
         return false;
     program->type = env->options.unchecked ? &T_DYN : ast->type;
+    if (!affordable(env, report, ast))
+        return false;
     struct planner planner = {.arena = arena, .report = report, .program = program, .env = env};
     program->root = plan_tree(&planner, ast);
     struct path_walk walk = {.arena = arena};

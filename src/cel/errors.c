@@ -51,6 +51,9 @@ static const struct cel_error_code codes[] = {
     {"C0302", "Evaluating needs more memory than is allowed.",
      "Strings or lists grew in a loop: filter first."},
     {"C0303", "No memory is left.", "Give the process more memory."},
+    {"C0304", "The expression may cost too much, by what it looks like.",
+     "Loops within loops cost the product of their sizes: filter first, or use a map. The estimate "
+     "takes 100 items for each list and 100 bytes for each text."},
 };
 
 const struct cel_error_code *cel_error_codes(size_t *ret_count)

@@ -69,6 +69,27 @@ void *cx_alloc(struct cel_cx *cx, size_t size)
     return memory;
 }
 
+static void weigh(struct value v, uint64_t limit, uint64_t *cost)
+{
+    bool text = v.kind == VALUE_STRING || v.kind == VALUE_BYTES;
+    *cost += 1 + (text ? v.len / 10 : 0);
+    if (v.kind == VALUE_OPTIONAL && v.opaque)
+        weigh(*(const struct value *)v.opaque, limit, cost);
+    for (uint32_t i = 0; v.kind == VALUE_LIST && i < v.len && *cost <= limit; i++)
+        weigh(v.items[i], limit, cost);
+    for (uint32_t i = 0; v.kind == VALUE_MAP && i < v.len && *cost <= limit; i++) {
+        weigh(v.pairs[i].key, limit, cost);
+        weigh(v.pairs[i].value, limit, cost);
+    }
+}
+
+bool cx_charge_deep(struct cel_cx *cx, struct value v)
+{
+    uint64_t cost = 0;
+    weigh(v, cx->cost > 0 ? (uint64_t)cx->cost : 0, &cost);
+    return cx_charge(cx, cost);
+}
+
 struct value cx_string(struct cel_cx *cx, struct buf *buf)
 {
     struct str text = buf_str(buf);

@@ -241,6 +241,8 @@ struct value fn_format(struct cel_cx *cx, const struct value *v, unsigned count)
             return cx_fail(cx, "C0203", "index %u out of range: format() has too few arguments",
                            used);
         struct value item = v[1].items[used++];
+        if (!cx_charge_deep(cx, item))
+            return cx_fail_cost(cx);
         if (!add_clause(&out, item, clause, precision))
             return cx_fail(cx, "C0206", "error during formatting: %%%c cannot format a %s", clause,
                            cel_value_type_name(item));

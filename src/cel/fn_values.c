@@ -152,11 +152,15 @@ static struct value distinct(struct cel_cx *cx, const struct value *v, unsigned 
     return value_list(items, kept);
 }
 
-static bool flatten_into(struct value_builder *out, struct value list, int64_t depth)
+/* False: memory, or the budget is used up. */
+static bool flatten_into(struct cel_cx *cx, struct value_builder *out, struct value list,
+                         int64_t depth)
 {
     for (uint32_t i = 0; i < list.len; i++) {
+        if (!cx_charge(cx, 1))
+            return false;
         if (list.items[i].kind == VALUE_LIST && depth > 0) {
-            if (!flatten_into(out, list.items[i], depth - 1))
+            if (!flatten_into(cx, out, list.items[i], depth - 1))
                 return false;
         } else {
             value_push(out, list.items[i]);
@@ -171,13 +175,13 @@ static struct value flatten(struct cel_cx *cx, const struct value *v, unsigned c
     int64_t depth = count > 1 ? v[1].i : 1;
     if (depth < 0)
         return cx_fail(cx, "C0206", "flatten() depth must not be negative: %lld", (long long)depth);
-    if (!flatten_into(&out, v[0],
-                      depth > LIMIT_EXPRESSION_DEPTH ? LIMIT_EXPRESSION_DEPTH : depth) ||
-        out.count * sizeof(struct value) > cx->bytes)
+    bool done = flatten_into(cx, &out, v[0],
+                             depth > LIMIT_EXPRESSION_DEPTH ? LIMIT_EXPRESSION_DEPTH : depth);
+    if (cx->cost < 0)
+        return cx_fail_cost(cx);
+    if (!done || out.count * sizeof(struct value) > cx->bytes)
         return cx_fail_memory(cx);
     cx->bytes -= out.count * sizeof(struct value);
-    if (!cx_charge(cx, out.count))
-        return cx_fail_cost(cx);
     return value_finish_list(&out);
 }
 
@@ -365,6 +369,8 @@ static struct value json_encode(struct cel_cx *cx, const struct value *v, unsign
     (void)count;
     struct value plain;
     struct buf out = {.arena = cx->arena};
+    if (!cx_charge_deep(cx, *v))
+        return cx_fail_cost(cx);
     if (!cel_value_plain(cx->arena, *v, &plain))
         return cx_fail_memory(cx);
     json_write(&out, plain, JSON_CANONICAL);

@@ -193,12 +193,14 @@ static bool is_same(struct value a, struct value b)
     return a.kind == b.kind && a.len == b.len && a.u == b.u;
 }
 
-static bool plain_list(struct arena *arena, struct value v, struct value *ret)
+static bool plain(struct arena *arena, struct value v, size_t *left, struct value *ret);
+
+static bool plain_list(struct arena *arena, struct value v, size_t *left, struct value *ret)
 {
     struct value *items = NULL;
     for (uint32_t i = 0; i < v.len; i++) {
         struct value item;
-        if (!cel_value_plain(arena, v.items[i], &item))
+        if (!plain(arena, v.items[i], left, &item))
             return false;
         if (!items && is_same(item, v.items[i]))
             continue;
@@ -214,12 +216,12 @@ static bool plain_list(struct arena *arena, struct value v, struct value *ret)
     return true;
 }
 
-static bool plain_map(struct arena *arena, struct value v, struct value *ret)
+static bool plain_map(struct arena *arena, struct value v, size_t *left, struct value *ret)
 {
     struct value_pair *pairs = NULL;
     for (uint32_t i = 0; i < v.len; i++) {
         struct value item;
-        if (!cel_value_plain(arena, v.pairs[i].value, &item))
+        if (!plain(arena, v.pairs[i].value, left, &item))
             return false;
         if (!pairs && is_same(item, v.pairs[i].value))
             continue;
@@ -235,17 +237,22 @@ static bool plain_map(struct arena *arena, struct value v, struct value *ret)
     return !pairs || value_map(arena, pairs, v.len, ret, NULL);
 }
 
-bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
+/* `left`: how many values may still be looked at. Values may share parts, so that a small one has
+ * more of them than memory. */
+static bool plain(struct arena *arena, struct value v, size_t *left, struct value *ret)
 {
     char text[CEL_IP_TEXT_SIZE];
+    if (*left == 0)
+        return false;
+    --*left;
     switch (v.kind) {
     case VALUE_LIST:
-        return plain_list(arena, v, ret);
+        return plain_list(arena, v, left, ret);
     case VALUE_MAP:
-        return plain_map(arena, v, ret);
+        return plain_map(arena, v, left, ret);
     case VALUE_OPTIONAL:
         if (v.opaque)
-            return cel_value_plain(arena, *(const struct value *)v.opaque, ret);
+            return plain(arena, *(const struct value *)v.opaque, left, ret);
         *ret = value_null();
         return true;
     case VALUE_TYPE:
@@ -263,19 +270,15 @@ bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
     }
 }
 
-/* ---- failures ---- */
+#define PLAIN_VALUES_MAX 4000000
 
-static const char *operator_sign(struct str name)
+bool cel_value_plain(struct arena *arena, struct value v, struct value *ret)
 {
-    static const char *const signs[][2] = {
-        {"_+_", "+"},   {"_-_", "-"},     {"_*_", "*"}, {"_/_", "/"},   {"_%_", "%"},
-        {"_<_", "<"},   {"_<=_", "<="},   {"_>_", ">"}, {"_>=_", ">="}, {"@in", "in"},
-        {"_[_]", "[]"}, {"_[?_]", "[?]"}, {"!_", "!"},  {"-_", "-"}};
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
-        if (str_is(name, signs[i][0]))
-            return signs[i][1];
-    return NULL;
+    size_t left = PLAIN_VALUES_MAX;
+    return plain(arena, v, &left, ret);
 }
+
+/* ---- failures ---- */
 
 static struct str shown(struct arena *arena, struct value v, size_t max)
 {
@@ -292,7 +295,7 @@ static void describe_overload(const struct cel_fail *fail, struct error *err)
     for (unsigned i = 0; i < fail->count && used < sizeof types; i++)
         used += (size_t)snprintf(types + used, sizeof types - used, "%s%s", i ? ", " : "",
                                  fail->types[i]);
-    const char *sign = operator_sign(fail->name);
+    const char *sign = operator_symbol(fail->name);
     if (sign)
         error_set(err, fail->code, "no such overload: `%s` of (%s)", sign, types);
     else

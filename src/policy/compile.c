@@ -676,6 +676,9 @@ struct policy *policy_compile_file(const struct yaml *root, struct aws_models *m
         NULL,   true};
     if (!policy || !b.detect_env || !b.decide_env)
         return NULL;
+    struct cel_options options = {.cost_max = LIMIT_EXPRESSION_ESTIMATE};
+    cel_env_set_options(b.detect_env, options);
+    cel_env_set_options(b.decide_env, options);
     if (root->kind != YAML_MAP) {
         yaml_error(root, "P0106", NULL, "a policy file is a mapping");
         return NULL;

@@ -158,6 +158,93 @@ static void test_limits__a_full_arena_fails_the_evaluation(void **state)
     fixture_end(&f);
 }
 
+/* A list of ten lists of ten lists ...: ten levels take a hundred steps to make, and ten thousand
+ * million to go through. */
+#define SHARED(body)                                                                               \
+    "cel.bind(a, [1,1,1,1,1,1,1,1,1,1], cel.bind(b, [a,a,a,a,a,a,a,a,a,a], cel.bind(c, "           \
+    "[b,b,b,b,b,b,b,b,b,b], cel.bind(d, [c,c,c,c,c,c,c,c,c,c], cel.bind(e, "                       \
+    "[d,d,d,d,d,d,d,d,d,d], cel.bind(f, [e,e,e,e,e,e,e,e,e,e], cel.bind(g, "                       \
+    "[f,f,f,f,f,f,f,f,f,f], cel.bind(h, [g,g,g,g,g,g,g,g,g,g], " body "))))))))"
+
+static void test_limits__values_that_share_their_parts_are_charged_for_all(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        SHARED("h == [g,g,g,g,g,g,g,g,g,g]"),
+        SHARED("h in [[g,g,g,g,g,g,g,g,g,g]]"),
+        SHARED("size(h.flatten(9)) > 0"),
+        SHARED("size(json.encode(h)) > 0"),
+        SHARED("'%s'.format([h]) == ''"),
+        SHARED("sets.contains([h], [[g,g,g,g,g,g,g,g,g,g]])"),
+        SHARED("size([h, h, [g]].distinct()) > 0"),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        fixture_begin(&f);
+        fixture_expect(&f, cases[i], "!C0301");
+        fixture_end(&f);
+    }
+    struct fixture f;
+    struct value v, plain;
+    fixture_begin(&f);
+    const struct cel_program *program = fixture_compile(&f, SHARED("[h, optional.of(1)]"));
+    assert_true(cel_eval(program, f.slots, NULL, &f.arena, &v, &f.err));
+    assert_false(cel_value_plain(&f.arena, v, &plain));
+    fixture_end(&f);
+}
+
+static void test_limits__an_estimate_over_the_bound_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "true && l.exists(a, l.exists(b, a == b))";
+    for (uint64_t over = 0; over < 2; over++) {
+        struct fixture f;
+        fixture_begin(&f);
+        fixture_bind(&f, "l", cel_type_list(&f.arena, cel_type_of(VALUE_STRING)), value_null());
+        const struct cel_program *program = fixture_compile(&f, text);
+        uint64_t cost = cel_program_cost(program, LIMIT_EXPRESSION_ITEMS);
+        cel_env_set_options(f.env, (struct cel_options){.cost_max = cost - over});
+        assert_true((fixture_compile(&f, text) != NULL) == (over == 0));
+        if (over) {
+            const struct error *err = f.errors.items[0];
+            assert_string_equal(err->code, "C0304");
+            assert_int_equal(err->column, 17);
+            assert_non_null(strstr(err->message, "LIMIT_EXPRESSION_ESTIMATE"));
+        }
+        fixture_end(&f);
+    }
+}
+
+static void test_limits__an_estimate_follows_loops_and_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t at_least, at_most; // with 100 items
+    } cases[] = {
+        {"1 + 2", 1, 10},
+        {"l.exists(a, a == 'x')", 200, 1000},
+        {"l.exists(a, l.exists(b, l.exists(c, true)))", 1000000, 10000000},
+        {"[1, 2].exists(a, l.exists(b, true))", 200, 2000},
+        {"l.filter(a, a != '').map(a, a).exists(b, b == 'x')", 600, 5000},
+        {"l.map(a, l).exists(b, b.exists(c, true))", 20000, 200000},
+        {"lists.range(9).map(a, l.join(','))", 100000, 10000000},
+        {"optional.of(1).optMap(a, a + 1).orValue(2) == 2", 3, 60},
+    };
+    struct fixture f;
+    fixture_begin(&f);
+    fixture_bind(&f, "l", cel_type_list(&f.arena, cel_type_of(VALUE_STRING)), value_null());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct cel_program *program = fixture_compile(&f, cases[i].text);
+        assert_non_null(program);
+        uint64_t cost = cel_program_cost(program, 100);
+        if (cost < cases[i].at_least || cost > cases[i].at_most)
+            fail_msg("%s: %llu", cases[i].text, (unsigned long long)cost);
+        cel_program_finish(program);
+    }
+    fixture_end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +255,9 @@ int main(void)
         cmocka_unit_test(test_limits__budget_is_shared_and_exact),
         cmocka_unit_test(test_limits__memory_of_growing_texts),
         cmocka_unit_test(test_limits__a_full_arena_fails_the_evaluation),
+        cmocka_unit_test(test_limits__values_that_share_their_parts_are_charged_for_all),
+        cmocka_unit_test(test_limits__an_estimate_over_the_bound_is_refused),
+        cmocka_unit_test(test_limits__an_estimate_follows_loops_and_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Random expressions, mostly well typed. What the checker accepts, without dyn anywhere, never
- * fails for a type when it runs; traced it gives the same; and what is printed reads back as the
- * same. */
+ * fails for a type when it runs and costs no more than was estimated; traced it gives the same. */
 #include "cel_test.h"
 
 #include "cel/cel_internal.h"
@@ -159,6 +158,17 @@ static void check_trace(struct fixture *f, const struct cel_program *program, co
     assert_true(trace.count > 0 || trace.dropped == 0);
 }
 
+#define DATA_SIZE 16 // no list, map or text of declare()'s is larger
+
+/* What evaluating took is within what was estimated (a number may make a list of any length). */
+static void check_cost(const struct cel_program *program, const char *text, uint64_t used)
+{
+    uint64_t estimate = cel_program_cost(program, DATA_SIZE);
+    if (used > estimate && !strstr(text, "lists.range"))
+        fail_msg("cost %llu, estimated %llu: %s", (unsigned long long)used,
+                 (unsigned long long)estimate, text);
+}
+
 /* 1 when it was accepted and evaluated. */
 static unsigned try_one(uint64_t seed, unsigned *evaluated)
 {
@@ -172,7 +182,9 @@ static unsigned try_one(uint64_t seed, unsigned *evaluated)
     const struct cel_program *program = fixture_compile(&f, text);
     bool typed = program && !has_dyn(program->ast);
     if (typed) {
-        bool ok = cel_eval(program, f.slots, NULL, &f.arena, &v, &f.err);
+        struct cel_budget budget = cel_budget_default();
+        bool ok = cel_eval(program, f.slots, &budget, &f.arena, &v, &f.err);
+        check_cost(program, text, cel_budget_default().cost_left - budget.cost_left);
         if (!ok && is_type_error(&f.err))
             fail_msg("%s\n  %s %s", text, f.err.code, f.err.message);
         check_trace(&f, program, text, ok, v);

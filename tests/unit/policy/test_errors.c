@@ -130,6 +130,10 @@ static const struct mistake mistakes[] = {
     {"absent that is nothing", "{TagSet: []}}", "null}", "P0126", 16, 30, "a mapping", "{}"},
     {"absent with a number for text", "{TagSet: []}}", "{TagSet: [{Key: 1, Value: a}]}}", "P0126",
      16, 0, "wants text", "quote it"},
+    {"loops within loops", "t.Key == 'owner')",
+     "tagging.TagSet.exists(u, tagging.TagSet.exists(v, tagging.TagSet.exists(w, w.Key == "
+     "v.Key))))",
+     "C0304", 18, 0, "LIMIT_EXPRESSION_ESTIMATE", "filter first"},
     {"unknown type of a parameter", "type: string", "type: text", "P0124", 5, 0, "text", "string"},
 };
 
