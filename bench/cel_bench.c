@@ -56,6 +56,9 @@ static const struct row rows[] = {
      "return v.a ~= nil and v.a.b ~= nil and v.a.b.c ~= nil and v.a.b.c.d ~= nil", false},
     {"regex", "s", "\"i-0123456789abcdef01\"", "s.matches('^i-[0-9a-f]{17,}$')",
      "return string.find(v, '^i%-%x+$') ~= nil", false},
+    {"pattern", "r",
+     "{\"s\":\"i-0123456789abcdef01\",\"p\":\"^i-[0-9a-f]{17,}$\",\"lua\":\"^i%-%x+$\"}",
+     "r.s.matches(r.p)", "return string.find(v.s, v.lua) ~= nil", false},
     {"rules", "rules", NULL,
      "rules.exists(r, r.IpProtocol == 'tcp' && r.FromPort <= 22 && r.ToPort >= 22 && "
      "r.IpRanges.exists(i, i.CidrIp == '0.0.0.0/0'))",

@@ -10,7 +10,9 @@
  * Types, environments and programs live in the arena given at their creation; once built they are
  * immutable and any number of threads may use them at once. Evaluation allocates from the given
  * arena only (never malloc, but when that arena needs a new block) and its result borrows from the
- * slots, the program and that arena.
+ * slots, the program and that arena. One exception: a regular expression that is no constant is
+ * compiled when it is first met; a program keeps the first sixteen such patterns, further ones are
+ * compiled (malloc, and 100 units of cost as always) for each call.
  *
  * An error is an outcome of its own: cel_eval() gives a value or an error, never a "false" that was
  * an error. Errors carry a code, the message with the values involved and the position of the

@@ -476,6 +476,7 @@ struct cel_program {
     struct cel_path *paths;
     size_t path_count;
     struct regex_list *regexes;
+    struct pattern_cache *patterns; // those met at run time; the one part that changes, by itself
 };
 
 /* A local variable in scope; `lazy`: a cel.bind()'s, whose value may have failed. */
@@ -607,6 +608,15 @@ enum { COMPARE_LT = 1, COMPARE_EQ = 2, COMPARE_GT = 4 };
 /* One plan's result for constant folding and examples: true when it gave a value. */
 bool plan_run(const struct cel_program *program, const struct node *node, struct arena *arena,
               struct value *ret, struct error *err);
+
+/* Patterns known at run time only, by program (fn_regex.c). */
+#define CEL_PATTERNS_KEPT 16
+struct pattern_cache *pattern_cache_create(struct arena *arena);
+void pattern_cache_finish(struct pattern_cache *cache);
+/* The compiled pattern of the call being made. NULL: failed. `ret_owned`: destroy it afterwards. */
+const struct regex *regex_of_call(struct cel_cx *cx, struct str text, struct str pattern,
+                                  bool *ret_owned) __attribute__((warn_unused_result));
+struct value fn_matches(struct cel_cx *cx, const struct value *args, unsigned count);
 
 struct value fn_format(struct cel_cx *cx, const struct value *args, unsigned count);
 

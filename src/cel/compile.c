@@ -142,6 +142,7 @@ static bool build(struct cel_program *program, struct arena *arena, struct repor
     program->type = env->options.unchecked ? &T_DYN : ast->type;
     if (!affordable(env, report, ast))
         return false;
+    program->patterns = pattern_cache_create(arena);
     struct planner planner = {.arena = arena, .report = report, .program = program, .env = env};
     program->root = plan_tree(&planner, ast);
     struct path_walk walk = {.arena = arena};
@@ -187,6 +188,8 @@ void cel_program_finish(const struct cel_program *program)
         regex_destroy(item->regex);
         item->regex = NULL;
     }
+    if (program)
+        pattern_cache_finish(program->patterns);
 }
 
 const struct cel_type *cel_program_type(const struct cel_program *program)

@@ -395,20 +395,6 @@ static struct value ends_with(struct cel_cx *cx, const struct value *v, unsigned
     return value_bool(str_ends(value_str(v[0]), value_str(v[1])));
 }
 
-static struct value matches(struct cel_cx *cx, const struct value *v, unsigned count)
-{
-    (void)count;
-    char message[128];
-    if (!cx_charge(cx, ((uint64_t)v[0].len / 10 + 1) * (v[1].len / 4 + 1) + 100))
-        return cx_fail_cost(cx);
-    struct regex *regex = regex_create(v[1].str, v[1].len, message, sizeof message);
-    if (!regex)
-        return cx_fail(cx, "C0206", "invalid regular expression: %s", message);
-    bool found = regex_matches(regex, v[0].str, v[0].len);
-    regex_destroy(regex);
-    return value_bool(found);
-}
-
 /* Operators that never run through this table: they have nodes of their own. */
 static struct value own_node(struct cel_cx *cx, const struct value *v, unsigned count)
 {
@@ -565,8 +551,8 @@ static const struct cel_overload size[] = {
 static const struct cel_overload contains_[] = {M(contains, &T_BOOL, &T_STRING, &T_STRING)};
 static const struct cel_overload starts[] = {M(starts_with, &T_BOOL, &T_STRING, &T_STRING)};
 static const struct cel_overload ends[] = {M(ends_with, &T_BOOL, &T_STRING, &T_STRING)};
-static const struct cel_overload matches_[] = {F(matches, &T_BOOL, &T_STRING, &T_STRING),
-                                               M(matches, &T_BOOL, &T_STRING, &T_STRING)};
+static const struct cel_overload matches_[] = {F(fn_matches, &T_BOOL, &T_STRING, &T_STRING),
+                                               M(fn_matches, &T_BOOL, &T_STRING, &T_STRING)};
 static const struct cel_overload ints[] = {
     F(same, &T_INT, &T_INT),         F(to_int, &T_INT, &T_UINT),
     F(to_int, &T_INT, &T_DOUBLE),    F(to_int, &T_INT, &T_STRING),

@@ -1,30 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The regex extension, over RE2. Constant patterns were compiled with the program (cx->regex),
- * others are for each call. */
+/* matches() and the regex extension, over RE2. Constant patterns were compiled with the program
+ * (cx->regex); others are compiled when they are met and kept for the next time. */
+#include <stdatomic.h>
+#include <stdlib.h>
+
 #include "cel/cel_internal.h"
 
-/* The pattern, or NULL when it failed. Given back with release(). */
-static const struct regex *compile(struct cel_cx *cx, const struct value *v)
+/* ---- patterns that are known at run time only ---- */
+
+struct kept_pattern {
+    struct regex *regex;
+    size_t len;
+    char text[];
+};
+
+/* Patterns once met stay compiled as long as the program, up to as many as there are slots: a
+ * policy that gets its pattern from a parameter compiles it once. Slots are filled from the front
+ * and never change again, so readers need no lock; a pattern that found no slot is compiled for the
+ * call. */
+struct pattern_cache {
+    _Atomic(struct kept_pattern *) slots[CEL_PATTERNS_KEPT];
+};
+
+struct pattern_cache *pattern_cache_create(struct arena *arena)
+{
+    return ARENA_NEW(arena, struct pattern_cache);
+}
+
+void pattern_cache_finish(struct pattern_cache *cache)
+{
+    for (size_t i = 0; cache && i < CEL_PATTERNS_KEPT; i++) {
+        struct kept_pattern *kept = atomic_exchange(&cache->slots[i], NULL);
+        if (kept)
+            regex_destroy(kept->regex);
+        free(kept);
+    }
+}
+
+static const struct regex *find_kept(struct pattern_cache *cache, struct str pattern)
+{
+    for (size_t i = 0; cache && i < CEL_PATTERNS_KEPT; i++) {
+        const struct kept_pattern *kept =
+            atomic_load_explicit(&cache->slots[i], memory_order_acquire);
+        if (!kept)
+            return NULL;
+        if (str_eq(pattern, (struct str){kept->text, kept->len}))
+            return kept->regex;
+    }
+    return NULL;
+}
+
+/* Keeps the regex in the first free slot. False: there is none. */
+static bool keep(struct pattern_cache *cache, struct str pattern, struct regex *regex)
+{
+    struct kept_pattern *kept = cache ? malloc(sizeof *kept + pattern.len + 1) : NULL;
+    if (!kept)
+        return false;
+    kept->regex = regex;
+    kept->len = pattern.len;
+    if (pattern.len)
+        memcpy(kept->text, pattern.ptr, pattern.len);
+    for (size_t i = 0; i < CEL_PATTERNS_KEPT; i++) {
+        struct kept_pattern *none = NULL;
+        if (atomic_compare_exchange_strong(&cache->slots[i], &none, kept))
+            return true;
+    }
+    free(kept);
+    return false;
+}
+
+const struct regex *regex_of_call(struct cel_cx *cx, struct str text, struct str pattern,
+                                  bool *ret_owned)
 {
     char message[128];
-    uint64_t cost = ((uint64_t)v[0].len / 10 + 1) * (v[1].len / 4 + 1);
+    uint64_t cost = ((uint64_t)text.len / 10 + 1) * (pattern.len / 4 + 1);
+    *ret_owned = false;
     if (!cx_charge(cx, cx->regex ? cost : cost + 100)) {
         cx_fail_cost(cx);
         return NULL;
     }
     if (cx->regex)
         return cx->regex;
-    const struct regex *regex = regex_create(v[1].str, v[1].len, message, sizeof message);
+    struct pattern_cache *cache = cx->program->patterns;
+    const struct regex *known = find_kept(cache, pattern);
+    if (known)
+        return known;
+    struct regex *regex = regex_create(pattern.ptr, pattern.len, message, sizeof message);
     if (!regex)
         cx_fail(cx, "C0206", "invalid regular expression: %s", message);
+    else
+        *ret_owned = !keep(cache, pattern, regex);
     return regex;
 }
 
-static void release(struct cel_cx *cx, const struct regex *regex)
-{
-    if (regex != cx->regex)
-        regex_destroy(regex);
-}
+/* ---- the functions ---- */
 
 struct match {
     ptrdiff_t spans[2 * REGEX_GROUPS_MAX];
@@ -94,13 +163,28 @@ static struct value replace_with(struct cel_cx *cx, const struct regex *regex,
     return cx_string(cx, &out);
 }
 
+struct value fn_matches(struct cel_cx *cx, const struct value *v, unsigned count)
+{
+    (void)count;
+    bool owned;
+    const struct regex *regex = regex_of_call(cx, value_str(v[0]), value_str(v[1]), &owned);
+    if (!regex)
+        return cx_failed();
+    bool found = regex_matches(regex, v[0].str, v[0].len);
+    if (owned)
+        regex_destroy(regex);
+    return value_bool(found);
+}
+
 static struct value replace(struct cel_cx *cx, const struct value *v, unsigned count)
 {
-    const struct regex *regex = compile(cx, v);
+    bool owned;
+    const struct regex *regex = regex_of_call(cx, value_str(v[0]), value_str(v[1]), &owned);
     if (!regex)
         return cx_failed();
     struct value result = replace_with(cx, regex, v, count > 3 ? v[3].i : -1);
-    release(cx, regex);
+    if (owned)
+        regex_destroy(regex);
     return result;
 }
 
@@ -122,12 +206,14 @@ static struct value extract(struct cel_cx *cx, const struct value *v, unsigned c
 {
     (void)count;
     struct match match;
-    const struct regex *regex = compile(cx, v);
+    bool owned;
+    const struct regex *regex = regex_of_call(cx, value_str(v[0]), value_str(v[1]), &owned);
     if (!regex)
         return cx_failed();
     int groups = regex_groups(regex);
     bool found = regex_find(regex, v[0].str, v[0].len, 0, match.spans, 2);
-    release(cx, regex);
+    if (owned)
+        regex_destroy(regex);
     if (groups > 1)
         return too_many_groups(cx);
     if (!found || (groups && match.spans[2] < 0))
@@ -159,11 +245,13 @@ static struct value extract_each(struct cel_cx *cx, const struct regex *regex, s
 static struct value extract_all(struct cel_cx *cx, const struct value *v, unsigned count)
 {
     (void)count;
-    const struct regex *regex = compile(cx, v);
+    bool owned;
+    const struct regex *regex = regex_of_call(cx, value_str(v[0]), value_str(v[1]), &owned);
     if (!regex)
         return cx_failed();
     struct value result = extract_each(cx, regex, value_str(v[0]));
-    release(cx, regex);
+    if (owned)
+        regex_destroy(regex);
     return result;
 }
 

@@ -44,8 +44,10 @@ static bool read_vars(struct arena *arena, const char *path, struct str *ret, st
 }
 
 /* Numbers are dyn, since 1 in the data may be 1.5 the next time; so is null. */
-static const struct cel_type *type_of(struct value v)
+static const struct cel_type *type_of(struct arena *arena, struct value v)
 {
+    if (v.kind == VALUE_MAP)
+        return cel_type_map(arena, cel_type_of(VALUE_STRING), cel_type_dyn());
     bool open = v.kind == VALUE_NULL || v.kind == VALUE_INT || v.kind == VALUE_UINT ||
                 v.kind == VALUE_DOUBLE;
     return open ? cel_type_dyn() : cel_type_of((enum value_kind)v.kind);
@@ -56,7 +58,7 @@ static bool declare(struct playground *p, struct str name, struct value v, struc
     unsigned slot;
     if (cel_env_slots(p->env) >= VARIABLES_MAX)
         return error_set(err, "L0003", "more than %d variables", VARIABLES_MAX);
-    if (!cel_env_add_variable(p->env, name, type_of(v), &slot, err))
+    if (!cel_env_add_variable(p->env, name, type_of(&p->arena, v), &slot, err))
         return false;
     p->slots[slot] = v;
     return true;
@@ -173,11 +175,14 @@ static int show_types(const struct cli_options *options, struct arena *arena,
 {
     struct cel_trace types;
     struct buf out = {.arena = arena};
+    uint64_t cost = cel_program_cost(program, LIMIT_EXPRESSION_ITEMS);
     if (!cel_program_types(program, arena, &types))
         return CLI_FAILED;
     if (options->json) {
         struct value_builder result = {.arena = arena};
         value_set(&result, "type", value_cstr(cel_type_text(arena, cel_program_type(program))));
+        value_set(&result, "cost_at_most",
+                  value_int((int64_t)(cost < INT64_MAX ? cost : INT64_MAX)));
         value_set(&result, "types", trace_json(arena, &types));
         cli_print_json(arena, value_finish_map(&result));
         return CLI_OK;
@@ -187,6 +192,8 @@ static int show_types(const struct cli_options *options, struct arena *arena,
     else // a constant
         buf_printf(&out, "%.*s  : %s\n", STR_FMT(cel_program_source(program)),
                    cel_type_text(arena, cel_program_type(program)));
+    buf_printf(&out, "costs at most %llu units when lists have %u items\n",
+               (unsigned long long)cost, LIMIT_EXPRESSION_ITEMS);
     cli_print(&out);
     return CLI_OK;
 }

@@ -215,15 +215,13 @@ static void *evaluate_often(void *arg)
     return (void *)wrong;
 }
 
-static void test_program__threads_share_a_program(void **state)
+static void in_threads(const char *expression)
 {
-    (void)state;
     struct fixture f;
     pthread_t threads[4];
     fixture_begin(&f);
     fixture_bind(&f, "n", cel_type_of(VALUE_INT), value_null());
-    const struct cel_program *program = fixture_compile(
-        &f, "lists.range(n % 5).map(i, 'x' + string(i)).filter(s, s.matches('x[0-9]'))");
+    const struct cel_program *program = fixture_compile(&f, expression);
     assert_non_null(program);
     for (int i = 0; i < 4; i++)
         assert_int_equal(
@@ -235,6 +233,21 @@ static void test_program__threads_share_a_program(void **state)
     }
     cel_program_finish(program);
     fixture_end(&f);
+}
+
+static void test_program__threads_share_a_program(void **state)
+{
+    (void)state;
+    in_threads("lists.range(n % 5).map(i, 'x' + string(i)).filter(s, s.matches('x[0-9]'))");
+}
+
+/* More patterns than a program keeps, met by all threads at once. */
+static void test_program__threads_share_patterns_known_at_run_time(void **state)
+{
+    (void)state;
+    in_threads(
+        "lists.range(n % 5).filter(i, ('x' + string(n % 40)).matches('^x' + string(n % 40) + "
+        "'$') && regex.extract('y7', '[y' + string(n % 40) + '].').hasValue())");
 }
 
 static void test_program__trace_tells_each_part(void **state)
@@ -321,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_program__the_result_must_have_the_wanted_type),
         cmocka_unit_test(test_program__children_of_an_environment),
         cmocka_unit_test(test_program__threads_share_a_program),
+        cmocka_unit_test(test_program__threads_share_patterns_known_at_run_time),
         cmocka_unit_test(test_program__trace_tells_each_part),
         cmocka_unit_test(test_program__values_become_plain_data),
         cmocka_unit_test(test_program__every_code_is_told_once),
