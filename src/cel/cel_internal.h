@@ -213,6 +213,8 @@ bool lex_literal(struct report *report, struct token token, bool negative, struc
 
 /* ---- parsing (parse.c, macro.c) ---- */
 
+struct frame;
+
 struct parser {
     struct arena *arena;
     struct report *report;
@@ -222,10 +224,11 @@ struct parser {
     uint32_t at; // where lexing goes on
     struct token ahead;
     bool have_ahead;
+    const struct frame *frame; // of the rules that are open
     unsigned nesting, depth_max;
-    unsigned open_parens, open_brackets, open_braces; // for skip_to_follow()
     unsigned recoveries;
-    uint32_t recovered_at; // the token at which skipping stopped last
+    uint32_t error_at;     // where skipping stopped last, plus one; 0 since a token fitted
+    uint64_t error_places; // the places that were the reason
     bool recovering;       // an error was reported and no token has fitted since
     bool muted;            // optional syntax is refused only once
     bool failed;           // give up: depth, memory, too many errors

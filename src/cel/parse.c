@@ -1,15 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tokens to a syntax tree: recursive descent, one function a grammar rule (langdef.md, "Syntax").
+/* Tokens to a syntax tree: recursive descent, one function a rule of the grammar (langdef.md,
+ * "Syntax"):
  *
- * After a mistake parsing goes on, as a generated LL parser does, so that one run shows several: a
- * surplus token before one that fits is dropped; otherwise tokens are skipped up to one that may
- * follow an expression, and nothing more is reported until a token fits again (`recovering`). */
+ *   expr     or ('?' or ':' expr)?          or    and ('||' and)*        and   relation ('&&' ...)*
+ *   relation calc (op relation)*            calc  unary (op calc)*       unary '!'* or '-'* member
+ *   member   primary ('.' name | '.' name '(' list ')' | '[' expr ']')*
+ *   primary  name | name '(' list ')' | '(' expr ')' | list | map | message | literal
+ *
+ * After a mistake parsing goes on as a generated LL parser does (Parr, "The Definitive ANTLR 4
+ * Reference", 9.3), so that one run shows several mistakes, and the same ones as elsewhere:
+ *
+ *   - a surplus token before one that fits is dropped, a missing one before one that fits is made
+ * up;
+ *   - else the rule ends, and tokens are skipped up to one that may follow any rule that is open;
+ *   - until a token fits again nothing more is reported (`recovering`).
+ *
+ * For this each call of a rule leaves a frame with the tokens that may come after it (TOK_END: the
+ * calling rule may end there). */
 #include "cel/cel_internal.h"
 
 #define RECOVERIES_MAX 30
 
-static struct ast *parse_or_ternary(struct parser *p);
-static struct ast *parse_unary(struct parser *p);
+/* Sets of tokens, as bits. */
+#define T(kind) ((uint64_t)1 << (kind))
+#define TOK_END ((uint64_t)1 << 63)
+#define FIRST_OF_LITERAL                                                                           \
+    (T(TOK_INT) | T(TOK_UINT) | T(TOK_FLOAT) | T(TOK_STRING) | T(TOK_BYTES) | T(TOK_TRUE) |        \
+     T(TOK_FALSE) | T(TOK_NULL) | T(TOK_MINUS))
+#define FIRST_OF_MEMBER                                                                            \
+    (FIRST_OF_LITERAL | T(TOK_IDENT) | T(TOK_DOT) | T(TOK_LPAREN) | T(TOK_LBRACKET) | T(TOK_LBRACE))
+#define FIRST_OF_EXPR (FIRST_OF_MEMBER | T(TOK_NOT))
+#define FIRST_OF_ENTRY (FIRST_OF_EXPR | T(TOK_QUESTION))
+#define FIRST_OF_NAME (T(TOK_IDENT) | T(TOK_ESC_IDENT))
+#define FIRST_OF_FIELD (FIRST_OF_NAME | T(TOK_QUESTION))
+#define AFTER_PRIMARY (T(TOK_DOT) | T(TOK_LBRACKET) | TOK_END)
+#define CALC_OPERATORS (T(TOK_STAR) | T(TOK_SLASH) | T(TOK_PERCENT) | T(TOK_PLUS) | T(TOK_MINUS))
+#define RELATION_OPERATORS                                                                         \
+    (T(TOK_LT) | T(TOK_LE) | T(TOK_GE) | T(TOK_GT) | T(TOK_EQ) | T(TOK_NE) | T(TOK_IN))
+
+/* Where a rule may find a mistake. At a place where one was found already nothing has been skipped
+ * since: then at least one token is. */
+enum place {
+    AT_END,
+    AT_COLON_OF_CONDITION,
+    AT_UNARY,
+    AT_NOT,
+    AT_MINUS,
+    AT_SUFFIX,
+    AT_INDEX,
+    AT_INDEX_END,
+    AT_PRIMARY,
+    AT_NAME,
+    AT_CALL,
+    AT_CALL_END,
+    AT_PAREN_END,
+    AT_LIST,
+    AT_LIST_COMMA,
+    AT_LIST_END,
+    AT_MAP,
+    AT_MAP_COMMA,
+    AT_MAP_END,
+    AT_STRUCT,
+    AT_STRUCT_COMMA,
+    AT_STRUCT_END,
+    AT_ENTRY,
+    AT_FIELD,
+    AT_MAP_COLON,
+    AT_FIELD_COLON,
+    AT_FIELD_NAME,
+    AT_LITERAL,
+};
+
+struct frame {
+    uint64_t follow;
+    const struct frame *up;
+};
+
+/* Calls a rule, behind which the tokens of `follow_` may come. */
+#define CALL(p, follow_, rule)                                                                     \
+    ({                                                                                             \
+        struct frame frame_ = {(follow_), (p)->frame};                                             \
+        (p)->frame = &frame_;                                                                      \
+        __auto_type result_ = (rule);                                                              \
+        (p)->frame = frame_.up;                                                                    \
+        result_;                                                                                   \
+    })
+
+static struct ast *parse_expr(struct parser *p);
+static struct ast *parse_member(struct parser *p);
 
 /* ---- tokens ---- */
 
@@ -33,12 +111,25 @@ static struct token peek(struct parser *p)
     return p->ahead;
 }
 
+static bool is_at(const struct parser *p, uint64_t tokens)
+{
+    return T(p->token.kind) & tokens;
+}
+
+/* The current token fits: errors are reported again. */
+static void take(struct parser *p)
+{
+    p->recovering = false;
+    p->error_at = 0;
+    p->error_places = 0;
+    advance(p);
+}
+
 static bool accept(struct parser *p, enum token_kind kind)
 {
     if (p->token.kind != kind || p->failed)
         return false;
-    p->recovering = false;
-    advance(p);
+    take(p);
     return true;
 }
 
@@ -48,85 +139,97 @@ static struct str token_text(struct parser *p, struct token token)
                                  : str_sub(p->source, token.start, token.end - token.start);
 }
 
-static void syntax_error(struct parser *p, const char *expected)
+/* ---- mistakes ---- */
+
+static void syntax_error(struct parser *p, struct token token, const char *expected)
 {
     if (p->recovering || p->failed)
         return;
-    report_error(p->report, "C0001", p->token.start, p->token.end, NULL,
-                 "Syntax error: unexpected '%.*s', expected %s", STR_FMT(token_text(p, p->token)),
+    report_error(p->report, "C0001", token.start, token.end, NULL,
+                 "Syntax error: unexpected '%.*s', expected %s", STR_FMT(token_text(p, token)),
                  expected);
     p->recovering = true;
+}
+
+/* The tokens that may come behind the frames, as far as rules may end. */
+static uint64_t in_context(const struct parser *p, uint64_t tokens)
+{
+    const struct frame *frame = p->frame;
+    for (; tokens & TOK_END && frame; frame = frame->up)
+        tokens = (tokens & ~TOK_END) | frame->follow;
+    return tokens & TOK_END ? tokens | T(TOK_EOF) : tokens;
+}
+
+/* Ends the rule: skips up to a token that may follow one of those that are open. */
+static void recover(struct parser *p, enum place place)
+{
+    uint64_t follow = T(TOK_EOF);
     if (++p->recoveries > RECOVERIES_MAX)
         p->failed = true;
-}
-
-static bool starts_expression(enum token_kind kind)
-{
-    switch (kind) {
-    case TOK_IDENT:
-    case TOK_INT:
-    case TOK_UINT:
-    case TOK_FLOAT:
-    case TOK_STRING:
-    case TOK_BYTES:
-    case TOK_TRUE:
-    case TOK_FALSE:
-    case TOK_NULL:
-    case TOK_LBRACKET:
-    case TOK_LBRACE:
-    case TOK_LPAREN:
-    case TOK_DOT:
-    case TOK_MINUS:
-    case TOK_NOT:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* May follow a whole expression in some open context: where skipping stops. */
-static bool may_follow(struct parser *p, enum token_kind kind)
-{
-    switch (kind) {
-    case TOK_RBRACKET:
-        return p->open_brackets > 0;
-    case TOK_RBRACE:
-        return p->open_braces > 0;
-    case TOK_RPAREN:
-        return p->open_parens > 0;
-    case TOK_COMMA:
-        return p->open_brackets + p->open_braces + p->open_parens > 0;
-    case TOK_ESC_IDENT:
-        return false;
-    default:
-        return !starts_expression(kind) || kind == TOK_LBRACKET || kind == TOK_DOT ||
-               kind == TOK_MINUS;
-    }
-}
-
-static void skip_to_follow(struct parser *p)
-{
-    if (p->recovered_at == p->token.start + 1 && p->token.kind != TOK_EOF)
-        advance(p); // stopped here before without getting further
-    while (p->token.kind != TOK_EOF && !may_follow(p, p->token.kind))
+    if (p->error_at == p->token.start + 1 && p->error_places & T(place) && p->token.kind != TOK_EOF)
         advance(p);
-    p->recovered_at = p->token.start + 1;
+    p->error_at = p->token.start + 1;
+    p->error_places |= T(place);
+    for (const struct frame *frame = p->frame; frame; frame = frame->up)
+        follow |= frame->follow;
+    while (!is_at(p, follow) && p->token.kind != TOK_EOF)
+        advance(p);
 }
 
-/* `kind` must come now. A surplus token before it is dropped. */
-static bool expect(struct parser *p, enum token_kind kind, const char *expected)
+/* A mistake at `token`, which may lie ahead. The rule must end. */
+static void give_up(struct parser *p, struct token token, enum place place, const char *expected)
+{
+    syntax_error(p, token, expected);
+    recover(p, place);
+}
+
+/* One of `tokens` must come. A surplus token before it is dropped. False: the rule must end. */
+static bool expect_any(struct parser *p, uint64_t tokens, enum place place, const char *expected)
+{
+    if (p->recovering || is_at(p, tokens))
+        return !p->failed;
+    if (p->token.kind != TOK_EOF && T(peek(p).kind) & tokens && !p->failed) {
+        syntax_error(p, p->token, expected);
+        take(p);
+        return true;
+    }
+    give_up(p, p->token, place, expected);
+    return false;
+}
+
+/* `kind` must come, and is taken. A surplus token before it is dropped; where one of `after` is
+ * next it is made up. False: the rule must end. */
+static bool expect(struct parser *p, enum token_kind kind, uint64_t after, enum place place,
+                   const char *expected)
 {
     if (accept(p, kind))
         return true;
     if (p->failed)
         return false;
-    syntax_error(p, expected);
     if (p->token.kind != TOK_EOF && peek(p).kind == kind) {
+        syntax_error(p, p->token, expected);
         advance(p);
-        return accept(p, kind);
+        take(p);
+        return true;
     }
-    skip_to_follow(p);
-    return accept(p, kind);
+    if (is_at(p, in_context(p, after))) {
+        syntax_error(p, p->token, expected);
+        return true;
+    }
+    give_up(p, p->token, place, expected);
+    return false;
+}
+
+/* Behind a prefix operator: one of `tokens` must come; others are skipped. */
+static void expect_operand(struct parser *p, uint64_t tokens)
+{
+    if (p->recovering || is_at(p, tokens))
+        return;
+    syntax_error(p, p->token, "an expression");
+    for (const struct frame *frame = p->frame; frame; frame = frame->up)
+        tokens |= frame->follow;
+    while (!is_at(p, tokens) && p->token.kind != TOK_EOF)
+        advance(p);
 }
 
 /* ---- nodes ---- */
@@ -246,18 +349,21 @@ static bool is_reserved(struct str name)
 /* A field's name, maybe in back quotes. */
 static bool parse_field_name(struct parser *p, struct str *ret, bool *ret_escaped)
 {
+    if (!expect_any(p, FIRST_OF_NAME, AT_FIELD_NAME, "a field name"))
+        return false;
     struct token token = p->token;
     *ret_escaped = token.kind == TOK_ESC_IDENT;
-    if (*ret_escaped && accept(p, TOK_ESC_IDENT)) {
-        if (p->options->core_only)
-            report_error(p->report, "C0001", token.start, token.end, NULL,
-                         "unsupported syntax: '`'");
-        *ret = str_sub(p->source, token.start + 1, token.end - token.start - 2);
-        return true;
-    }
-    if (!expect(p, TOK_IDENT, "a field name"))
+    if (!is_at(p, FIRST_OF_NAME)) {
+        give_up(p, token, AT_FIELD_NAME, "a field name");
         return false;
-    *ret = token_text(p, p->previous);
+    }
+    take(p);
+    *ret = token_text(p, token);
+    if (!*ret_escaped)
+        return true;
+    if (p->options->core_only)
+        report_error(p->report, "C0001", token.start, token.end, NULL, "unsupported syntax: '`'");
+    *ret = str_sub(p->source, token.start + 1, token.end - token.start - 2);
     return true;
 }
 
@@ -278,38 +384,62 @@ static bool accept_optional(struct parser *p, uint32_t pos, const char *syntax)
 
 /* ---- primaries ---- */
 
-/* expression, expression, ... up to (not including) `close`. */
-static void parse_list(struct parser *p, struct ast_list *list, enum token_kind close,
-                       bool optional_entries)
+/* expression, expression, ... */
+static bool parse_arguments(struct parser *p, struct ast_list *list)
 {
-    while (!p->failed && p->token.kind != close) {
-        bool optional = optional_entries && accept_optional(p, p->token.start, "?");
-        struct ast *item = parse_or_ternary(p);
+    do {
+        struct ast *item = CALL(p, T(TOK_COMMA) | TOK_END, parse_expr(p));
+        if (!push(p, list, item))
+            return false;
+    } while (accept(p, TOK_COMMA));
+    return true;
+}
+
+/* ?expression */
+static struct ast *parse_entry(struct parser *p, bool *ret_optional)
+{
+    *ret_optional = false;
+    if (!expect_any(p, FIRST_OF_ENTRY, AT_ENTRY, "an expression"))
+        return NULL;
+    *ret_optional = accept_optional(p, p->token.start, "?");
+    return CALL(p, TOK_END, parse_expr(p));
+}
+
+/* A comma behind which another entry comes (and not the end of the list). */
+static bool accept_comma(struct parser *p, uint64_t first)
+{
+    return p->token.kind == TOK_COMMA && T(peek(p).kind) & first && accept(p, TOK_COMMA);
+}
+
+static bool parse_items(struct parser *p, struct ast_list *list)
+{
+    do {
+        bool optional = false;
+        struct ast *item = CALL(p, T(TOK_COMMA) | TOK_END, parse_entry(p, &optional));
         if (item)
             item->optional_entry = optional;
-        if (!push(p, list, item) || !accept(p, TOK_COMMA))
-            break;
-        if (!optional_entries && p->token.kind == close) { // arguments: no trailing comma
-            syntax_error(p, "an expression");
-            break;
-        }
-    }
+        if (!push(p, list, item))
+            return false;
+    } while (accept_comma(p, FIRST_OF_ENTRY));
+    return true;
 }
 
 static struct ast *parse_list_literal(struct parser *p)
 {
     struct token open = p->token;
     struct ast_list list = {0};
-    accept(p, TOK_LBRACKET);
-    p->open_brackets++;
-    if (p->token.kind == TOK_COMMA && peek(p).kind == TOK_RBRACKET)
-        accept(p, TOK_COMMA);
-    else
-        parse_list(p, &list, TOK_RBRACKET, true);
-    bool closed = expect(p, TOK_RBRACKET, "']'");
-    p->open_brackets--;
-    struct ast *ast = ast_new(p, AST_LIST, open.start, open.start);
-    return closed ? set_args(p, ast, list.items, list.count) : NULL;
+    uint64_t end = T(TOK_COMMA) | T(TOK_RBRACKET);
+    take(p);
+    if (!expect_any(p, FIRST_OF_ENTRY | end, AT_LIST, "an expression"))
+        return NULL;
+    if (is_at(p, FIRST_OF_ENTRY))
+        CALL(p, end, parse_items(p, &list));
+    if (!expect_any(p, end, AT_LIST_COMMA, "']'"))
+        return NULL;
+    accept(p, TOK_COMMA);
+    if (!expect(p, TOK_RBRACKET, TOK_END, AT_LIST_END, "']'"))
+        return NULL;
+    return set_args(p, ast_new(p, AST_LIST, open.start, open.start), list.items, list.count);
 }
 
 /* The value of an entry; of an optional one that is refused already nothing more is refused. */
@@ -317,33 +447,44 @@ static struct ast *parse_entry_value(struct parser *p, bool optional)
 {
     bool muted = p->muted;
     p->muted |= optional;
-    struct ast *value = parse_or_ternary(p);
+    struct ast *value = CALL(p, T(TOK_COMMA) | TOK_END, parse_expr(p));
     p->muted = muted;
     return value;
+}
+
+/* key: value, ... False: the rule ended before its time. */
+static bool parse_map_entries(struct parser *p, struct ast_list *list)
+{
+    do {
+        bool optional = false;
+        struct ast *key = CALL(p, T(TOK_COLON), parse_entry(p, &optional));
+        if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_MAP_COLON, "':'"))
+            return push(p, list, NULL) && false;
+        struct ast *value = parse_entry_value(p, optional);
+        if (key)
+            key->optional_entry = optional;
+        if (!push(p, list, key) || !push(p, list, value))
+            return false;
+    } while (accept_comma(p, FIRST_OF_ENTRY));
+    return true;
 }
 
 static struct ast *parse_map_literal(struct parser *p)
 {
     struct token open = p->token;
     struct ast_list list = {0};
-    accept(p, TOK_LBRACE);
-    p->open_braces++;
-    if (p->token.kind == TOK_COMMA && peek(p).kind == TOK_RBRACE)
-        accept(p, TOK_COMMA);
-    while (!p->failed && p->token.kind != TOK_RBRACE) {
-        bool optional = accept_optional(p, p->token.start, "?");
-        struct ast *key = parse_or_ternary(p);
-        bool colon = expect(p, TOK_COLON, "':'");
-        struct ast *value = colon ? parse_entry_value(p, optional) : NULL;
-        if (key)
-            key->optional_entry = optional;
-        if (!push(p, &list, key) || !push(p, &list, value) || !accept(p, TOK_COMMA))
-            break;
-    }
-    bool closed = expect(p, TOK_RBRACE, "'}'");
-    p->open_braces--;
-    struct ast *ast = ast_new(p, AST_MAP, open.start, open.start);
-    return closed ? set_args(p, ast, list.items, list.count) : NULL;
+    uint64_t end = T(TOK_COMMA) | T(TOK_RBRACE);
+    take(p);
+    if (!expect_any(p, FIRST_OF_ENTRY | end, AT_MAP, "an expression"))
+        return NULL;
+    if (is_at(p, FIRST_OF_ENTRY))
+        CALL(p, end, parse_map_entries(p, &list));
+    if (!expect_any(p, end, AT_MAP_COMMA, "'}'"))
+        return NULL;
+    accept(p, TOK_COMMA);
+    if (!expect(p, TOK_RBRACE, TOK_END, AT_MAP_END, "'}'"))
+        return NULL;
+    return set_args(p, ast_new(p, AST_MAP, open.start, open.start), list.items, list.count);
 }
 
 /* The dotted name of a chain of selects, or an empty view. */
@@ -372,38 +513,43 @@ struct field_list {
     struct ast_list values;
 };
 
-static bool parse_struct_field(struct parser *p, struct field_list *list)
+/* ?name */
+static bool parse_field(struct parser *p, struct str *ret)
 {
-    struct str name;
     struct token mark = p->token;
-    bool escaped, optional = accept(p, TOK_QUESTION);
-    uint32_t index = list->values.count;
-    if (p->token.kind != TOK_IDENT && p->token.kind != TOK_ESC_IDENT) {
-        syntax_error(p, "a field name or '}'");
-        if (peek(p).kind != TOK_IDENT) {
-            skip_to_follow(p);
-            return false;
-        }
-        advance(p);
-    }
-    if (!parse_field_name(p, &name, &escaped))
+    bool escaped;
+    if (!expect_any(p, FIRST_OF_FIELD, AT_FIELD, "a field name or '}'"))
         return false;
-    if (optional)
+    bool optional = accept(p, TOK_QUESTION);
+    bool named = CALL(p, TOK_END, parse_field_name(p, ret, &escaped));
+    if (optional && named)
         refuse_optional(p, mark, mark.start, "?");
-    struct token colon = p->token;
-    if (!expect(p, TOK_COLON, "':'"))
-        return false;
-    struct ast *value = parse_entry_value(p, optional);
-    if (value)
-        value->optional_entry = optional;
-    list->names = arena_grow(p->arena, list->names, index * sizeof *list->names,
-                             (index + 1) * sizeof *list->names);
-    list->pos =
-        arena_grow(p->arena, list->pos, index * sizeof *list->pos, (index + 1) * sizeof *list->pos);
-    if (!list->names || !list->pos || !push(p, &list->values, value))
-        return false;
-    list->names[index] = name;
-    list->pos[index] = colon.start;
+    return named;
+}
+
+/* name: value, ... False: the rule ended before its time. */
+static bool parse_fields(struct parser *p, struct field_list *list)
+{
+    do {
+        struct str name = {0};
+        uint32_t index = list->values.count;
+        bool optional = p->token.kind == TOK_QUESTION;
+        bool named = CALL(p, T(TOK_COLON), parse_field(p, &name));
+        struct token colon = p->token;
+        if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_FIELD_COLON, "':'"))
+            return push(p, &list->values, NULL) && false;
+        struct ast *value = parse_entry_value(p, optional);
+        if (value)
+            value->optional_entry = optional;
+        list->names = arena_grow(p->arena, list->names, index * sizeof *list->names,
+                                 (index + 1) * sizeof *list->names);
+        list->pos = arena_grow(p->arena, list->pos, index * sizeof *list->pos,
+                               (index + 1) * sizeof *list->pos);
+        if (!list->names || !list->pos || !push(p, &list->values, named ? value : NULL))
+            return false;
+        list->names[index] = name;
+        list->pos[index] = colon.start;
+    } while (accept_comma(p, FIRST_OF_FIELD));
     return true;
 }
 
@@ -411,17 +557,19 @@ static struct ast *parse_struct(struct parser *p, struct ast *name)
 {
     struct token open = p->token;
     struct field_list list = {0};
-    accept(p, TOK_LBRACE);
-    p->open_braces++;
-    if (p->token.kind == TOK_COMMA && peek(p).kind == TOK_RBRACE)
-        accept(p, TOK_COMMA);
-    while (!p->failed && p->token.kind != TOK_RBRACE)
-        if (!parse_struct_field(p, &list) || !accept(p, TOK_COMMA))
-            break;
-    bool closed = expect(p, TOK_RBRACE, "'}'");
-    p->open_braces--;
+    uint64_t end = T(TOK_COMMA) | T(TOK_RBRACE);
+    take(p);
+    if (!expect_any(p, FIRST_OF_FIELD | end, AT_STRUCT, "a field name or '}'"))
+        return NULL;
+    if (is_at(p, FIRST_OF_FIELD))
+        CALL(p, end, parse_fields(p, &list));
+    if (!expect_any(p, end, AT_STRUCT_COMMA, "'}'"))
+        return NULL;
+    accept(p, TOK_COMMA);
+    if (!expect(p, TOK_RBRACE, TOK_END, AT_STRUCT_END, "'}'"))
+        return NULL;
     struct ast *ast = ast_new(p, AST_STRUCT, open.start, name->start);
-    if (!ast || !closed)
+    if (!ast)
         return NULL;
     ast->name = dotted_name(p, name);
     ast->fields = list.names;
@@ -429,21 +577,24 @@ static struct ast *parse_struct(struct parser *p, struct ast *name)
     return set_args(p, ast, list.values.items, list.values.count);
 }
 
-/* "(" arguments ")" behind a function's name; the receiver, if any, becomes args[0]. */
+/* "(" arguments ")" behind a function's name; the receiver, if any, becomes args[0]. `*ret_ended`:
+ * the rule must end. What was read of the call is looked at all the same. */
 static struct ast *parse_call(struct parser *p, struct str name, struct ast *receiver,
-                              uint32_t start)
+                              uint32_t start, bool *ret_ended)
 {
     struct token open = p->token;
     struct ast_list list = {0};
-    accept(p, TOK_LPAREN);
-    p->open_parens++;
+    take(p);
     if (receiver)
         push(p, &list, receiver);
-    parse_list(p, &list, TOK_RPAREN, false);
-    bool closed = expect(p, TOK_RPAREN, "')'");
-    p->open_parens--;
+    *ret_ended = !expect_any(p, FIRST_OF_EXPR | T(TOK_RPAREN), AT_CALL, "an expression");
+    if (*ret_ended)
+        return NULL;
+    if (is_at(p, FIRST_OF_EXPR))
+        CALL(p, T(TOK_RPAREN), parse_arguments(p, &list));
+    *ret_ended = !expect(p, TOK_RPAREN, receiver ? AFTER_PRIMARY : TOK_END, AT_CALL_END, "')'");
     struct ast *ast = ast_new(p, AST_CALL, open.start, start);
-    if (!ast || !closed)
+    if (!ast)
         return NULL;
     ast->name = name;
     ast->member = receiver != NULL;
@@ -457,11 +608,14 @@ static struct ast *parse_call(struct parser *p, struct str name, struct ast *rec
 static struct ast *parse_name(struct parser *p)
 {
     uint32_t start = p->token.start;
-    bool rooted = accept(p, TOK_DOT);
-    if (!expect(p, TOK_IDENT, "a name"))
+    if (p->token.kind == TOK_DOT && peek(p).kind != TOK_IDENT) {
+        give_up(p, peek(p), AT_PRIMARY, "a name");
         return NULL;
-    struct token token = p->previous;
+    }
+    bool rooted = accept(p, TOK_DOT), ended;
+    struct token token = p->token;
     struct str name = token_text(p, token);
+    take(p);
     bool reserved = is_reserved(name);
     if (reserved)
         report_error(p->report, "C0003", token.start, token.end, NULL, "reserved identifier: %.*s",
@@ -472,15 +626,26 @@ static struct ast *parse_name(struct parser *p)
     ast->name = name;
     ast->rooted = rooted;
     if (p->token.kind == TOK_LPAREN) {
-        struct ast *call = parse_call(p, rooted ? dotted_name(p, ast) : name, NULL, start);
+        struct ast *call = parse_call(p, rooted ? dotted_name(p, ast) : name, NULL, start, &ended);
         return reserved ? NULL : call;
     }
     return reserved ? NULL : ast;
 }
 
+/* A minus right before a number belongs to it, so that the least int can be written. */
+static bool minus_of_literal(struct parser *p)
+{
+    enum token_kind next = peek(p).kind;
+    return next == TOK_INT || next == TOK_FLOAT;
+}
+
 static struct ast *parse_literal(struct parser *p)
 {
     uint32_t start = p->token.start;
+    if (p->token.kind == TOK_MINUS && !minus_of_literal(p)) {
+        give_up(p, peek(p), AT_LITERAL, "a number");
+        return NULL;
+    }
     bool negative = accept(p, TOK_MINUS);
     struct token token = p->token;
     accept(p, token.kind);
@@ -491,12 +656,9 @@ static struct ast *parse_literal(struct parser *p)
 static struct ast *parse_parenthesised(struct parser *p)
 {
     struct token open = p->token;
-    accept(p, TOK_LPAREN);
-    p->open_parens++;
-    struct ast *ast = parse_or_ternary(p);
-    bool closed = expect(p, TOK_RPAREN, "')'");
-    p->open_parens--;
-    if (!ast || !closed)
+    take(p);
+    struct ast *ast = CALL(p, T(TOK_RPAREN), parse_expr(p));
+    if (!expect(p, TOK_RPAREN, TOK_END, AT_PAREN_END, "')'") || !ast)
         return NULL;
     ast->start = open.start;
     ast->end = p->previous.end;
@@ -504,15 +666,10 @@ static struct ast *parse_parenthesised(struct parser *p)
     return ast;
 }
 
-/* A minus right before a number belongs to it, so that the least int can be written. */
-static bool minus_of_literal(struct parser *p)
-{
-    enum token_kind next = peek(p).kind;
-    return next == TOK_INT || next == TOK_FLOAT;
-}
-
 static struct ast *parse_primary(struct parser *p)
 {
+    if (!expect_any(p, FIRST_OF_MEMBER, AT_PRIMARY, "an expression"))
+        return NULL;
     switch (p->token.kind) {
     case TOK_DOT:
     case TOK_IDENT:
@@ -523,102 +680,126 @@ static struct ast *parse_primary(struct parser *p)
         return parse_list_literal(p);
     case TOK_LBRACE:
         return parse_map_literal(p);
-    case TOK_MINUS:
-        if (minus_of_literal(p))
-            return parse_literal(p);
-        break;
-    case TOK_INT:
-    case TOK_UINT:
-    case TOK_FLOAT:
-    case TOK_STRING:
-    case TOK_BYTES:
-    case TOK_TRUE:
-    case TOK_FALSE:
-    case TOK_NULL:
-        return parse_literal(p);
     default:
-        break;
+        if (is_at(p, FIRST_OF_LITERAL))
+            return CALL(p, TOK_END, parse_literal(p));
+        give_up(p, p->token, AT_PRIMARY, "an expression");
+        return NULL;
     }
-    bool reported = p->recovering;
-    syntax_error(p, "an expression");
-    if (!reported && p->token.kind != TOK_EOF && p->token.kind != TOK_MINUS &&
-        p->token.kind != TOK_QUESTION && starts_expression(peek(p).kind)) {
-        advance(p); // surplus
-        p->recovering = false;
-        return parse_unary(p);
-    }
-    skip_to_follow(p);
-    return NULL;
 }
 
 /* ---- operators ---- */
 
-static struct ast *parse_select(struct parser *p, struct ast *target)
+/* .name, .?name, .name(...). False: the rule must end. */
+static bool parse_select(struct parser *p, struct ast **target)
 {
     struct token dot = p->token;
-    accept(p, TOK_DOT);
-    bool optional = accept_optional(p, dot.start, ".?"), escaped;
-    struct str name;
-    uint32_t start = target ? target->start : dot.start;
-    if (!parse_field_name(p, &name, &escaped))
-        return NULL;
+    struct str name = {0};
+    bool escaped = false, ended = false;
+    if (!(T(peek(p).kind) & FIRST_OF_FIELD)) {
+        give_up(p, peek(p), AT_SUFFIX, "a field name");
+        return false;
+    }
+    struct ast *of = *target;
+    *target = NULL;
+    take(p);
+    bool optional = accept_optional(p, dot.start, ".?");
+    uint32_t start = of ? of->start : dot.start;
+    if (!CALL(p, AFTER_PRIMARY, parse_field_name(p, &name, &escaped)))
+        return true;
     if (p->token.kind == TOK_LPAREN && !optional && !escaped) {
-        struct ast *nothing = target ? target : ast_new(p, AST_CONST, dot.start, dot.start);
-        struct ast *call = parse_call(p, name, nothing, start);
-        return target ? call : NULL;
+        struct ast *receiver = of ? of : ast_new(p, AST_CONST, dot.start, dot.start);
+        struct ast *call = parse_call(p, name, receiver, start, &ended);
+        *target = of ? call : NULL;
+        return !ended;
     }
     struct ast *ast = ast_new(p, AST_SELECT, dot.start, start);
-    if (!ast || !target)
-        return NULL;
-    ast->target = target;
+    if (!ast || !of)
+        return true;
+    ast->target = of;
     ast->name = name;
     ast->optional = optional;
     ast->escaped = escaped;
-    return deepen(p, ast, target->depth);
+    *target = deepen(p, ast, of->depth);
+    return true;
 }
 
-static struct ast *parse_index(struct parser *p, struct ast *target)
+/* [expression], [?expression]. False: the rule must end. */
+static bool parse_index(struct parser *p, struct ast **target)
 {
     struct token open = p->token;
-    accept(p, TOK_LBRACKET);
+    take(p);
+    struct ast *of = *target;
+    *target = NULL;
+    if (!expect_any(p, FIRST_OF_ENTRY, AT_INDEX, "an expression"))
+        return false;
     bool optional = accept_optional(p, open.start, "[?");
-    p->open_brackets++;
-    struct ast *index = parse_or_ternary(p);
-    bool closed = expect(p, TOK_RBRACKET, "']'");
-    p->open_brackets--;
-    return closed ? call_of(p, optional ? "_[?_]" : "_[_]", open, target, index) : NULL;
+    struct ast *index = CALL(p, T(TOK_RBRACKET), parse_expr(p));
+    if (!expect(p, TOK_RBRACKET, AFTER_PRIMARY, AT_INDEX_END, "']'"))
+        return false;
+    *target = call_of(p, optional ? "_[?_]" : "_[_]", open, of, index);
+    return true;
 }
 
 static struct ast *parse_member(struct parser *p)
 {
-    struct ast *ast = parse_primary(p);
-    while (!p->failed) {
+    struct ast *ast = CALL(p, AFTER_PRIMARY, parse_primary(p));
+    bool on = true;
+    while (on && !p->failed) {
         if (p->token.kind == TOK_DOT)
-            ast = parse_select(p, ast);
+            on = parse_select(p, &ast);
         else if (p->token.kind == TOK_LBRACKET)
-            ast = parse_index(p, ast);
+            on = parse_index(p, &ast);
         else if (p->token.kind == TOK_LBRACE && ast && !ast->parenthesised && is_name_chain(ast))
-            ast = parse_struct(p, ast);
+            ast = CALL(p, AFTER_PRIMARY, parse_struct(p, ast));
         else
             break;
     }
     return p->failed ? NULL : ast;
 }
 
+/* Behind "-": does another one follow that is an operator too? Of several none belongs to a
+ * literal. */
+static bool another_minus(struct parser *p, bool *ret_ended)
+{
+    *ret_ended = false;
+    if (p->token.kind != TOK_MINUS)
+        return false;
+    *ret_ended = !(T(peek(p).kind) & FIRST_OF_MEMBER);
+    if (*ret_ended)
+        give_up(p, peek(p), AT_MINUS, "an expression");
+    return !*ret_ended;
+}
+
 static struct ast *parse_unary(struct parser *p)
 {
+    if (!expect_any(p, FIRST_OF_EXPR, AT_UNARY, "an expression"))
+        return NULL;
     struct token op = p->token;
     unsigned count = 0;
-    if (op.kind == TOK_NOT) {
-        while (accept(p, TOK_NOT))
-            count++;
-    } else if (op.kind == TOK_MINUS) { // of several none belongs to a literal
-        while (!p->failed && p->token.kind == TOK_MINUS && (count || !minus_of_literal(p))) {
+    bool ended = false;
+    if (!is_at(p, FIRST_OF_EXPR)) {
+        give_up(p, op, AT_UNARY, "an expression");
+        return NULL;
+    }
+    while (op.kind == TOK_NOT && accept(p, TOK_NOT)) {
+        count++;
+        expect_operand(p, FIRST_OF_EXPR);
+    }
+    if (op.kind == TOK_MINUS && !minus_of_literal(p)) {
+        if (!(T(peek(p).kind) & FIRST_OF_MEMBER)) {
+            give_up(p, peek(p), AT_UNARY, "an expression");
+            return NULL;
+        }
+        do {
             accept(p, TOK_MINUS);
             count++;
-        }
+            expect_operand(p, FIRST_OF_MEMBER);
+        } while (another_minus(p, &ended) && !p->failed);
+        if (ended)
+            return NULL;
     }
-    struct ast *ast = parse_member(p);
+    struct ast *ast = CALL(p, TOK_END, parse_member(p));
     if (count % 2 == 0)
         return ast;
     return call_of(p, op.kind == TOK_NOT ? "!_" : "-_", op, ast, NULL);
@@ -643,16 +824,18 @@ static const char *binary_operator(enum token_kind token, unsigned level)
     return NULL;
 }
 
+/* calc and relation: operators of one precedence, and tighter ones in their operands. */
 static struct ast *parse_binary(struct parser *p, unsigned level)
 {
+    uint64_t follow = (level ? CALC_OPERATORS : RELATION_OPERATORS) | TOK_END;
     if (level > 2)
         return parse_unary(p);
-    struct ast *left = parse_binary(p, level + 1);
+    struct ast *left = CALL(p, follow, parse_binary(p, level + 1));
     const char *name;
     while (!p->failed && (name = binary_operator(p->token.kind, level))) {
         struct token op = p->token;
-        accept(p, op.kind);
-        struct ast *right = parse_binary(p, level + 1);
+        take(p);
+        struct ast *right = CALL(p, follow, parse_binary(p, level + 1));
         left = left && right ? call_of(p, name, op, left, right) : NULL;
     }
     return p->failed ? NULL : left;
@@ -661,28 +844,32 @@ static struct ast *parse_binary(struct parser *p, unsigned level)
 /* a && b && c is one node; so is a || b || c. */
 static struct ast *parse_chain(struct parser *p, enum token_kind token)
 {
-    struct ast *first = token == TOK_OR ? parse_chain(p, TOK_AND) : parse_binary(p, 0);
+    uint64_t follow = T(token) | TOK_END;
+#define OPERAND (token == TOK_OR ? parse_chain(p, TOK_AND) : parse_binary(p, 0))
+    struct ast *first = CALL(p, follow, OPERAND);
     if (p->token.kind != token)
         return first;
     struct ast_list list = {0};
     uint32_t pos = p->token.start, start = first ? first->start : p->token.start;
     push(p, &list, first);
     while (accept(p, token))
-        push(p, &list, token == TOK_OR ? parse_chain(p, TOK_AND) : parse_binary(p, 0));
+        push(p, &list, CALL(p, follow, OPERAND));
+#undef OPERAND
     struct ast *ast = ast_new(p, token == TOK_OR ? AST_OR : AST_AND, pos, start);
     return set_args(p, ast, list.items, list.count);
 }
 
 static struct ast *parse_ternary(struct parser *p)
 {
-    struct ast *condition = parse_chain(p, TOK_OR);
+    struct ast *condition = CALL(p, T(TOK_QUESTION) | TOK_END, parse_chain(p, TOK_OR));
     struct token op = p->token;
     if (!accept(p, TOK_QUESTION))
         return condition;
     struct ast **args = ARENA_ARRAY(p->arena, struct ast *, 3);
-    struct ast *then = parse_chain(p, TOK_OR);
-    bool colon = expect(p, TOK_COLON, "':'");
-    struct ast *otherwise = colon ? parse_or_ternary(p) : NULL;
+    struct ast *then = CALL(p, T(TOK_COLON), parse_chain(p, TOK_OR));
+    if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_COLON_OF_CONDITION, "':'"))
+        return NULL;
+    struct ast *otherwise = CALL(p, TOK_END, parse_expr(p));
     struct ast *ast = ast_new(p, AST_COND, op.start, condition ? condition->start : op.start);
     if (!args || !ast)
         return NULL;
@@ -693,7 +880,7 @@ static struct ast *parse_ternary(struct parser *p)
 }
 
 /* An expression, within the bound on nesting. */
-static struct ast *parse_or_ternary(struct parser *p)
+static struct ast *parse_expr(struct parser *p)
 {
     if (p->failed)
         return NULL;
@@ -713,12 +900,9 @@ struct ast *parse_expression(struct arena *arena, struct report *report,
     struct parser p = {.arena = arena, .report = report, .source = source, .options = options};
     p.depth_max = options->depth_max ? options->depth_max : LIMIT_EXPRESSION_DEPTH;
     advance(&p);
-    struct ast *ast = parse_or_ternary(&p);
-    if (!p.failed && p.token.kind != TOK_EOF) {
-        syntax_error(&p, "the end of the expression");
-        while (p.token.kind != TOK_EOF)
-            advance(&p);
-    }
+    struct ast *ast = CALL(&p, T(TOK_EOF), parse_expr(&p));
+    if (!p.failed)
+        (void)expect(&p, TOK_EOF, 0, AT_END, "the end of the expression");
     if (!ast && report->count == 0)
         report_error(report, "C0303", 0, 0, NULL, "out of memory");
     return report->count ? NULL : ast;
