@@ -41,6 +41,10 @@ static struct ast *expand_loop(struct parser *p, struct ast *call, const struct 
     struct ast **args = ARENA_ARRAY(p->arena, struct ast *, 3);
     if (!loop || !args)
         return NULL;
+    const struct ast *range = call->args[0];
+    if (macro->loop == LOOP_SORT_BY &&
+        (range->kind == AST_CONST || range->kind == AST_MAP || range->kind == AST_STRUCT))
+        return wrong(p, range->pos, range->end, "sortBy() needs a list");
     bool ok = true;
     for (uint32_t i = 0; i < macro->variables; i++)
         ok &= variable_name(p, call->args[1 + i], &loop->vars[i]);

@@ -310,6 +310,15 @@ static struct ast *call_of(struct parser *p, const char *name, struct token op, 
     return ast_call(p, name, op.start, start, p->previous.end, args, b ? 2 : 1);
 }
 
+/* Stands for what could not be read, so that what is around it can be looked at. */
+static struct ast *missing(struct parser *p)
+{
+    struct ast *ast = ast_new(p, AST_CONST, p->token.start, p->token.start);
+    if (ast)
+        ast->constant = value_cstr("");
+    return p->failed ? NULL : ast;
+}
+
 /* A growing array of arguments. */
 struct ast_list {
     struct ast **items;
@@ -430,15 +439,13 @@ static struct ast *parse_list_literal(struct parser *p)
     struct ast_list list = {0};
     uint64_t end = T(TOK_COMMA) | T(TOK_RBRACKET);
     take(p);
-    if (!expect_any(p, FIRST_OF_ENTRY | end, AT_LIST, "an expression"))
-        return NULL;
-    if (is_at(p, FIRST_OF_ENTRY))
+    bool on = expect_any(p, FIRST_OF_ENTRY | end, AT_LIST, "an expression");
+    if (on && is_at(p, FIRST_OF_ENTRY))
         CALL(p, end, parse_items(p, &list));
-    if (!expect_any(p, end, AT_LIST_COMMA, "']'"))
-        return NULL;
-    accept(p, TOK_COMMA);
-    if (!expect(p, TOK_RBRACKET, TOK_END, AT_LIST_END, "']'"))
-        return NULL;
+    if (on && expect_any(p, end, AT_LIST_COMMA, "']'")) {
+        accept(p, TOK_COMMA);
+        (void)expect(p, TOK_RBRACKET, TOK_END, AT_LIST_END, "']'");
+    }
     return set_args(p, ast_new(p, AST_LIST, open.start, open.start), list.items, list.count);
 }
 
@@ -459,7 +466,7 @@ static bool parse_map_entries(struct parser *p, struct ast_list *list)
         bool optional = false;
         struct ast *key = CALL(p, T(TOK_COLON), parse_entry(p, &optional));
         if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_MAP_COLON, "':'"))
-            return push(p, list, NULL) && false;
+            return false;
         struct ast *value = parse_entry_value(p, optional);
         if (key)
             key->optional_entry = optional;
@@ -475,15 +482,13 @@ static struct ast *parse_map_literal(struct parser *p)
     struct ast_list list = {0};
     uint64_t end = T(TOK_COMMA) | T(TOK_RBRACE);
     take(p);
-    if (!expect_any(p, FIRST_OF_ENTRY | end, AT_MAP, "an expression"))
-        return NULL;
-    if (is_at(p, FIRST_OF_ENTRY))
+    bool on = expect_any(p, FIRST_OF_ENTRY | end, AT_MAP, "an expression");
+    if (on && is_at(p, FIRST_OF_ENTRY))
         CALL(p, end, parse_map_entries(p, &list));
-    if (!expect_any(p, end, AT_MAP_COMMA, "'}'"))
-        return NULL;
-    accept(p, TOK_COMMA);
-    if (!expect(p, TOK_RBRACE, TOK_END, AT_MAP_END, "'}'"))
-        return NULL;
+    if (on && expect_any(p, end, AT_MAP_COMMA, "'}'")) {
+        accept(p, TOK_COMMA);
+        (void)expect(p, TOK_RBRACE, TOK_END, AT_MAP_END, "'}'");
+    }
     return set_args(p, ast_new(p, AST_MAP, open.start, open.start), list.items, list.count);
 }
 
@@ -537,7 +542,7 @@ static bool parse_fields(struct parser *p, struct field_list *list)
         bool named = CALL(p, T(TOK_COLON), parse_field(p, &name));
         struct token colon = p->token;
         if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_FIELD_COLON, "':'"))
-            return push(p, &list->values, NULL) && false;
+            return false;
         struct ast *value = parse_entry_value(p, optional);
         if (value)
             value->optional_entry = optional;
@@ -559,15 +564,13 @@ static struct ast *parse_struct(struct parser *p, struct ast *name)
     struct field_list list = {0};
     uint64_t end = T(TOK_COMMA) | T(TOK_RBRACE);
     take(p);
-    if (!expect_any(p, FIRST_OF_FIELD | end, AT_STRUCT, "a field name or '}'"))
-        return NULL;
-    if (is_at(p, FIRST_OF_FIELD))
+    bool on = expect_any(p, FIRST_OF_FIELD | end, AT_STRUCT, "a field name or '}'");
+    if (on && is_at(p, FIRST_OF_FIELD))
         CALL(p, end, parse_fields(p, &list));
-    if (!expect_any(p, end, AT_STRUCT_COMMA, "'}'"))
-        return NULL;
-    accept(p, TOK_COMMA);
-    if (!expect(p, TOK_RBRACE, TOK_END, AT_STRUCT_END, "'}'"))
-        return NULL;
+    if (on && expect_any(p, end, AT_STRUCT_COMMA, "'}'")) {
+        accept(p, TOK_COMMA);
+        (void)expect(p, TOK_RBRACE, TOK_END, AT_STRUCT_END, "'}'");
+    }
     struct ast *ast = ast_new(p, AST_STRUCT, open.start, name->start);
     if (!ast)
         return NULL;
@@ -735,10 +738,9 @@ static bool parse_index(struct parser *p, struct ast **target)
         return false;
     bool optional = accept_optional(p, open.start, "[?");
     struct ast *index = CALL(p, T(TOK_RBRACKET), parse_expr(p));
-    if (!expect(p, TOK_RBRACKET, AFTER_PRIMARY, AT_INDEX_END, "']'"))
-        return false;
+    bool closed = expect(p, TOK_RBRACKET, AFTER_PRIMARY, AT_INDEX_END, "']'");
     *target = call_of(p, optional ? "_[?_]" : "_[_]", open, of, index);
-    return true;
+    return closed;
 }
 
 static struct ast *parse_member(struct parser *p)
@@ -774,13 +776,13 @@ static bool another_minus(struct parser *p, bool *ret_ended)
 static struct ast *parse_unary(struct parser *p)
 {
     if (!expect_any(p, FIRST_OF_EXPR, AT_UNARY, "an expression"))
-        return NULL;
+        return missing(p);
     struct token op = p->token;
     unsigned count = 0;
     bool ended = false;
     if (!is_at(p, FIRST_OF_EXPR)) {
         give_up(p, op, AT_UNARY, "an expression");
-        return NULL;
+        return missing(p);
     }
     while (op.kind == TOK_NOT && accept(p, TOK_NOT)) {
         count++;
@@ -789,7 +791,7 @@ static struct ast *parse_unary(struct parser *p)
     if (op.kind == TOK_MINUS && !minus_of_literal(p)) {
         if (!(T(peek(p).kind) & FIRST_OF_MEMBER)) {
             give_up(p, peek(p), AT_UNARY, "an expression");
-            return NULL;
+            return missing(p);
         }
         do {
             accept(p, TOK_MINUS);
@@ -797,7 +799,7 @@ static struct ast *parse_unary(struct parser *p)
             expect_operand(p, FIRST_OF_MEMBER);
         } while (another_minus(p, &ended) && !p->failed);
         if (ended)
-            return NULL;
+            return missing(p);
     }
     struct ast *ast = CALL(p, TOK_END, parse_member(p));
     if (count % 2 == 0)
@@ -867,9 +869,8 @@ static struct ast *parse_ternary(struct parser *p)
         return condition;
     struct ast **args = ARENA_ARRAY(p->arena, struct ast *, 3);
     struct ast *then = CALL(p, T(TOK_COLON), parse_chain(p, TOK_OR));
-    if (!expect(p, TOK_COLON, FIRST_OF_EXPR, AT_COLON_OF_CONDITION, "':'"))
-        return NULL;
-    struct ast *otherwise = CALL(p, TOK_END, parse_expr(p));
+    bool colon = expect(p, TOK_COLON, FIRST_OF_EXPR, AT_COLON_OF_CONDITION, "':'");
+    struct ast *otherwise = colon ? CALL(p, TOK_END, parse_expr(p)) : missing(p);
     struct ast *ast = ast_new(p, AST_COND, op.start, condition ? condition->start : op.start);
     if (!args || !ast)
         return NULL;
