@@ -146,11 +146,31 @@ static struct value unset(struct cel_cx *cx, const struct node *n)
     return cx_failed();
 }
 
-struct value ev_slot(struct cel_cx *cx, const struct node *n)
+/* A variable; `variable` is its own node, for the place when it has no value. */
+static inline struct value read_slot(struct cel_cx *cx, uint32_t slot, const struct node *variable)
 {
     cx->cost--;
-    struct value v = cx->slots[n->slot];
-    return __builtin_expect(v.kind == CEL_UNSET, 0) ? unset(cx, n) : v;
+    struct value v = cx->slots[slot];
+    return __builtin_expect(v.kind == CEL_UNSET, 0) ? unset(cx, variable) : v;
+}
+
+struct value ev_slot(struct cel_cx *cx, const struct node *n)
+{
+    return read_slot(cx, n->slot, n);
+}
+
+/* Both operands. False: `*a` is the failure of one. */
+static inline bool operands(struct cel_cx *cx, const struct node *n, struct value *a,
+                            struct value *b)
+{
+    *a = EVAL(cx, n->a);
+    if (FAILED(*a))
+        return false;
+    *b = EVAL(cx, n->b);
+    if (!FAILED(*b))
+        return true;
+    *a = *b;
+    return false;
 }
 
 struct value ev_undeclared(struct cel_cx *cx, const struct node *n)
@@ -269,11 +289,7 @@ struct value ev_select_local(struct cel_cx *cx, const struct node *n)
 
 struct value ev_select_slot(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = cx->slots[n->slot];
-    if (__builtin_expect(v.kind == CEL_UNSET, 0))
-        return unset(cx, n->a);
-    cx->cost--;
-    return select_from(cx, n, v);
+    return select_from(cx, n, read_slot(cx, n->slot, n->a));
 }
 
 /* Several fields in a row from `v` on: args are the nodes of the steps. */
@@ -301,11 +317,7 @@ struct value ev_path_local(struct cel_cx *cx, const struct node *n)
 
 struct value ev_path_slot(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = cx->slots[n->slot];
-    if (__builtin_expect(v.kind == CEL_UNSET, 0))
-        return unset(cx, n->c);
-    cx->cost--;
-    return walk(cx, n, v);
+    return walk(cx, n, read_slot(cx, n->slot, n->c));
 }
 
 struct value ev_select_optional(struct cel_cx *cx, const struct node *n)
@@ -343,10 +355,7 @@ struct value ev_has(struct cel_cx *cx, const struct node *n)
 /* has() of a path on a variable of the environment. */
 struct value ev_has_path(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = cx->slots[n->slot];
-    if (__builtin_expect(v.kind == CEL_UNSET, 0))
-        return unset(cx, n->c);
-    return has_field(cx, n, walk(cx, n, v));
+    return has_field(cx, n, walk(cx, n, read_slot(cx, n->slot, n->c)));
 }
 
 /* has(a.b) && has(a.b.c) && has(a.b.c.d) in one walk. Node b is the same conjunction unjoined,
@@ -437,12 +446,9 @@ static struct value index_as_optional(struct cel_cx *cx, const struct node *n, s
 
 struct value ev_index(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = EVAL(cx, n->a);
-    if (FAILED(v))
+    struct value v, index;
+    if (!operands(cx, n, &v, &index))
         return v;
-    struct value index = EVAL(cx, n->b);
-    if (FAILED(index))
-        return index;
     cx->cost--;
     if (v.kind == VALUE_OPTIONAL)
         return index_as_optional(cx, n, v, index);
@@ -453,12 +459,11 @@ struct value ev_index(struct cel_cx *cx, const struct node *n)
 
 struct value ev_index_optional(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = EVAL(cx, n->a);
-    if (FAILED(v))
+    struct value v, index;
+    if (!operands(cx, n, &v, &index))
         return v;
-    struct value index = EVAL(cx, n->b);
     cx->cost--;
-    return FAILED(index) ? index : index_as_optional(cx, n, v, index);
+    return index_as_optional(cx, n, v, index);
 }
 
 /* ---- calls ---- */
@@ -593,12 +598,9 @@ struct value ev_condition(struct cel_cx *cx, const struct node *n)
 
 struct value ev_equal(struct cel_cx *cx, const struct node *n)
 {
-    struct value a = EVAL(cx, n->a);
-    if (FAILED(a))
+    struct value a, b;
+    if (!operands(cx, n, &a, &b))
         return a;
-    struct value b = EVAL(cx, n->b);
-    if (FAILED(b))
-        return b;
     uint64_t work = 1;
     bool equal = cel_equal_work(a, b, &work);
     if (!cx_charge(cx, work))
@@ -623,11 +625,7 @@ struct value ev_equal_string(struct cel_cx *cx, const struct node *n)
 /* variable.field == "constant", the commonest of all expressions, without a call below. */
 struct value ev_equal_string_slot(struct cel_cx *cx, const struct node *n)
 {
-    struct value v = cx->slots[n->a->slot];
-    if (__builtin_expect(v.kind == CEL_UNSET, 0))
-        return unset(cx, n->a->a);
-    cx->cost--;
-    return equals_string(cx, n, select_from(cx, n->a, v));
+    return equals_string(cx, n, select_from(cx, n->a, read_slot(cx, n->a->slot, n->a->a)));
 }
 
 struct value ev_equal_string_local(struct cel_cx *cx, const struct node *n)
@@ -646,12 +644,9 @@ struct value ev_equal_int(struct cel_cx *cx, const struct node *n)
 
 struct value ev_compare(struct cel_cx *cx, const struct node *n)
 {
-    struct value a = EVAL(cx, n->a);
-    if (FAILED(a))
+    struct value a, b;
+    if (!operands(cx, n, &a, &b))
         return a;
-    struct value b = EVAL(cx, n->b);
-    if (FAILED(b))
-        return b;
     cx->cost--;
     if (__builtin_expect(a.kind == VALUE_INT && b.kind == VALUE_INT, 1))
         return value_bool(n->slot >> ((a.i > b.i) - (a.i < b.i) + 1) & 1);
@@ -665,12 +660,9 @@ struct value ev_compare(struct cel_cx *cx, const struct node *n)
 
 struct value ev_in(struct cel_cx *cx, const struct node *n)
 {
-    struct value item = EVAL(cx, n->a);
-    if (FAILED(item))
+    struct value item, in;
+    if (!operands(cx, n, &item, &in))
         return item;
-    struct value in = EVAL(cx, n->b);
-    if (FAILED(in))
-        return in;
     cx->cost--;
     if (in.kind == VALUE_MAP)
         return value_bool(cel_map_get(in, item) != NULL);

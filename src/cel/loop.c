@@ -128,6 +128,31 @@ static struct value ev_exists_one(struct cel_cx *cx, const struct node *n)
     return value_bool(count == 1);
 }
 
+enum turned { TURN_VALUE, TURN_END, TURN_FAILED };
+
+/* The value of the body in the next turn, from `*i` on, that the filter (node b) lets through; or
+ * the failure that ends the loop. */
+static inline enum turned next_value(struct cel_cx *cx, const struct node *n, struct value range,
+                                     uint32_t *i, struct value *ret)
+{
+    bool stop = false;
+    for (; *i < range.len; ++*i) {
+        if (!turn(cx, n, range, *i)) {
+            *ret = over_cost(cx, n);
+            return TURN_FAILED;
+        }
+        if (holds(cx, n->b, &stop)) {
+            *ret = EVAL(cx, n->c);
+            return FAILED(*ret) ? TURN_FAILED : TURN_VALUE;
+        }
+        if (stop) {
+            *ret = cx_failed();
+            return TURN_FAILED;
+        }
+    }
+    return TURN_END;
+}
+
 static struct value *room(struct cel_cx *cx, struct value range)
 {
     return cx_alloc(cx, (size_t)range.len * sizeof(struct value));
@@ -156,28 +181,17 @@ static struct value ev_filter(struct cel_cx *cx, const struct node *n)
 
 static struct value ev_map_list(struct cel_cx *cx, const struct node *n)
 {
-    struct value range;
-    uint32_t count = 0;
-    bool stop = false;
+    struct value range, v;
+    uint32_t count = 0, i = 0;
+    enum turned turned;
     if (!open_range(cx, n, &range))
         return range;
     struct value *items = room(cx, range);
     if (!items)
         return at_node(cx, n, cx_fail_memory(cx));
-    for (uint32_t i = 0; i < range.len; i++) {
-        if (!turn(cx, n, range, i))
-            return over_cost(cx, n);
-        if (!holds(cx, n->b, &stop)) {
-            if (stop)
-                return cx_failed();
-            continue;
-        }
-        struct value v = EVAL(cx, n->c);
-        if (FAILED(v))
-            return v;
+    for (; (turned = next_value(cx, n, range, &i, &v)) == TURN_VALUE; i++)
         items[count++] = v;
-    }
-    return value_list(items, count);
+    return turned == TURN_FAILED ? v : value_list(items, count);
 }
 
 static struct value finish_map(struct cel_cx *cx, const struct node *n,
@@ -200,71 +214,64 @@ static struct value finish_map(struct cel_cx *cx, const struct node *n,
 
 static struct value ev_transform_map(struct cel_cx *cx, const struct node *n)
 {
-    struct value range;
+    struct value range, v;
     size_t count = 0;
-    bool stop = false;
+    uint32_t i = 0;
+    enum turned turned;
     if (!open_range(cx, n, &range))
         return range;
     struct value_pair *pairs = cx_alloc(cx, (size_t)range.len * sizeof *pairs * 2);
     if (!pairs)
         return at_node(cx, n, cx_fail_memory(cx));
-    for (uint32_t i = 0; i < range.len; i++) {
-        if (!turn(cx, n, range, i))
-            return over_cost(cx, n);
-        if (!holds(cx, n->b, &stop)) {
-            if (stop)
-                return cx_failed();
-            continue;
-        }
-        struct value v = EVAL(cx, n->c);
-        if (FAILED(v))
-            return v;
+    for (; (turned = next_value(cx, n, range, &i, &v)) == TURN_VALUE; i++)
         pairs[count++] =
             (struct value_pair){range.kind == VALUE_LIST ? value_int(i) : range.pairs[i].key, v};
+    return turned == TURN_FAILED ? v : finish_map(cx, n, pairs, count);
+}
+
+/* A growing array of pairs. */
+struct pair_list {
+    struct value_pair *items;
+    size_t count, cap;
+};
+
+static bool add_pairs(struct cel_cx *cx, struct pair_list *list, struct value map)
+{
+    if (list->count + map.len > list->cap) {
+        size_t cap = (list->count + map.len) * 2;
+        struct value_pair *more = cx_alloc(cx, cap * sizeof *more);
+        if (!more)
+            return false;
+        if (list->count)
+            memcpy(more, list->items, list->count * sizeof *more);
+        list->items = more;
+        list->cap = cap;
     }
-    return finish_map(cx, n, pairs, count);
+    if (map.len)
+        memcpy(list->items + list->count, map.pairs, map.len * sizeof *map.pairs);
+    list->count += map.len;
+    return true;
 }
 
 /* Each turn gives a map, whose entries are taken into one. */
 static struct value ev_transform_entry(struct cel_cx *cx, const struct node *n)
 {
-    struct value range;
-    size_t count = 0, cap = 0;
-    bool stop = false;
-    struct value_pair *pairs = NULL;
+    struct value range, v;
+    struct pair_list pairs = {0};
+    uint32_t i = 0;
+    enum turned turned;
     if (!open_range(cx, n, &range))
         return range;
-    for (uint32_t i = 0; i < range.len; i++) {
-        if (!turn(cx, n, range, i))
-            return over_cost(cx, n);
-        if (!holds(cx, n->b, &stop)) {
-            if (stop)
-                return cx_failed();
-            continue;
-        }
-        struct value v = EVAL(cx, n->c);
-        if (FAILED(v))
-            return v;
+    for (; (turned = next_value(cx, n, range, &i, &v)) == TURN_VALUE; i++) {
         if (v.kind != VALUE_MAP)
             return at_node(cx, n->c,
                            cx_fail(cx, "C0201",
                                    "transformMapEntry() needs a map for each entry, not %s",
                                    cel_value_type_name(v)));
-        if (count + v.len > cap) {
-            size_t grown = (count + v.len) * 2;
-            struct value_pair *more = cx_alloc(cx, grown * sizeof *pairs);
-            if (!more)
-                return at_node(cx, n, cx_fail_memory(cx));
-            if (count)
-                memcpy(more, pairs, count * sizeof *pairs);
-            pairs = more;
-            cap = grown;
-        }
-        if (v.len)
-            memcpy(pairs + count, v.pairs, v.len * sizeof *pairs);
-        count += v.len;
+        if (!add_pairs(cx, &pairs, v))
+            return at_node(cx, n, cx_fail_memory(cx));
     }
-    return finish_map(cx, n, pairs, count);
+    return turned == TURN_FAILED ? v : finish_map(cx, n, pairs.items, pairs.count);
 }
 
 /* optMap, optFlatMap */
@@ -343,20 +350,18 @@ struct value sort_by_keys(struct cel_cx *cx, struct value_pair *pairs, size_t co
 
 static struct value ev_sort_by(struct cel_cx *cx, const struct node *n)
 {
-    struct value range;
+    struct value range, key;
+    uint32_t i = 0;
+    enum turned turned;
     if (!open_range(cx, n, &range))
         return range;
     struct value_pair *pairs = cx_alloc(cx, (size_t)range.len * sizeof *pairs);
     if (!pairs)
         return at_node(cx, n, cx_fail_memory(cx));
-    for (uint32_t i = 0; i < range.len; i++) {
-        if (!turn(cx, n, range, i))
-            return over_cost(cx, n);
-        struct value item = cx->locals[n->slot], key = EVAL(cx, n->c);
-        if (FAILED(key))
-            return key;
-        pairs[i] = (struct value_pair){key, item};
-    }
+    for (; (turned = next_value(cx, n, range, &i, &key)) == TURN_VALUE; i++)
+        pairs[i] = (struct value_pair){key, cx->locals[n->slot]};
+    if (turned == TURN_FAILED)
+        return key;
     struct value sorted = sort_by_keys(cx, pairs, range.len);
     return FAILED(sorted) ? at_node(cx, n, sorted) : sorted;
 }
