@@ -228,6 +228,60 @@ static void test_language__membership(void **state)
     EXPECT_ALL(cases);
 }
 
+/* Where a reference parser tells the mistakes of a broken expression: all of line 1, by column. */
+static void test_language__broken_expressions_are_told_where_others_tell_them(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"(a = 1)", "4 6"},
+        {"a && | b", "6"},
+        {"{1: 2 'x': 3}", "7"},
+        {"{'a' 1}", "6"},
+        {"[1, 2(, 3]", "6 9"},
+        {"[1,, 2]", "4"},
+        {"[1 2]", "4"},
+        {"f(1, )", "6"},
+        {"f(1 2 3)", "5"},
+        {"a.map(x x + 1)", "9 14"},
+        {"a. + 1", "4"},
+        {"a.?", "4"},
+        {"x[1)", "4"},
+        {"-)", "2"},
+        {"1 + - * 2", "7"},
+        {"!) || a", "2"},
+        {"(1 + 2", "7"},
+        {"(1 + 2))", "8"},
+        {"a ? b", "6"},
+        {"a ? b : ", "9"},
+        {"a == b ? : c", "10 13"},
+        {"has({'a': 1)", "5 12"},
+        {"has(a.b + )", "9 11"},
+        {"for.x + if", "1 9"},
+        {"'abc", "1 5"},
+        {"T{a 1}", "5"},
+        {"T{a: 1 b: 2}", "8"},
+        {"a in [1, 2", "11"},
+        {"1 2 3", "3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct buf places = {0};
+        fixture_begin(&f);
+        places.arena = &f.arena;
+        assert_null(fixture_compile(&f, cases[i][0]));
+        unsigned last = 0;
+        for (size_t k = 0; k < f.errors.count; k++) {
+            if (f.errors.items[k]->column != last)
+                buf_printf(&places, "%s%u", last ? " " : "", f.errors.items[k]->column);
+            last = f.errors.items[k]->column;
+        }
+        struct str got = buf_str(&places);
+        if (!str_is(got, cases[i][1]))
+            fail_msg("%s: at %.*s, not %s", cases[i][0], STR_FMT(got), cases[i][1]);
+        fixture_end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_language__unchecked_expressions_fail_when_they_run),
         cmocka_unit_test(test_language__regular_expressions),
         cmocka_unit_test(test_language__membership),
+        cmocka_unit_test(test_language__broken_expressions_are_told_where_others_tell_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
