@@ -401,9 +401,14 @@ static size_t pass_scan(const struct texts *events,
     return total;
 }
 
-static size_t pass_scan_fast(const struct texts *events)
+static size_t pass_scan_avx512(const struct texts *events)
 {
-    return pass_scan(events, json_scan_fast);
+    return pass_scan(events, json_scan_avx512);
+}
+
+static size_t pass_scan_avx2(const struct texts *events)
+{
+    return pass_scan(events, json_scan_avx2);
 }
 
 static size_t pass_scan_plain(const struct texts *events)
@@ -440,8 +445,12 @@ static void parse_rows(struct bench *b)
         }
         snprintf(name, sizeof name, "json document %s", sets[i].name);
         parse_row(b, name, sets[i].texts, pass_document);
-        snprintf(name, sizeof name, "json scan-fast %s", sets[i].name);
-        parse_row(b, name, sets[i].texts, pass_scan_fast);
+        snprintf(name, sizeof name, "json scan-avx512 %s", sets[i].name);
+        if (json_scan_has_avx512())
+            parse_row(b, name, sets[i].texts, pass_scan_avx512);
+        snprintf(name, sizeof name, "json scan-avx2 %s", sets[i].name);
+        if (json_scan_has_avx2())
+            parse_row(b, name, sets[i].texts, pass_scan_avx2);
         snprintf(name, sizeof name, "json scan-plain %s", sets[i].name);
         parse_row(b, name, sets[i].texts, pass_scan_plain);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Both paths of the tokenizer leave the same behind; the document reader's text is read back as the
+/* All paths of the tokenizer leave the same behind; the document reader's text is read back as the
  * same value, and what it refuses the matcher refuses too. */
-#include "pattern/pattern.h"
+#include "pattern/pattern_internal.h"
 #include "value/json.h"
 #include "value/json_scan.h"
 
@@ -29,31 +29,46 @@ static struct result run(struct str text,
     return r;
 }
 
+static void free_result(struct result *r)
+{
+    free(r->scan.ends);
+    free(r->scan.escapes);
+}
+
+static void check_scan(const struct result *plain,
+                       enum json_scan_error (*scan)(struct json_scan *, size_t *))
+{
+    struct result fast = run(plain->scan.text, scan);
+    ENSURE(plain->error == fast.error);
+    if (plain->error) {
+        ENSURE(plain->at == fast.at && plain->at <= plain->scan.text.len);
+    } else {
+        ENSURE(plain->scan.end_count == fast.scan.end_count &&
+               plain->scan.has_escapes == fast.scan.has_escapes);
+        for (size_t i = 0; i <= plain->scan.end_count; i++)
+            ENSURE(plain->scan.ends[i] == fast.scan.ends[i]);
+        for (size_t i = 0; i < plain->scan.text.len; i++)
+            ENSURE(json_has_escape(&fast.scan, i, i + 1) == (plain->scan.text.ptr[i] == '\\'));
+    }
+    free_result(&fast);
+}
+
 static void check_scans(struct str text)
 {
-    struct result plain = run(text, json_scan_plain), fast = run(text, json_scan_fast);
-    ENSURE(plain.error == fast.error);
-    if (plain.error) {
-        ENSURE(plain.at == fast.at && plain.at <= text.len);
-    } else {
-        ENSURE(plain.scan.end_count == fast.scan.end_count &&
-               plain.scan.has_escapes == fast.scan.has_escapes);
-        for (size_t i = 0; i < plain.scan.end_count; i++)
-            ENSURE(plain.scan.ends[i] == fast.scan.ends[i]);
-        for (size_t i = 0; i < text.len; i++)
-            ENSURE(json_has_escape(&plain.scan, i, i + 1) == (text.ptr[i] == '\\'));
-    }
-    free(plain.scan.ends);
-    free(plain.scan.escapes);
-    free(fast.scan.ends);
-    free(fast.scan.escapes);
+    struct result plain = run(text, json_scan_plain);
+    check_scan(&plain, json_scan);
+    if (json_scan_has_avx2())
+        check_scan(&plain, json_scan_avx2);
+    if (json_scan_has_avx512())
+        check_scan(&plain, json_scan_avx512);
+    free_result(&plain);
 }
 
 /* One set for the whole run: a few paths, so that both ways of walking are taken. */
-static struct pattern_scratch *matcher(const struct pattern_set **ret_set)
+static struct pattern_scratch *matcher(const struct pattern_set **ret_set, bool portable)
 {
     static struct pattern_set *set;
-    static struct pattern_scratch *scratch;
+    static struct pattern_scratch *scratch, *plain;
     if (!set) {
         struct pattern_builder *builder = pattern_builder_create();
         ENSURE(pattern_builder_add(builder, STR("{\"a\":{\"b\":[1]},\"c\":[{\"exists\":true}]}"), 0,
@@ -61,10 +76,12 @@ static struct pattern_scratch *matcher(const struct pattern_set **ret_set)
         set = pattern_builder_finish(builder, NULL);
         pattern_builder_destroy(builder);
         scratch = pattern_scratch_create(set);
-        ENSURE(scratch);
+        plain = pattern_scratch_create(set);
+        ENSURE(scratch && plain);
+        pattern_scratch_use_portable(plain);
     }
     *ret_set = set;
-    return scratch;
+    return portable ? plain : scratch;
 }
 
 static void check_matcher(struct str text, bool read, const struct value *v,
@@ -72,12 +89,16 @@ static void check_matcher(struct str text, bool read, const struct value *v,
 {
     const struct pattern_options refuse = {.duplicate_keys = PATTERN_DUPLICATES_REFUSE};
     const struct pattern_set *set;
-    struct pattern_scratch *scratch = matcher(&set);
+    struct pattern_scratch *scratch = matcher(&set, false), *portable = matcher(&set, true);
     const uint32_t *tags;
     size_t count;
-    struct error err = {0};
+    struct error err = {0}, portable_err = {0};
+    bool same = pattern_match(set, text, &refuse, portable, &tags, &count, &portable_err);
     bool matched = pattern_match(set, text, &refuse, scratch, &tags, &count, &err);
     bool plain = pattern_match(set, text, NULL, scratch, &tags, &count, NULL);
+    ENSURE(matched == same);
+    ENSURE(matched || (str_is(str_from(err.code), portable_err.code) &&
+                       err.line == portable_err.line && err.column == portable_err.column));
     if (text.len > LIMIT_EVENT_BYTES)
         return;
     if (read)

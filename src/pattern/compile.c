@@ -356,8 +356,12 @@ static bool compile_rules(struct compiler *c)
         return false;
     for (uint32_t i = 0; i < set->condition_count; i++)
         c->conditions[i].groups = groups[i];
-    for (uint32_t i = 0; i < set->field_count; i++)
-        c->fields[i].present = groups[set->condition_count + i];
+    for (uint32_t i = 0; i < set->field_count; i++) {
+        struct field *field = &c->fields[i];
+        field->present = groups[set->condition_count + i];
+        field->decides = field->present.first < field->present.end ||
+                         field->defaults.first < field->defaults.end;
+    }
     set->always = groups[place_count - 1];
     return true;
 }

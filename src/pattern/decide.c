@@ -129,6 +129,8 @@ bool decide_rules(struct pattern_scratch *s, struct error *err)
     bool ok = try_groups(s, set->always);
     for (uint32_t i = 0; ok && i < s->field_seen_count; i++) {
         uint32_t field = s->field_seen[i];
+        if (!set->fields[field].decides)
+            continue;
         add_defaults(s, field);
         ok = try_groups(s, set->fields[field].present);
     }

@@ -89,28 +89,47 @@ static uint32_t tree_child(struct tree *tree, uint32_t parent, struct str name)
     return tree->count;
 }
 
+/* Puts a node's child at the place of its bit, or behind all others and into that one's chain. */
+static void place_child(struct child *children, uint64_t names, uint32_t *overflow,
+                        const struct tree_edge *edge, uint32_t node)
+{
+    unsigned bit = name_bit(edge->name.ptr, edge->name.len);
+    struct child child = {edge->name.ptr, (uint32_t)edge->name.len, node, 0};
+    uint32_t at = (uint32_t)__builtin_popcountll(names & (((uint64_t)1 << bit) - 1));
+    if (children[at].name) {
+        child.next = children[at].next;
+        children[at].next = *overflow;
+        at = (*overflow)++;
+    }
+    children[at] = child;
+}
+
 static bool lay_out_nodes(struct compiler *c, const struct tree *tree, struct node *nodes)
 {
     uint32_t count = tree->count + 1;
-    uint32_t *children = compiler_temp(c, count, sizeof *children);
-    struct table *tables = compiler_temp(c, count, sizeof *tables);
-    if (!children || !tables)
+    struct span *spans = compiler_temp(c, count, sizeof *spans);
+    struct child *children = compiler_array(c, tree->count, sizeof *children);
+    if (!spans || !children)
         return false;
-    for (uint32_t i = 0; i < tree->count; i++)
-        children[tree->edges[i].parent]++;
-    for (uint32_t i = 0; i < count; i++)
-        if (children[i] && !table_init(&c->set->arena, &tables[i], children[i]))
-            return false;
     for (uint32_t i = 0; i < tree->count; i++) {
         const struct tree_edge *edge = &tree->edges[i];
-        table_add(&tables[edge->parent], edge->name, i + 1);
         nodes[edge->parent].names |= (uint64_t)1 << name_bit(edge->name.ptr, edge->name.len);
-        if (children[i + 1])
-            nodes[edge->parent].deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
+        spans[edge->parent].end++;
     }
+    compiler_lay_out(spans, count);
     for (uint32_t i = 0; i < count; i++) {
-        nodes[i].slots = tables[i].slots;
-        nodes[i].mask = tables[i].mask;
+        nodes[i].children = children + spans[i].first;
+        spans[i].end = (uint32_t)__builtin_popcountll(nodes[i].names); // the first of the others
+    }
+    for (uint32_t i = 0; i < tree->count; i++) {
+        const struct tree_edge *edge = &tree->edges[i];
+        struct node *parent = &nodes[edge->parent];
+        place_child(children + spans[edge->parent].first, parent->names, &spans[edge->parent].end,
+                    edge, i + 1);
+        if (!nodes[i + 1].names)
+            continue;
+        parent->deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
+        parent->deep_first |= (uint64_t)1 << (edge->name.len ? *edge->name.ptr & 63 : 0);
     }
     return true;
 }
@@ -311,6 +330,7 @@ static bool index_grams(struct compiler *c, const struct chosen_gram *list, uint
                           .bitmap_shift = 32 - bits,
                           .slot_mask = slots - 1,
                           .length = list[0].length,
+                          .mask = (uint32_t)(((uint64_t)1 << 8 * list[0].length) - 1),
                           .at_start = list[0].at_start};
     if (!ret->bitmap || !ret->slots || !order)
         return false;

@@ -146,6 +146,25 @@ static void evaluate_folds(struct pattern_scratch *s, const struct field *field,
         each_affix(&field->fold_suffixes, folded, true, found_fold_suffix, s, value);
 }
 
+static inline uint32_t load4(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, 4);
+    return word;
+}
+
+/* str_find() for short texts. */
+static size_t find_piece(struct str s, struct str piece)
+{
+    if (piece.len < 4)
+        return str_find(s, piece);
+    uint32_t head = load4(piece.ptr);
+    for (size_t i = 0; i + piece.len <= s.len; i++)
+        if (load4(s.ptr + i) == head && memcmp(s.ptr + i, piece.ptr, piece.len) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
 bool wildcard_matches(struct str operand, struct str s)
 {
     struct str rest = operand, piece = str_cut(&rest, WILDCARD_STAR);
@@ -158,7 +177,7 @@ bool wildcard_matches(struct str operand, struct str s)
         piece = str_cut(&rest, WILDCARD_STAR);
         if (!rest.ptr)
             return str_ends(s, piece);
-        size_t at = str_find(s, piece);
+        size_t at = find_piece(s, piece);
         if (at == SIZE_MAX)
             return false;
         s = str_sub(s, at + piece.len, SIZE_MAX);
@@ -189,6 +208,18 @@ static inline bool gram_may_occur(const struct grams *grams, uint32_t gram)
     return grams->bitmap[bit / 64] >> bit % 64 & 1;
 }
 
+/* Grams at the positions of `value` from `at` to before `end`, four bytes of which can be read. */
+static void look_for_grams(struct pattern_scratch *s, const struct wildcards *wildcards,
+                           const struct grams *from, size_t at, size_t end, struct str value)
+{
+    const struct grams grams = *from; // in registers
+    for (; at < end; at++) {
+        uint32_t gram = load4(value.ptr + at) & grams.mask;
+        if (__builtin_expect(gram_may_occur(&grams, gram), 0))
+            check_wildcards(s, wildcards, from, gram, value);
+    }
+}
+
 static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
                                struct str value)
 {
@@ -197,17 +228,13 @@ static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards
         const struct grams *grams = &wildcards->grams[i];
         if (value.len < grams->length)
             continue;
-        size_t positions = grams->at_start ? 1 : value.len - grams->length + 1, at = 0;
-        uint32_t mask = grams->length < 4 ? (1u << 8 * grams->length) - 1 : UINT32_MAX, gram = 0;
-        for (; at < positions && at + 4 <= value.len; at++) {
-            memcpy(&gram, value.ptr + at, 4);
-            gram &= mask;
-            if (gram_may_occur(grams, gram))
-                check_wildcards(s, wildcards, grams, gram, value);
-        }
-        for (; at < positions; at++) {
-            gram = 0;
-            memcpy(&gram, value.ptr + at, grams->length);
+        size_t end = grams->at_start ? 1 : value.len - grams->length + 1;
+        size_t readable = value.len < 4 ? 0 : value.len - 3;
+        look_for_grams(s, wildcards, grams, 0, end < readable ? end : readable, value);
+        for (size_t at = readable; at < end; at++) {
+            char padded[4] = {0};
+            memcpy(padded, value.ptr + at, grams->length);
+            uint32_t gram = load4(padded);
             if (gram_may_occur(grams, gram))
                 check_wildcards(s, wildcards, grams, gram, value);
         }

@@ -19,9 +19,9 @@ struct parser {
     struct error *err;
     struct str path; // of the object being read; in `path_bytes`
     char *path_bytes;
-    size_t at, string; // the next byte, the next of scan.ends
-    unsigned depth;    // of the path
-    unsigned nesting;  // of objects, those of $or counted twice as JSON does
+    size_t at, end;   // the next byte, the next of scan.ends
+    unsigned depth;   // of the path
+    unsigned nesting; // of objects, those of $or counted twice as JSON does
     uint32_t branch_cap;
     bool plain_or; // $or is an ordinary name
     bool saw_or;
@@ -56,7 +56,9 @@ static char peek(struct parser *p)
 
 static bool read_string(struct parser *p, struct str *ret)
 {
-    size_t start = p->at + 1, end = p->scan.ends[p->string++];
+    while (p->scan.ends[p->end] <= p->at)
+        p->end++;
+    size_t start = p->at + 1, end = p->scan.ends[p->end++];
     struct str raw = str_sub(p->scan.text, start, end - start);
     p->at = end + 1;
     if (json_has_escape(&p->scan, start, end)) {
@@ -731,7 +733,7 @@ static bool parse_object(struct parser *p, bool in_or)
 static bool parse_text(struct parser *p)
 {
     struct pattern_source *s = p->source;
-    p->at = p->string = 0;
+    p->at = p->end = 0;
     p->depth = p->nesting = p->branch_cap = 0;
     p->path = (struct str){p->path_bytes, 0};
     *s = (struct pattern_source){.arena = p->arena, .text = p->scan.text};

@@ -4,7 +4,8 @@
  *   parse.c    one pattern's text ─► leaves and branches ($or multiplied out)
  *   build.c    leaves ─► fields, atoms, conditions, each distinct one once (the builder)
  *   compile.c  builder ─► pattern_set: postings, path tree, one index a field
- *   match.c    walks an event along the path tree; what it finds goes to
+ *   match.c    one event: scanned,
+ *   walk.c     ... walked along the path tree; what is found goes to
  *   leaf.c     which atoms of a field a value makes true; these make conditions true
  *   decide.c   conditions ─► rules ─► tags
  *   arrays.c   ... where elements of arrays must agree
@@ -173,9 +174,9 @@ struct gram_slot {
 struct grams {
     uint64_t *bitmap;
     struct gram_slot *slots;
-    const uint32_t *order; // wildcards by gram
-    uint32_t bitmap_shift, slot_mask, length;
-    bool at_start; // looked for at the value's start only
+    const uint32_t *order;                          // wildcards by gram
+    uint32_t bitmap_shift, slot_mask, length, mask; // mask: of the gram's bytes
+    bool at_start;                                  // looked for at the value's start only
 };
 struct wildcards {
     const struct wildcard *items;
@@ -197,6 +198,7 @@ struct field {
     struct str path;
     uint32_t rank; // in the order in which arrays are decided: UTF-16 order of paths
     uint32_t needs;
+    bool decides; // something follows from its having a leaf: `present` or `defaults`
     struct table strings, numbers, number_texts, addresses;
     struct blocks blocks[2]; // IPv4, IPv6
     struct affixes prefixes, suffixes, fold_prefixes, fold_suffixes;
@@ -245,12 +247,19 @@ struct word {
     uint64_t bits;
 };
 
+/* Children of a node of the tree of paths, in the order of name_bit() of their names: the first of
+ * each bit, so that the bits below in node.names say where it is; then the others. */
+struct child {
+    const char *name;
+    uint32_t len, node;
+    uint32_t next; // another one of the same bit, among the node's; 0 = there is none
+};
 struct node {
-    struct table_slot *slots; // children by name; NULL = none
-    uint32_t mask;
-    uint32_t field; // or NONE
-    uint64_t names; // name_bit() of each child's name
-    uint64_t deep;  // bit n: a child that has children has a name of n bytes; 63: or more
+    const struct child *children;
+    uint64_t names;      // name_bit() of each child's name
+    uint64_t deep;       // bit n: a child that has children has a name of n bytes; 63: or more
+    uint64_t deep_first; // bit n: such a name begins with a byte that is n modulo 64
+    uint32_t field;      // or NONE
 };
 
 /* A few bits of a name, to rule most others out. */
@@ -319,6 +328,10 @@ struct pattern_scratch {
     uint32_t leaf_count, element_count, array_count, fired_count, unseen;
     size_t text_used;
     bool in_array;
+    /* the fastest that this machine has, or the portable ones: pattern_scratch_use_portable() */
+    enum json_scan_error (*scan_text)(struct json_scan *, size_t *);
+    bool (*walk)(struct pattern_scratch *, struct str, size_t, const struct pattern_options *,
+                 struct error *);
     struct json_scan scan;
     struct leaf *leaves;
     struct element *elements;
@@ -348,6 +361,9 @@ struct key_slot {
     const char *ptr;
     uint32_t len, object, epoch;
 };
+
+/* For tests that compare: from now on no instructions that only some machines have. */
+void pattern_scratch_use_portable(struct pattern_scratch *scratch);
 
 /* Table look-up; `s` may end where readable memory ends. */
 uint64_t table_hash_long(const char *ptr, size_t len);

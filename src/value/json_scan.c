@@ -16,9 +16,16 @@
 /* One bit a byte of a block. */
 struct masks {
     uint64_t quotes, backslashes, controls, high; // high: not ASCII
+    uint64_t marks;                               // , : [ ] { }
 };
 
+/* Marks by their low four bits. A byte is one if, with bit 5 set, it is the entry of its own low
+ * bits; that takes two control characters for marks, which no walker does. */
+#define MARKS 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0
+
 struct state {
+    uint64_t in_string;    // all ones: the next block begins inside of a string
+    uint64_t plain_carry;  // 1: the block before ended with neither a quote nor a mark
     uint64_t escape_carry; // 1: the first byte of the next block is escaped
     size_t low_half;       // position of the \u that completes a pair
     uint64_t high;         // not zero: some byte is not ASCII
@@ -113,11 +120,19 @@ INLINE uint32_t *add_ends(uint32_t *out, uint64_t bits, uint32_t base)
     return end;
 }
 
+/* The ends in a block of which `inside` says what is in a string, the quote that opens it too. */
+INLINE uint64_t ends_of(uint64_t quotes, uint64_t marks, uint64_t inside, struct state *state)
+{
+    uint64_t plain = ~(quotes | marks), behind_plain = plain << 1 | state->plain_carry;
+    state->plain_carry = plain >> 63;
+    state->in_string = 0 - (inside >> 63);
+    return (quotes | (marks & behind_plain)) & ~inside;
+}
+
 /* What is rare in a block: escapes, control characters (white space, mostly), bytes above ASCII.
  * Returns the quotes that are not escaped. */
 static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, struct masks m,
-                                                     size_t base, uint64_t in_string,
-                                                     struct state *state)
+                                                     size_t base, struct state *state)
 {
     state->high |= m.high;
     uint64_t escaped = escaped_bytes(m.backslashes, &state->escape_carry);
@@ -129,7 +144,7 @@ static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, str
         check_escapes(scan->text, base, m.backslashes & ~escaped, state);
     }
     m.quotes &= ~escaped;
-    uint64_t bad = m.controls ? m.controls & (prefix_xor(m.quotes) ^ in_string) : 0;
+    uint64_t bad = m.controls ? m.controls & (prefix_xor(m.quotes) ^ state->in_string) : 0;
     if (bad && !state->error) {
         state->error = JSON_SCAN_CONTROL;
         state->error_at = base + (size_t)__builtin_ctzll(bad);
@@ -138,7 +153,7 @@ static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, str
 }
 
 static enum json_scan_error finish(struct json_scan *scan, const struct state *state,
-                                   uint64_t in_string, size_t *ret_at)
+                                   size_t *ret_at)
 {
     enum json_scan_error error = state->error;
     *ret_at = state->error_at;
@@ -146,11 +161,13 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
         *ret_at = str_utf8_prefix(scan->text);
         error = *ret_at < scan->text.len ? JSON_SCAN_UTF8 : JSON_SCAN_OK;
     }
-    if (in_string && !error) {
-        size_t last = scan->end_count ? scan->ends[scan->end_count - 1] + 1 : 0;
+    if (state->in_string && !error) {
+        size_t last = scan->end_count ? scan->ends[scan->end_count - 1] : 0;
+        last += last && scan->text.ptr[last] == '"';
         *ret_at = last + str_find_byte(str_sub(scan->text, last, SIZE_MAX), '"');
         error = JSON_SCAN_OPEN;
     }
+    scan->ends[scan->end_count] = (uint32_t)scan->text.len;
     return error;
 }
 
@@ -163,42 +180,41 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
         return JSON_SCAN_LONG;                                                                     \
     }                                                                                              \
     size_t at = 0;                                                                                 \
-    uint64_t in_string = 0; /* all ones inside of a string */                                      \
     uint32_t *out = scan->ends;                                                                    \
     const unsigned char *bytes = (const unsigned char *)scan->text.ptr;                            \
     for (; at + BLOCK <= scan->text.len && !state.error; at += BLOCK)                              \
-        out = scan_block(scan, bytes + at, at, &state, &in_string, out);                           \
+        out = scan_block(scan, bytes + at, at, &state, out);                                       \
     if (at < scan->text.len && !state.error) {                                                     \
         unsigned char last[BLOCK];                                                                 \
         memset(last, ' ', sizeof last);                                                            \
         memcpy(last, bytes + at, scan->text.len - at);                                             \
-        out = scan_block(scan, last, at, &state, &in_string, out);                                 \
+        out = scan_block(scan, last, at, &state, out);                                             \
     }                                                                                              \
     scan->end_count = (size_t)(out - scan->ends);                                                  \
-    return finish(scan, &state, in_string, ret_at)
+    return finish(scan, &state, ret_at)
 
 static inline struct masks masks_plain(const unsigned char *p)
 {
+    static const unsigned char marks[16] = {MARKS};
     struct masks m = {0};
     for (unsigned i = 0; i < BLOCK; i++) {
         m.quotes |= (uint64_t)(p[i] == '"') << i;
         m.backslashes |= (uint64_t)(p[i] == '\\') << i;
         m.controls |= (uint64_t)(p[i] < 0x20) << i;
         m.high |= (uint64_t)(p[i] >= 0x80) << i;
+        m.marks |= (uint64_t)(marks[p[i] & 15] == (p[i] | 0x20)) << i;
     }
     return m;
 }
 
-/* The block's quotes, whatever is rare in it checked. */
 INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, size_t base,
-                             struct state *state, uint64_t *in_string, uint32_t *out)
+                             struct state *state, uint32_t *out)
 {
     struct masks m = masks_plain(p);
     if ((m.backslashes | m.controls | m.high | state->escape_carry) != 0)
-        m.quotes = check_rare(scan, m, base, *in_string, state);
-    uint64_t inside = prefix_xor(m.quotes) ^ *in_string;
-    *in_string = 0 - (inside >> 63);
-    return add_ends(out, m.quotes & ~inside, (uint32_t)base);
+        m.quotes = check_rare(scan, m, base, state);
+    uint64_t inside = prefix_xor(m.quotes) ^ state->in_string;
+    return add_ends(out, ends_of(m.quotes, m.marks, inside, state), (uint32_t)base);
 }
 
 enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
@@ -207,17 +223,28 @@ enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
 }
 
 #if defined(__x86_64__)
-#define FAST __attribute__((target("avx2,bmi,pclmul,popcnt")))
 
-static inline FAST __attribute__((always_inline)) uint64_t join(__m256i low, __m256i high)
+/* ---- AVX2 ---- */
+
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,pclmul,popcnt")))
+
+static inline AVX2 __attribute__((always_inline)) uint64_t join(__m256i low, __m256i high)
 {
     return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
                                                      << 32;
 }
 
-static FAST __attribute__((noinline)) uint64_t
-check_rare_avx2(struct json_scan *scan, const unsigned char *p, uint64_t quotes, size_t base,
-                uint64_t in_string, struct state *state)
+/* The product with all ones is the exclusive or of all bits up to each. */
+static inline AVX2 __attribute__((always_inline)) uint64_t prefix_xor_clmul(uint64_t bits)
+{
+    __m128i factor = _mm_set_epi64x(0, (int64_t)bits);
+    return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(factor, _mm_set1_epi8(-1), 0));
+}
+
+static AVX2 __attribute__((noinline)) uint64_t check_rare_avx2(struct json_scan *scan,
+                                                               const unsigned char *p,
+                                                               uint64_t quotes, size_t base,
+                                                               struct state *state)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
@@ -229,55 +256,144 @@ check_rare_avx2(struct json_scan *scan, const unsigned char *p, uint64_t quotes,
                          _mm256_cmpeq_epi8(_mm256_min_epu8(b, control), b)),
         .high = join(a, b),
     };
-    return check_rare(scan, m, base, in_string, state);
+    return check_rare(scan, m, base, state);
 }
 
-static inline FAST __attribute__((always_inline)) uint32_t *
+static inline AVX2 __attribute__((always_inline)) uint32_t *
 block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct state *state,
-           uint64_t *in_string, uint32_t *out)
+           uint32_t *out)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
     __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
     __m256i space = _mm256_set1_epi8(' '); // signed: controls and all that is not ASCII are less
+    __m256i marks = _mm256_setr_epi8(MARKS, MARKS);
     uint64_t quotes = join(_mm256_cmpeq_epi8(a, quote), _mm256_cmpeq_epi8(b, quote));
     __m256i rare = _mm256_or_si256(
         _mm256_or_si256(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
         _mm256_or_si256(_mm256_cmpgt_epi8(space, a), _mm256_cmpgt_epi8(space, b)));
     if (__builtin_expect(!_mm256_testz_si256(rare, rare) || state->escape_carry, 0))
-        quotes = check_rare_avx2(scan, p, quotes, base, *in_string, state);
-    /* The product with all ones is the exclusive or of all bits up to each. */
-    __m128i prefix = _mm_clmulepi64_si128(_mm_set_epi64x(0, (int64_t)quotes), _mm_set1_epi8(-1), 0);
-    uint64_t inside = (uint64_t)_mm_cvtsi128_si64(prefix) ^ *in_string;
-    *in_string = 0 - (inside >> 63);
-    return add_ends(out, quotes & ~inside, (uint32_t)base);
+        quotes = check_rare_avx2(scan, p, quotes, base, state);
+    uint64_t mark =
+        join(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(marks, a), _mm256_or_si256(a, space)),
+             _mm256_cmpeq_epi8(_mm256_shuffle_epi8(marks, b), _mm256_or_si256(b, space)));
+    uint64_t inside = prefix_xor_clmul(quotes) ^ state->in_string;
+    return add_ends(out, ends_of(quotes, mark, inside, state), (uint32_t)base);
 }
 
-static FAST enum json_scan_error scan_avx2(struct json_scan *scan, size_t *ret_at)
+AVX2 enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
 {
     SCAN_BLOCKS(block_avx2);
 }
 
-enum json_scan_error json_scan_fast(struct json_scan *scan, size_t *ret_at)
+/* ---- AVX-512 ---- */
+
+#define AVX512                                                                                     \
+    __attribute__((target("avx2,bmi,bmi2,pclmul,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
+
+static AVX512 __attribute__((noinline)) uint64_t check_rare_avx512(struct json_scan *scan,
+                                                                   __m512i v, uint64_t quotes,
+                                                                   size_t base, struct state *state)
+{
+    struct masks m = {
+        .quotes = quotes,
+        .backslashes = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')),
+        .controls = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(' ')),
+        .high = _mm512_movepi8_mask(v),
+    };
+    return check_rare(scan, m, base, state);
+}
+
+/* At most 32 positions, since no two ends are neighbours: 16 at once, whatever their number. */
+static inline AVX512 __attribute__((always_inline)) uint32_t *
+add_ends_avx512(uint32_t *out, uint64_t bits, uint32_t base)
+{
+    static const unsigned char numbers[64] __attribute__((aligned(64))) = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    int count = __builtin_popcountll(bits);
+    __m512i at = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(numbers));
+    __m512i first = _mm512_set1_epi32((int)base);
+    __m512i low = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(at));
+    _mm512_storeu_si512(out, _mm512_add_epi32(low, first));
+    if (__builtin_expect(count > 16, 0)) {
+        __m512i high = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(at, 1));
+        _mm512_storeu_si512(out + 16, _mm512_add_epi32(high, first));
+    }
+    return out + count;
+}
+
+static inline AVX512 __attribute__((always_inline)) uint32_t *
+block_avx512(struct json_scan *scan, const unsigned char *p, size_t base, struct state *state,
+             uint32_t *out)
+{
+    __m512i v = _mm512_loadu_si512(p), space = _mm512_set1_epi8(' ');
+    __m512i marks = _mm512_broadcast_i32x4(_mm_setr_epi8(MARKS));
+    uint64_t quotes = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"'));
+    uint64_t mark =
+        _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(marks, v), _mm512_or_si512(v, space));
+    uint64_t rare = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')) |
+                    _mm512_cmplt_epi8_mask(v, space); // signed: controls, and what is not ASCII
+    if (__builtin_expect((rare | state->escape_carry) != 0, 0))
+        quotes = check_rare_avx512(scan, v, quotes, base, state);
+    uint64_t inside = prefix_xor_clmul(quotes) ^ state->in_string;
+    return add_ends_avx512(out, ends_of(quotes, mark, inside, state), (uint32_t)base);
+}
+
+AVX512 enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
+{
+    SCAN_BLOCKS(block_avx512);
+}
+
+/* ---- the choice ---- */
+
+bool json_scan_has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                   __builtin_cpu_supports("pclmul")
-               ? scan_avx2(scan, ret_at)
-               : json_scan_plain(scan, ret_at);
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("pclmul");
+}
+
+bool json_scan_has_avx512(void)
+{
+    return json_scan_has_avx2() && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2");
+}
+
+enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
+{
+    return json_scan_has_avx512() ? json_scan_avx512(scan, ret_at)
+           : json_scan_has_avx2() ? json_scan_avx2(scan, ret_at)
+                                  : json_scan_plain(scan, ret_at);
 }
 #else
-enum json_scan_error json_scan_fast(struct json_scan *scan, size_t *ret_at)
+bool json_scan_has_avx2(void)
+{
+    return false;
+}
+
+bool json_scan_has_avx512(void)
+{
+    return false;
+}
+
+enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
+{
+    return json_scan_plain(scan, ret_at);
+}
+
+enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
+{
+    return json_scan_plain(scan, ret_at);
+}
+
+enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
 {
     return json_scan_plain(scan, ret_at);
 }
 #endif
 
-enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
-{
-    return json_scan_fast(scan, ret_at);
-}
-
-size_t json_number_end_any(struct str text, size_t at)
+size_t json_number_end(struct str text, size_t at)
 {
     at += at < text.len && text.ptr[at] == '-';
     size_t digits = at;

@@ -5,16 +5,24 @@
  * where they begin and end, that they hold no control characters, that their escapes are well
  * formed and come in surrogate pairs, and that the text is UTF-8. What it leaves behind:
  *
- *   text     {"a":"x\"y","b":[1,2]}
- *   ends        ^      ^   ^            positions of the quotes that close a string, in order
- *   escapes         ^                   one bit a byte: a backslash
+ *   text     {"a":"x\"y","b":[1,23 ]}
+ *   ends        ^      ^   ^   ^   ^    where a string ends (its quote), and each of , : [ ] { }
+ *   escapes         ^                   behind something else; escapes: a bit a byte, backslashes
  *
- * A walker then reads the rest byte by byte: where a string begins it continues behind the next
- * end, without looking at what is inside. The grammar outside of strings is the walker's to check,
- * with the helpers below: white space, numbers, literals.
+ * A walker reads the rest byte by byte, but it knows where a string, number or literal ends without
+ * having looked at what is inside: the position of a token then depends on no earlier token, which
+ * is what keeps the processor busy (with numbers measured one after the other it waits for each).
+ * White space is something else, too: then there are ends that belong to no token, all of them
+ * before the next one. So the next of `ends` that is behind a token's first byte is the token's:
  *
- * On x86-64 with AVX2 the fast path is taken, else portable C; both leave the same behind. Nothing
- * is allocated. Any thread. */
+ *   string            the end is its closing quote
+ *   number, literal   it ends there or earlier; if earlier, white space follows or it is malformed
+ *
+ * The grammar outside of strings is the walker's to check, with the helpers below: white space,
+ * numbers, literals.
+ *
+ * On x86-64 the fast paths are taken that the processor has (AVX-512, AVX2), else portable C; all
+ * leave the same behind. Nothing is allocated. Any thread. */
 #ifndef RECTIFY_VALUE_JSON_SCAN_H
 #define RECTIFY_VALUE_JSON_SCAN_H
 
@@ -23,7 +31,9 @@
 
 #include "base/str.h"
 
-#ifdef __SSE2__
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
@@ -33,10 +43,10 @@ struct json_scan {
     struct str text;
     uint32_t *ends;    // room for JSON_SCAN_ENDS(text.len), the caller's
     uint64_t *escapes; // room for JSON_SCAN_ESCAPES(text.len), the caller's; valid if has_escapes
-    size_t end_count;
+    size_t end_count;  // behind the last there is one more: text.len
     bool has_escapes;
 };
-#define JSON_SCAN_ENDS(length) ((length) / 2 + 16)
+#define JSON_SCAN_ENDS(length) ((length) / 2 + 24) // no two are neighbours
 #define JSON_SCAN_ESCAPES(length) ((length) / 64 + 2)
 
 enum json_scan_error {
@@ -49,17 +59,21 @@ enum json_scan_error {
     JSON_SCAN_LONG,      // over JSON_SCAN_MAX
 };
 
-/* Fills ends, escapes and the two fields behind them. On an error *ret_at is its position. */
+/* Fills ends, escapes and the fields behind them. On an error *ret_at is its position. */
 enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
     __attribute__((warn_unused_result));
 /* A sentence for people. */
 const char *json_scan_message(enum json_scan_error error);
 
-/* The two paths, for tests that compare them. The second is json_scan_plain() without AVX2. */
+/* The single paths, for tests that compare them. A fast one needs its instructions. */
 enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
     __attribute__((warn_unused_result));
-enum json_scan_error json_scan_fast(struct json_scan *scan, size_t *ret_at)
+enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
     __attribute__((warn_unused_result));
+enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
+    __attribute__((warn_unused_result));
+bool json_scan_has_avx2(void);
+bool json_scan_has_avx512(void);
 
 /* Is there a backslash in [start, end)? */
 static inline bool json_has_escape(const struct json_scan *scan, size_t start, size_t end)
@@ -108,39 +122,49 @@ static inline size_t json_skip_digits(struct str text, size_t at)
     return at;
 }
 
-/* Behind the number that starts at `at`, or 0 when it is malformed. Any length. */
-size_t json_number_end_any(struct str text, size_t at);
+/* Behind the number that starts at `at`, or 0 when it is malformed. */
+size_t json_number_end(struct str text, size_t at);
 
-/* The same. Numbers without an exponent, of up to 31 bytes, are settled here. */
-static inline size_t json_number_end(struct str text, size_t at)
+/* One bit a byte of the 32 at `p`: is it no digit? */
+static inline uint32_t json_no_digits(const char *p)
 {
-#ifdef __SSE2__
-    if (at + 32 <= text.len) {
-        const char *p = text.ptr + at;
-        __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 16));
-        const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
-        low = _mm_sub_epi8(low, zero);
-        high = _mm_sub_epi8(high, zero);
-        low = _mm_cmpeq_epi8(_mm_min_epu8(low, nine), low);
-        high = _mm_cmpeq_epi8(_mm_min_epu8(high, nine), high);
-        /* One bit a byte that is no digit; the bits above the 32 end every run. */
-        uint64_t other = ~((uint64_t)(uint32_t)_mm_movemask_epi8(low) |
-                           (uint64_t)(uint32_t)_mm_movemask_epi8(high) << 16);
-        unsigned first = *p == '-', end = first + (unsigned)__builtin_ctzll(other >> first);
-        if (end == first || (p[first] == '0' && end > first + 1))
-            return 0;
-        if (end < 31 && p[end] == '.') {
-            unsigned fraction = end + 1;
-            end = fraction + (unsigned)__builtin_ctzll(other >> fraction);
-            if (end == fraction)
-                return 0;
-        }
-        if (end < 32 && (p[end] | 0x20) != 'e')
-            return at + end;
-    }
+#if defined(__AVX2__)
+    __m256i value = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p),
+                                    _mm256_set1_epi8('0'));
+    __m256i digit = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
+    return ~(uint32_t)_mm256_movemask_epi8(digit);
+#elif defined(__SSE2__)
+    const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
+    __m128i low = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), zero);
+    __m128i high = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)), zero);
+    low = _mm_cmpeq_epi8(_mm_min_epu8(low, nine), low);
+    high = _mm_cmpeq_epi8(_mm_min_epu8(high, nine), high);
+    return ~((uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16);
+#else
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < 32; i++)
+        bits |= (uint32_t)(p[i] < '0' || p[i] > '9') << i;
+    return bits;
 #endif
-    return json_number_end_any(text, at);
+}
+
+/* Is [at, end), whose first byte is a digit or minus, surely a number? Settles those without an
+ * exponent of up to 31 bytes, unless they stand at the end of the text: where it says no, ask
+ * json_number_end(). */
+static inline bool json_is_plain_number(struct str text, size_t at, size_t end)
+{
+    size_t len = end - at;
+    if (len > 31 || at + 32 > text.len)
+        return false;
+    const char *p = text.ptr + at;
+    /* What is no digit: a minus in front, which is taken away, and one point between digits. */
+    uint32_t stop = (uint32_t)1 << len, others = json_no_digits(p) & (stop - 1);
+    uint32_t first = others & 1;
+    others &= ~(uint32_t)1;
+    uint32_t whole = (uint32_t)__builtin_ctz(others | stop); // where the digits before it end
+    if ((others & (others - 1)) != 0 || whole <= first || (p[first] == '0' && whole != first + 1))
+        return false;
+    return others == 0 || (p[whole] == '.' && whole + 1 < len);
 }
 
 /* Behind the literal (true, false, null) that starts at `at`, or 0. */

@@ -6,6 +6,8 @@
  * PATTERN_PROPERTY_SECONDS (default 2) says how long, PATTERN_PROPERTY_SEED repeats a run. */
 #include "pattern_fixture.h"
 
+#include "pattern/pattern_internal.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -288,6 +290,17 @@ static void check_conditions(struct round *round, const char *pattern, const cha
                  alone, pattern, event);
 }
 
+/* The code for every machine says the same as the fastest that this one has. */
+static void check_portable(const struct fixture *f, struct pattern_scratch *portable,
+                           const char *event)
+{
+    const uint32_t *tags;
+    size_t count;
+    assert_true(pattern_match(f->set, str_from(event), NULL, portable, &tags, &count, NULL));
+    assert_int_equal(count, f->count);
+    assert_memory_equal(tags, f->tags, count * sizeof *tags);
+}
+
 static void check_event(struct round *round, struct fixture *together, const char *event,
                         bool arrays)
 {
@@ -312,12 +325,17 @@ static void run_round(void)
     struct round round = {0};
     draw_patterns(&round);
     struct fixture together = fixture_compile(round.patterns, round.count);
+    struct pattern_scratch *portable = pattern_scratch_create(together.set);
+    assert_non_null(portable);
+    pattern_scratch_use_portable(portable);
     for (unsigned i = 0; i < EVENTS_PER_SET; i++) {
         struct buf event = {.arena = &round.arena};
         bool arrays = below(2);
         put_event_object(&event, 0, arrays);
         check_event(&round, &together, buf_str(&event).ptr, arrays);
+        check_portable(&together, portable, buf_str(&event).ptr);
     }
+    pattern_scratch_destroy(portable);
     fixture_finish(&together);
     for (unsigned i = 0; i < round.count; i++)
         fixture_finish(&round.alone[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tokenizer's two paths leave the same behind, whatever the text and wherever blocks end. */
+/* The tokenizer's paths leave the same behind, whatever the text and wherever blocks end. */
 #include "../cmocka_all.h"
 #include "value/json_scan.h"
 
@@ -24,7 +24,47 @@ static void run(struct result *r, struct str text,
     r->error = scan(&r->scan, &r->at);
 }
 
-static void check_both(struct str text)
+static void check_same(const struct result *plain, const struct result *fast)
+{
+    size_t len = plain->scan.text.len;
+    assert_int_equal(plain->error, fast->error);
+    if (plain->error) {
+        assert_int_equal(plain->at, fast->at);
+        return;
+    }
+    assert_int_equal(plain->scan.end_count, fast->scan.end_count);
+    assert_memory_equal(plain->ends, fast->ends, (plain->scan.end_count + 1) * sizeof *plain->ends);
+    assert_int_equal(plain->scan.has_escapes, fast->scan.has_escapes);
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(json_has_escape(&fast->scan, i, i + 1), plain->scan.text.ptr[i] == '\\');
+}
+
+static bool is_mark(char c)
+{
+    return c && strchr(",:[]{}", c) != NULL;
+}
+
+/* The header's definition, byte by byte. */
+static void check_ends(const struct result *r)
+{
+    struct str text = r->scan.text;
+    bool inside = false, plain = false; // plain: the byte before is neither quote nor mark
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool escaped_quote = c == '\\' && text.ptr[++i] == '"';
+        bool end = c == '"' ? inside : !inside && is_mark(c) && plain;
+        if (c == '"')
+            inside = !inside;
+        plain = escaped_quote || (c != '"' && !is_mark(c));
+        if (end)
+            assert_int_equal(r->ends[count++], i);
+    }
+    assert_int_equal(count, r->scan.end_count);
+    assert_int_equal(r->ends[count], text.len);
+}
+
+static void check_all(struct str text)
 {
     static struct result plain, fast;
     /* A copy of the exact size, so that reading past the end is seen. */
@@ -32,24 +72,22 @@ static void check_both(struct str text)
     assert_non_null(copy);
     memcpy(copy, text.ptr, text.len);
     run(&plain, (struct str){copy, text.len}, json_scan_plain);
-    run(&fast, (struct str){copy, text.len}, json_scan_fast);
-    assert_int_equal(plain.error, fast.error);
-    if (plain.error)
-        assert_int_equal(plain.at, fast.at);
-    if (!plain.error) {
-        assert_int_equal(plain.scan.end_count, fast.scan.end_count);
-        assert_memory_equal(plain.ends, fast.ends, plain.scan.end_count * sizeof *plain.ends);
-        assert_int_equal(plain.scan.has_escapes, fast.scan.has_escapes);
-        for (size_t i = 0; i < text.len; i++)
-            assert_int_equal(json_has_escape(&plain.scan, i, i + 1),
-                             json_has_escape(&fast.scan, i, i + 1));
-        for (size_t i = 0; i < text.len; i++)
-            assert_int_equal(json_has_escape(&fast.scan, i, i + 1), copy[i] == '\\');
+    if (!plain.error)
+        check_ends(&plain);
+    run(&fast, (struct str){copy, text.len}, json_scan);
+    check_same(&plain, &fast);
+    if (json_scan_has_avx2()) {
+        run(&fast, (struct str){copy, text.len}, json_scan_avx2);
+        check_same(&plain, &fast);
+    }
+    if (json_scan_has_avx512()) {
+        run(&fast, (struct str){copy, text.len}, json_scan_avx512);
+        check_same(&plain, &fast);
     }
     free(copy);
 }
 
-static void test_json_scan__both_paths_agree_on_random_texts(void **state)
+static void test_json_scan__all_paths_agree_on_random_texts(void **state)
 {
     static const char *const pieces[] = {"\"",
                                          "\"",
@@ -68,6 +106,9 @@ static void test_json_scan__both_paths_agree_on_random_texts(void **state)
                                          "\xC3\xA4",
                                          "\xF0\x9F\x98\x80",
                                          "\xFF",
+                                         ",",
+                                         "[1,-2.5 ,",
+                                         "tru",
                                          "text of some length, ",
                                          "0123456789"};
     uint64_t seed = 42;
@@ -85,7 +126,7 @@ static void test_json_scan__both_paths_agree_on_random_texts(void **state)
             memcpy(text + length, piece, strlen(piece));
             length += strlen(piece);
         }
-        check_both((struct str){text, length});
+        check_all((struct str){text, length});
     }
 }
 
@@ -103,7 +144,7 @@ static void test_json_scan__runs_of_backslashes_across_blocks(void **state)
             length += run;
             text[length++] = '"';
             struct result r;
-            check_both((struct str){text, length});
+            check_all((struct str){text, length});
             r.scan =
                 (struct json_scan){.text = {text, length}, .ends = r.ends, .escapes = r.escapes};
             enum json_scan_error error = json_scan(&r.scan, &r.at);
@@ -117,14 +158,13 @@ static void test_json_scan__runs_of_backslashes_across_blocks(void **state)
 static void test_json_scan__ends_are_in_order(void **state)
 {
     static struct result r;
-    struct str text = STR("{\"a\":\"x\\\"y\",\"b\":[1,2]}");
+    static const uint32_t ends[] = {3, 10, 14, 18, 22, 24};
+    struct str text = STR("{\"a\":\"x\\\"y\",\"b\":[1,23 ]}");
     (void)state;
     run(&r, text, json_scan);
     assert_int_equal(r.error, JSON_SCAN_OK);
-    assert_int_equal(r.scan.end_count, 3);
-    assert_int_equal(r.ends[0], 3);
-    assert_int_equal(r.ends[1], 10);
-    assert_int_equal(r.ends[2], 14);
+    assert_int_equal(r.scan.end_count, 5);
+    assert_memory_equal(r.ends, ends, sizeof ends);
     assert_true(json_has_escape(&r.scan, 6, 10));
     assert_false(json_has_escape(&r.scan, 8, 10));
 }
@@ -196,7 +236,7 @@ static void test_json_number_end__accepts_the_grammar_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_scan__both_paths_agree_on_random_texts),
+        cmocka_unit_test(test_json_scan__all_paths_agree_on_random_texts),
         cmocka_unit_test(test_json_scan__runs_of_backslashes_across_blocks),
         cmocka_unit_test(test_json_scan__ends_are_in_order),
         cmocka_unit_test(test_json_scan__errors_have_positions),

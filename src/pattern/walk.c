@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Walks one event once, validating all of it, along the tree of paths: below what no pattern names
+ * only the grammar is checked. What the patterns name becomes leaves.
+ *
+ * Invariant of the walk: the event's last byte that is not white space is `}`, so as long as no
+ * bracket closes, the byte behind what was read exists. White space is looked for only where the
+ * byte that must come next does not. */
+#include "pattern/walk_internal.h"
+
+#ifdef __AVX2__ // this file is compiled twice
+#define walk_event walk_event_avx2
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+struct frame {
+    uint32_t node;        // of the paths; NONE: nothing here is named
+    uint32_t element;     // innermost element around its content
+    uint32_t array;       // of an array: itself; of an object: its number, for duplicate keys
+    uint32_t own_element; // element that this container is, or 0
+    char close;           // ] or }
+};
+
+struct walker {
+    struct pattern_scratch *s;
+    struct str text;   // the event, without white space at the end
+    uint32_t key_mask; // of the table of keys, 0 = do not look for duplicates
+    uint32_t objects;
+    struct error *err;
+    struct frame frames[LIMIT_JSON_DEPTH + 1];
+};
+
+/* Where the walk is: the next byte, the end of the next string. Held in registers: functions that
+ * are not inlined take its parts by value. */
+struct cursor {
+    const char *p; // the event
+    size_t at;
+    const uint32_t *end;
+};
+struct place {
+    size_t at;
+    const uint32_t *end;
+};
+
+static __attribute__((noinline, cold)) bool fail(struct walker *w, size_t at, const char *code,
+                                                 const char *what)
+{
+    return walk_refuse(w->s, at, code, what, w->err);
+}
+
+static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t at, const char *what)
+{
+    error_set(w->err, "G0201", "malformed JSON: %s", what);
+    error_place(w->err, "", w->s->scan.text, at, 1);
+    return false;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static __attribute__((noinline)) size_t skip_space(const struct walker *w, size_t at)
+{
+    return json_skip_space(w->text, at);
+}
+
+/* Is `byte` next, perhaps behind white space? */
+INLINE bool at_byte(const struct walker *w, struct cursor *c, char byte)
+{
+    if (__builtin_expect(c->p[c->at] == byte, 1))
+        return true;
+    if (!is_space(c->p[c->at]))
+        return false;
+    c->at = skip_space(w, c->at);
+    return c->p[c->at] == byte;
+}
+
+/* ---- what nothing names ---- */
+
+/* The next end that is behind the cursor: the token's there. */
+INLINE size_t token_end(struct cursor *c)
+{
+    while (__builtin_expect(*c->end <= c->at, 0))
+        c->end++;
+    return *c->end;
+}
+
+/* A number at the cursor that is not plain; its end, or 0. */
+static __attribute__((noinline)) size_t odd_number(struct walker *w, size_t at)
+{
+    size_t end = json_number_end(w->text, at);
+    if (!end)
+        malformed(w, at, "bad number");
+    return end;
+}
+
+INLINE bool skip_number(struct walker *w, struct cursor *c)
+{
+    size_t end = token_end(c);
+    if (__builtin_expect(json_is_plain_number(w->text, c->at, end), 1)) {
+        c->at = end;
+        c->end++;
+        return true;
+    }
+    c->at = odd_number(w, c->at);
+    return c->at != 0;
+}
+
+INLINE bool skip_literal(struct walker *w, struct cursor *c)
+{
+    size_t end = json_literal_end(w->text, c->at);
+    if (!end)
+        return malformed(w, c->at, "expected a value");
+    c->at = end;
+    c->end += *c->end == end;
+    return true;
+}
+
+INLINE bool starts_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-';
+}
+
+/* A string at the cursor; returns where its closing quote is. */
+INLINE size_t skip_string(struct cursor *c)
+{
+    size_t end = token_end(c);
+    c->at = end + 1;
+    c->end++;
+    return end;
+}
+
+/* A key at the cursor, and its colon. */
+INLINE bool skip_key(struct walker *w, struct cursor *c)
+{
+    if (!at_byte(w, c, '"'))
+        return malformed(w, c->at, "expected a key in double quotes");
+    skip_string(c);
+    if (!at_byte(w, c, ':'))
+        return malformed(w, c->at, "expected :");
+    c->at++;
+    return true;
+}
+
+/* Checks the object or array at the cursor and all that is in it; returns the place behind it, at 0
+ * after an error. `depth`: containers around it. One bit a level: is it an array? */
+static struct place skip_container(struct walker *w, struct place place, unsigned depth)
+{
+    static const struct place error = {0};
+    struct cursor here = {w->text.ptr, place.at, place.end}, *c = &here;
+    const unsigned outer = depth;
+    uint64_t arrays = 0;
+    for (;;) {
+        /* At a value. */
+        char first = c->p[c->at];
+        if (first == '"') {
+            skip_string(c);
+        } else if (starts_number(first)) {
+            if (!skip_number(w, c))
+                return error;
+        } else if (first == '{' || first == '[') {
+            if (depth == LIMIT_JSON_DEPTH)
+                return (void)fail(w, c->at, "G0204", "nested deeper than 64"), error;
+            arrays = arrays << 1 | (first == '[');
+            depth++;
+            c->at++;
+            if (first == '{' && c->p[c->at] == '"') {
+                if (!skip_key(w, c))
+                    return error;
+                continue;
+            }
+            if (!at_byte(w, c, (char)(first + 2))) {
+                if (first == '{' && !skip_key(w, c))
+                    return error;
+                continue;
+            }
+        } else if (is_space(first)) {
+            c->at = skip_space(w, c->at);
+            continue;
+        } else if (!skip_literal(w, c)) {
+            return error;
+        }
+        /* Behind a value, or at the bracket that closes an empty container. */
+        for (;;) {
+            char next = c->p[c->at];
+            if (next == ',')
+                break;
+            if (next == (arrays & 1 ? ']' : '}')) {
+                c->at++;
+                arrays >>= 1;
+                if (--depth == outer)
+                    return (struct place){c->at, c->end};
+                if (c->at >= w->text.len)
+                    return (void)malformed(w, c->at, "the object is not closed"), error;
+            } else if (is_space(next)) {
+                c->at = skip_space(w, c->at);
+            } else {
+                const char *what = arrays & 1 ? "expected , or ]" : "expected , or }";
+                return (void)malformed(w, c->at, what), error;
+            }
+        }
+        c->at++;
+        if (!(arrays & 1) && !skip_key(w, c))
+            return error;
+    }
+}
+
+/* ---- keys ---- */
+
+INLINE bool is_name(const struct child *child, struct str name)
+{
+    if (child->len != name.len)
+        return false;
+    if (name.len < 8)
+        return load_short(child->name, name.len) == load_short(name.ptr, name.len);
+    size_t last = name.len - 8;
+    return load8(child->name) == load8(name.ptr) &&
+           load8(child->name + last) == load8(name.ptr + last) &&
+           (name.len <= 16 || memcmp(child->name + 8, name.ptr + 8, name.len - 16) == 0);
+}
+
+INLINE uint32_t step(const struct node *node, struct str name)
+{
+    uint64_t bit = (uint64_t)1 << name_bit(name.ptr, name.len);
+    if (!(node->names & bit))
+        return NONE;
+    const struct child *child = node->children + __builtin_popcountll(node->names & (bit - 1));
+    while (!is_name(child, name)) {
+        if (!child->next)
+            return NONE;
+        child = node->children + child->next;
+    }
+    return child->node;
+}
+
+/* A key with dots is several steps. */
+static __attribute__((noinline)) uint32_t find_dotted(const struct pattern_set *set, uint32_t node,
+                                                      struct str key)
+{
+    const struct node *from = &set->nodes[node];
+    /* A dot matters only behind the name of a child that has children itself. */
+    uint64_t lengths = from->deep & (((uint64_t)1 << (key.len < 63 ? key.len : 63)) - 1);
+    bool dotted = from->deep >> 63 && key.len > 63;
+    for (; lengths; lengths &= lengths - 1)
+        dotted |= key.ptr[__builtin_ctzll(lengths)] == '.';
+    if (!dotted)
+        return NONE;
+    do
+        node = step(&set->nodes[node], str_cut(&key, '.'));
+    while (key.ptr && node != NONE);
+    return key.ptr ? NONE : node;
+}
+
+/* The node below `node` for a key. */
+INLINE uint32_t find_child(const struct pattern_set *set, uint32_t node, struct str key)
+{
+    const struct node *from = &set->nodes[node];
+    uint32_t child = step(from, key);
+    if (child != NONE || !from->deep || !(from->deep_first >> (key.len ? *key.ptr & 63 : 0) & 1))
+        return child;
+    return find_dotted(set, node, key);
+}
+
+/* A string's content: as it is, or decoded into the scratch. */
+INLINE struct str content(struct walker *w, const struct cursor *c, size_t start, size_t end)
+{
+    struct str raw = {c->p + start, end - start};
+    if (!json_has_escape(&w->s->scan, start, end))
+        return raw;
+    char *out = w->s->text + w->s->text_used;
+    raw.len = json_unescape(raw, out);
+    raw.ptr = out;
+    w->s->text_used += raw.len;
+    return raw;
+}
+
+/* One table for all objects of the event, of a size that fits it. */
+static bool is_new_key(struct walker *w, uint32_t object, struct str key)
+{
+    struct pattern_scratch *s = w->s;
+    uint64_t hash = table_key(key.ptr, key.len).hash ^ s->set->seed;
+    hash = (hash + object) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 32;
+    for (uint32_t at = (uint32_t)hash & w->key_mask;; at = (at + 1) & w->key_mask) {
+        struct key_slot *slot = &s->keys[at];
+        if (slot->epoch != s->epoch) {
+            *slot = (struct key_slot){hash, key.ptr, (uint32_t)key.len, object, s->epoch};
+            return true;
+        }
+        if (slot->hash == hash && slot->object == object &&
+            str_eq((struct str){slot->ptr, slot->len}, key))
+            return false;
+    }
+}
+
+/* ---- the walk ---- */
+
+INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node,
+                     enum leaf_kind kind, struct str text)
+{
+    struct pattern_scratch *s = w->s;
+    uint32_t field = s->set->nodes[node].field, element = frame->element;
+    if (field == NONE)
+        return;
+    s->leaves[s->leaf_count] =
+        (struct leaf){text.ptr, (uint32_t)text.len, field, element, (uint8_t)kind};
+    leaf_evaluate(s, field, kind, text, element != 0);
+    s->leaf_count++;
+}
+
+/* The string, number or literal that begins with `first` at the cursor, below `node` of `frame`. */
+INLINE bool read_scalar(struct walker *w, struct cursor *c, const struct frame *frame,
+                        uint32_t node, char first)
+{
+    size_t start = c->at;
+    if (first == '"') {
+        size_t end = skip_string(c);
+        if (node != NONE)
+            add_leaf(w, frame, node, LEAF_STRING, content(w, c, start + 1, end));
+        return true;
+    }
+    bool number = starts_number(first);
+    if (number ? !skip_number(w, c) : !skip_literal(w, c))
+        return false;
+    if (node == NONE)
+        return true;
+    enum leaf_kind kind = number         ? LEAF_NUMBER
+                          : first == 't' ? LEAF_TRUE
+                          : first == 'f' ? LEAF_FALSE
+                                         : LEAF_NULL;
+    add_leaf(w, frame, node, kind, (struct str){c->p + start, c->at - start});
+    return true;
+}
+
+/* The frame of the container that begins with `first`, below `node` of `outer`. */
+INLINE void open_container(struct walker *w, struct frame *outer, uint32_t node, char first)
+{
+    struct pattern_scratch *s = w->s;
+    struct frame *frame = outer + 1;
+    frame->node = node;
+    frame->element = outer->element;
+    frame->own_element = 0;
+    frame->close = (char)(first + 2);
+    if (node != NONE && outer->close == ']') {
+        frame->own_element = frame->element = ++s->element_count;
+        s->elements[frame->element] =
+            (struct element){outer->element, outer->array, s->leaf_count, 0};
+    }
+    if (first == '{') {
+        frame->array = w->objects++;
+    } else if (node != NONE) {
+        frame->array = s->array_count++;
+        s->arrays[frame->array] = (struct array){.first = s->leaf_count};
+    }
+}
+
+INLINE void close_container(struct walker *w, const struct frame *frame)
+{
+    struct pattern_scratch *s = w->s;
+    if (frame->close == ']' && frame->node != NONE)
+        s->arrays[frame->array].end = s->leaf_count;
+    if (frame->own_element)
+        s->elements[frame->own_element].end = s->leaf_count;
+}
+
+/* The key at the cursor and its colon; *ret = the node that it leads to. */
+INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *frame,
+                     const bool unique, uint32_t *ret)
+{
+    if (!at_byte(w, c, '"'))
+        return malformed(w, c->at, "expected a key in double quotes");
+    size_t start = c->at, end = skip_string(c);
+    if (!at_byte(w, c, ':'))
+        return malformed(w, c->at, "expected :");
+    c->at++;
+    *ret = NONE;
+    if (frame->node == NONE && !unique)
+        return true;
+    struct str key = content(w, c, start + 1, end);
+    if (frame->node != NONE)
+        *ret = find_child(w->s->set, frame->node, key);
+    if (unique && !is_new_key(w, frame->array, key))
+        return fail(w, start, "G0206", "a key occurs twice in one object");
+    return true;
+}
+
+static bool no_array_open(const struct walker *w, const struct frame *innermost)
+{
+    for (const struct frame *frame = w->frames + 1; frame <= innermost; frame++)
+        if (frame->close == ']')
+            return false;
+    return true;
+}
+
+/* Can nothing in the container that begins with `first` at `node` become a leaf? */
+INLINE bool is_unnamed(const struct walker *w, uint32_t node, char first)
+{
+    return node == NONE || (first == '{' && !w->s->set->nodes[node].names);
+}
+
+/* From the root's brace to behind its end: *at. `unique`: keys must be. */
+INLINE bool walk(struct walker *w, size_t *at, const bool unique, const bool early_stop)
+{
+    struct cursor here = {w->text.ptr, *at, w->s->scan.ends}, *c = &here;
+    struct frame *frame = w->frames;
+    uint32_t node = 0;
+    *frame = (struct frame){.node = 0};
+    for (;;) {
+        /* At a value, below `node`. */
+        char first = c->p[c->at];
+        if (first == '{' || first == '[') {
+            if (!unique && is_unnamed(w, node, first)) {
+                struct place behind =
+                    skip_container(w, (struct place){c->at, c->end}, (unsigned)(frame - w->frames));
+                *at = behind.at;
+                if (behind.at == 0 || frame == w->frames)
+                    return behind.at != 0;
+                c->at = behind.at;
+                c->end = behind.end;
+            } else {
+                if (frame == w->frames + LIMIT_JSON_DEPTH)
+                    return fail(w, c->at, "G0204", "nested deeper than 64");
+                open_container(w, frame++, node, first);
+                c->at++;
+                if (!at_byte(w, c, frame->close)) {
+                    if (first == '{' && !read_key(w, c, frame, unique, &node))
+                        return false;
+                    continue;
+                }
+            }
+        } else if (is_space(first)) {
+            c->at = skip_space(w, c->at);
+            continue;
+        } else if (!read_scalar(w, c, frame, node, first)) {
+            return false;
+        } else if (early_stop && w->s->unseen == 0 && no_array_open(w, frame)) {
+            *at = w->text.len;
+            return true;
+        }
+        /* Behind a value, or at the bracket that closes an empty container. */
+        for (char next; (next = c->p[c->at]) != ',';) {
+            if (next == frame->close) {
+                close_container(w, frame--);
+                *at = ++c->at;
+                if (frame == w->frames)
+                    return true;
+                if (c->at >= w->text.len)
+                    return malformed(w, c->at, "the object is not closed");
+            } else if (is_space(next)) {
+                c->at = skip_space(w, c->at);
+            } else {
+                return malformed(w, c->at,
+                                 frame->close == ']' ? "expected , or ]" : "expected , or }");
+            }
+        }
+        c->at++;
+        node = frame->node;
+        if (frame->close == '}' && !read_key(w, c, frame, unique, &node))
+            return false;
+    }
+}
+
+static bool walk_plain(struct walker *w, size_t *at)
+{
+    return walk(w, at, false, false);
+}
+
+static bool walk_early(struct walker *w, size_t *at)
+{
+    return walk(w, at, false, true);
+}
+
+static bool walk_unique(struct walker *w, size_t *at, bool early_stop)
+{
+    w->key_mask = 63;
+    while (w->key_mask < 2 * w->s->scan.end_count)
+        w->key_mask = w->key_mask * 2 + 1;
+    return walk(w, at, true, early_stop);
+}
+
+bool walk_event(struct pattern_scratch *s, struct str text, size_t at,
+                const struct pattern_options *options, struct error *err)
+{
+    struct walker w __attribute__((uninitialized));
+    w.s = s;
+    w.text = text;
+    w.objects = 0;
+    w.err = err;
+    bool early = options && options->early_stop;
+    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE
+                  ? walk_unique(&w, &at, early)
+              : early ? walk_early(&w, &at)
+                      : walk_plain(&w, &at);
+    if (ok && at < text.len)
+        return malformed(&w, json_skip_space(text, at), "text after the event");
+    return ok;
+}
