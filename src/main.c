@@ -27,6 +27,10 @@ const struct cli_command cli_commands[] = {
      "rectify rollback r1 --policies policies", cli_rollback},
     {"validate", "", "check policies offline, all errors at once", "policies config models",
      "rectify validate --policies policies", cli_validate},
+    {"match", "[FILE]",
+     "events that an event pattern matches, like grep (exit 0 some, 1 none, 2 error)",
+     "pattern patterns count invert explain jobs",
+     "rectify match --pattern '{\"source\": [\"aws.s3\"]}' < events.jsonl", cli_match},
     {"audit show", "[ID]", "the records, one JSON object a line", "state", "rectify audit show r1",
      cli_audit_show},
     {"audit verify", "", "recompute the whole log", "state json", "rectify audit verify",
@@ -38,14 +42,16 @@ const struct cli_command cli_commands[] = {
 enum option_kind { TEXT, FLAG, NUMBER };
 static const struct option {
     const char *name;
+    char letter; // as in -v, or 0
     enum option_kind kind;
     size_t offset;
     const char *value, *help;
 } options_table[] = {
-#define OPTION(name, kind, field, value, help)                                                     \
+#define LETTER(name, letter, kind, field, value, help)                                             \
     {                                                                                              \
-        name, kind, offsetof(struct cli_options, field), value, help                               \
+        name, letter, kind, offsetof(struct cli_options, field), value, help                       \
     }
+#define OPTION(name, kind, field, value, help) LETTER(name, 0, kind, field, value, help)
     OPTION("policies", TEXT, policies, "DIR", "where the policies are (RECTIFY_POLICIES)"),
     OPTION("events", TEXT, events, "FILE", "events to take, - for standard input"),
     OPTION("state", TEXT, state, "DIR", "where state is kept (RECTIFY_STATE)"),
@@ -66,9 +72,18 @@ static const struct option {
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
     OPTION("by", TEXT, by, "NAME", "who decides, when not you"),
     OPTION("all", FLAG, all, "", "more rows"),
+    OPTION("pattern", TEXT, pattern, "FILE|JSON", "the event pattern"),
+    OPTION(
+        "patterns", TEXT, patterns, "FILE",
+        "many: {\"name\": ..., \"pattern\": {...}} a line; prints the names of those that match"),
+    LETTER("count", 'c', FLAG, count, "", "print how many instead (-c)"),
+    LETTER("invert", 'v', FLAG, invert, "", "the events that do not match (-v)"),
+    OPTION("explain", FLAG, explain, "", "which condition of the pattern the first event fails"),
+    LETTER("jobs", 'j', NUMBER, jobs, "N", "threads (-jN); -j: one a processor"),
     OPTION("json", FLAG, json, "", "the result as JSON (also -o json)"),
     OPTION("help", FLAG, help, "", "help"),
 #undef OPTION
+#undef LETTER
 };
 #define OPTION_COUNT (sizeof options_table / sizeof *options_table)
 
@@ -146,6 +161,32 @@ static int take_option(const struct cli_command *command, char **argv, int argc,
     return 0;
 }
 
+/* -v, -cv, -j, -j4: options of one letter; a number is as many as there can be when it is not
+ * given. 0, or the exit code. */
+static int take_letters(const struct cli_command *command, const char *letters,
+                        struct cli_options *ret)
+{
+    for (const char *p = letters; *p; p++) {
+        const struct option *option = NULL;
+        for (size_t i = 0; i < OPTION_COUNT; i++)
+            if (options_table[i].letter == *p && command_takes(command, options_table[i].name))
+                option = &options_table[i];
+        if (!option)
+            return cli_usage("`rectify %s` does not take -%c", command->name, *p);
+        void *field = (char *)ret + option->offset;
+        if (option->kind == FLAG) {
+            *(bool *)field = true;
+            continue;
+        }
+        int64_t n = -1;
+        if (p[1] && (!str_to_int64(str_from(p + 1), &n) || n < 1 || n > 500))
+            return cli_usage("-%c wants a number from 1 to 500, or none", *p);
+        *(int *)field = (int)n;
+        break;
+    }
+    return 0;
+}
+
 static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
@@ -191,6 +232,8 @@ int main(int argc, char **argv)
             options.help = true;
         } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
             code = take_option(command, argv, argc, &i, &options);
+        } else if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-') {
+            code = take_letters(command, argv[i] + 1, &options);
         } else if (options.arg_count < 8) {
             options.args[options.arg_count++] = argv[i];
         }

@@ -13,9 +13,10 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
     const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
-    const char *policy, *resource, *listen, *token_file, *accounts, *vars;
-    bool json, help, all, trace, check;
+    const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
+    bool json, help, all, trace, check, count, invert, explain;
     int workers;
+    int jobs;            // threads; -1: as many as there are processors
     const char *args[8]; // what is not an option
     int arg_count;
 };
@@ -69,6 +70,7 @@ int cli_approve(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
 int cli_validate(const struct cli_options *options);
+int cli_match(const struct cli_options *options);
 int cli_audit_show(const struct cli_options *options);
 int cli_audit_verify(const struct cli_options *options);
 int cli_help(const struct cli_options *options);

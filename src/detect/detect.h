@@ -2,9 +2,9 @@
 /* Events in, matches out. An event is a hint, never a proof: it says which resource to look at.
  *
  * detect_reader cuts a stream (bare CloudTrail records, {"Records": [...]}, EventBridge envelopes,
- * one or many, JSON lines or not, gzip or not) into single events; detect_event() puts a bare
- * record into its envelope, matches it against all policies in one pass and names the resources.
- * Errors T0xxx. */
+ * one or many, JSON lines or not, plain, gzip or zstd) into single events; detect_event() puts a
+ * bare record into its envelope, matches it against all policies in one pass and names the
+ * resources. Errors T0xxx. */
 #ifndef RECTIFY_DETECT_DETECT_H
 #define RECTIFY_DETECT_DETECT_H
 
@@ -22,6 +22,18 @@ enum detect_read { DETECT_READ_EVENT, DETECT_READ_END, DETECT_READ_BAD };
  * by position in the stream); reading goes on behind it. */
 enum detect_read detect_reader_next(struct detect_reader *reader, struct str *ret_text,
                                     struct error *err) __attribute__((warn_unused_result));
+
+/* Bytes taken from the descriptor so far, packed as they may be. */
+uint64_t detect_reader_taken(const struct detect_reader *reader);
+/* Is nothing but white space left of what has been read, so that the next event has to be waited
+ * for? */
+bool detect_reader_must_wait(const struct detect_reader *reader);
+
+/* A bare CloudTrail record (eventSource, eventName) becomes the text of an envelope around it, in
+ * `arena`; an envelope, or anything else, stays what it is. `text` is known to be JSON, an object;
+ * of duplicate keys the last one counts. False: out of memory. */
+bool detect_wrap(struct str text, struct arena *arena, struct str *ret, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- matching ---- */
 

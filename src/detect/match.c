@@ -89,44 +89,6 @@ void detect_scratch_destroy(struct detect_scratch *scratch)
     free(scratch);
 }
 
-/* ---- envelopes ---- */
-
-static struct str detail_type(struct str event_type)
-{
-    if (str_is(event_type, "AwsServiceEvent"))
-        return STR("AWS Service Event via CloudTrail");
-    if (str_is(event_type, "AwsConsoleSignIn"))
-        return STR("AWS Console Sign In via CloudTrail");
-    if (str_is(event_type, "AwsConsoleAction"))
-        return STR("AWS Console Action via CloudTrail");
-    return STR("AWS API Call via CloudTrail");
-}
-
-/* The text of an envelope around a bare record. */
-static struct str wrap_record(struct value record, struct str text, struct arena *arena)
-{
-    struct buf out = {.arena = arena};
-    struct str source = value_path_str(record, "eventSource");
-    struct str service = str_cut(&source, '.');
-    struct str account = value_path_str(record, "recipientAccountId"); // never the caller's
-    struct value_builder head = {.arena = arena};
-    value_set(&head, "version", value_cstr("0"));
-    value_set(&head, "id", value_string(value_path_str(record, "eventID")));
-    value_set(&head, "detail-type", value_string(detail_type(value_path_str(record, "eventType"))));
-    value_set(&head, "source", value_cstr(arena_printf(arena, "aws.%.*s", STR_FMT(service))));
-    value_set(&head, "account", value_string(account));
-    value_set(&head, "time", value_string(value_path_str(record, "eventTime")));
-    value_set(&head, "region", value_string(value_path_str(record, "awsRegion")));
-    value_set(&head, "resources", value_list(NULL, 0));
-    json_write(&out, value_finish_map(&head), JSON_COMPACT);
-    if (out.len)
-        out.len--; // the closing brace
-    buf_add_cstr(&out, ",\"detail\":");
-    buf_add_str(&out, text);
-    buf_add_byte(&out, '}');
-    return buf_str(&out);
-}
-
 /* *text and *event become the envelope's. */
 static bool unwrap(struct str *text, struct value *event, struct arena *arena, struct error *err)
 {
@@ -142,8 +104,7 @@ static bool unwrap(struct str *text, struct value *event, struct arena *arena, s
         return error_set(err, "T0006",
                          "neither an EventBridge envelope (source, detail) nor a CloudTrail record "
                          "(eventSource, eventName)");
-    *text = wrap_record(*event, *text, arena);
-    return text->ptr && json_parse(arena, *text, event, err);
+    return detect_wrap(*text, arena, text, err) && json_parse(arena, *text, event, err);
 }
 
 static bool check_scope(struct value event, const struct detect_scope *scope, struct error *err)

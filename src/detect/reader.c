@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Cuts a stream into events without parsing them: braces are balanced outside of strings. Inside
- * {"Records": [ and [ each element is an event; everywhere else each top-level object is one.
- * zlib's own gz layer reads plain and gzip alike. See detect.h. */
-#include "detect/detect.h"
+ * {"Records": [ and [ each element is an event; everywhere else each top-level object is one. See
+ * detect.h. */
+#include "detect/detect_internal.h"
 
 #include "base/limits.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-#include <zlib.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define CHUNK_BYTES 65536
 
 struct detect_reader {
-    gzFile file;
+    struct input *input;
     char *buf;
     size_t len, cap, at;
     bool end, in_records;
@@ -23,26 +25,35 @@ struct detect_reader {
 struct detect_reader *detect_reader_create(int fd, struct error *err)
 {
     struct detect_reader *reader = calloc(1, sizeof *reader);
-    int copy = dup(fd);
-    if (reader && copy >= 0)
-        reader->file = gzdopen(copy, "rb");
-    if (!reader || copy < 0 || !reader->file) {
-        if (copy >= 0)
-            close(copy);
-        free(reader);
-        error_set(err, "T0001", "cannot read the events");
-        return NULL;
-    }
-    return reader;
+    if (reader)
+        reader->input = input_open(fd);
+    if (reader && reader->input)
+        return reader;
+    free(reader);
+    error_set(err, "T0001", "cannot read the events");
+    return NULL;
 }
 
 void detect_reader_destroy(struct detect_reader *reader)
 {
     if (!reader)
         return;
-    gzclose(reader->file);
+    input_close(reader->input);
     free(reader->buf);
     free(reader);
+}
+
+uint64_t detect_reader_taken(const struct detect_reader *reader)
+{
+    return input_taken(reader->input);
+}
+
+bool detect_reader_must_wait(const struct detect_reader *r)
+{
+    size_t at = r->at;
+    while (at < r->len && (r->buf[at] == ' ' || r->buf[at] == '\n' || r->buf[at] == '\r'))
+        at++;
+    return at == r->len;
 }
 
 /* More bytes behind what is unread. False at the end. */
@@ -66,18 +77,13 @@ static bool fill(struct detect_reader *r)
         r->buf = grown;
         r->cap = cap;
     }
-    int got = gzread(r->file, r->buf + r->len, CHUNK_BYTES);
-    if (got <= 0) {
-        int state = Z_OK;
-        gzerror(r->file, &state);
+    size_t got = input_read(r->input, r->buf + r->len, CHUNK_BYTES);
+    if (got == 0) {
         r->end = true;
-        r->broken = got == 0 && state == Z_OK ? NULL
-                    : state == Z_BUF_ERROR    ? "the gzip data is cut off"
-                    : state == Z_ERRNO        ? "reading failed"
-                                              : "the gzip data is damaged";
+        r->broken = input_broken(r->input);
         return false;
     }
-    r->len += (size_t)got;
+    r->len += got;
     return true;
 }
 
@@ -89,6 +95,30 @@ static size_t next_line_object(const struct detect_reader *r, size_t len)
         if (memcmp(r->buf + r->at + i, "\n{\"", 3) == 0)
             return i + 1;
     return 0;
+}
+
+/* How many of the next bytes, at most `len`, surely change nothing: inside of a string no quote,
+ * backslash or end of line, outside no quote, brace or bracket. */
+static size_t count_calm(const char *p, size_t len, bool text)
+{
+    size_t i = 0;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), bit = _mm_set1_epi8(text ? 0 : 0x20);
+    const __m128i second = _mm_set1_epi8(text ? '\\' : '{'),
+                  third = _mm_set1_epi8(text ? '\n' : '}');
+    for (; i + 16 <= len; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i other = _mm_or_si128(v, bit);
+        __m128i any = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(other, second));
+        unsigned found =
+            (unsigned)_mm_movemask_epi8(_mm_or_si128(any, _mm_cmpeq_epi8(other, third)));
+        if (found)
+            return i + (unsigned)__builtin_ctz(found);
+    }
+#else
+    (void)p, (void)len, (void)text;
+#endif
+    return i;
 }
 
 enum piece { PIECE_WHOLE, PIECE_TOO_LONG, PIECE_NO_END, PIECE_BROKEN };
@@ -112,6 +142,14 @@ static enum piece measure(struct detect_reader *r, size_t *ret_len)
         if (r->at + i >= r->len && !fill(r)) {
             *ret_len = long_one ? r->len - r->at : next_line_object(r, r->len - r->at);
             return long_one ? PIECE_TOO_LONG : PIECE_NO_END;
+        }
+        if (!escaped) {
+            size_t ready = r->len - r->at - i, limit = LIMIT_EVENT_BYTES + 1 - i;
+            size_t calm = count_calm(r->buf + r->at + i, ready < limit ? ready : limit, text);
+            if (calm) {
+                i += calm - 1;
+                continue;
+            }
         }
         char c = r->buf[r->at + i];
         if (text && c == '\n') {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "../cmocka_all.h"
 
@@ -176,6 +177,66 @@ static void test_reader__cut_or_damaged_gzip_is_told_after_what_was_whole(void *
     detect_reader_destroy(reader);
 }
 
+static void test_reader__zstd_is_read_like_plain(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"Records\":[{\"a\":1},{\"b\":2}]}";
+    unsigned char packed[512];
+    size_t one = ZSTD_compress(packed, sizeof packed, text, strlen(text), 3), len = one;
+    assert_false(ZSTD_isError(len));
+    /* two frames, one behind the other */
+    len += ZSTD_compress(packed + len, sizeof packed - len, "{\"c\":3}", 7, 3);
+    struct detect_reader *reader = open_bytes(packed, len);
+    expect_event(reader, "{\"a\":1}");
+    expect_event(reader, "{\"b\":2}");
+    expect_event(reader, "{\"c\":3}");
+    expect_end(reader);
+    reader = open_bytes(packed, one - 1);
+    expect_event(reader, "{\"a\":1}");
+    expect_event(reader, "{\"b\":2}");
+    expect_bad(reader, "T0008");
+    expect_end(reader);
+    packed[4] |= 0x08; // reserved
+    reader = open_bytes(packed, one);
+    expect_bad(reader, "T0008");
+    expect_end(reader);
+}
+
+static void test_reader__bytes_behind_gzip_are_told(void **state)
+{
+    (void)state;
+    unsigned char packed[512];
+    size_t len = gzip("{\"a\":1}", 7, packed, sizeof packed);
+    memcpy(packed + len, "rest", 4);
+    struct detect_reader *reader = open_bytes(packed, len + 4);
+    expect_event(reader, "{\"a\":1}");
+    expect_bad(reader, "T0008");
+    expect_end(reader);
+}
+
+static void test_reader__long_strings_and_deep_events_are_measured_right(void **state)
+{
+    (void)state;
+    /* Every alignment of what ends a run of calm bytes. */
+    for (size_t pad = 0; pad < 40; pad++) {
+        char event[256], text[600];
+        int len = snprintf(event, sizeof event,
+                           "{\"%.*s\":[{\"a\":\"x\\\"}%.*s\\\\\"},[],%.*s{}],\"b\":-1}", (int)pad,
+                           "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", (int)pad,
+                           "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", (int)pad,
+                           "                                        ");
+        assert_true(len > 0 && (size_t)len < sizeof event);
+        snprintf(text, sizeof text, "%s\n%s\n", event, event);
+        struct detect_reader *reader = open_text(text);
+        expect_event(reader, event);
+        assert_false(detect_reader_must_wait(reader));
+        expect_event(reader, event);
+        assert_true(detect_reader_must_wait(reader));
+        assert_int_equal(detect_reader_taken(reader), strlen(text));
+        expect_end(reader);
+    }
+}
+
 static void test_reader__garbage_costs_its_line_and_nothing_else(void **state)
 {
     (void)state;
@@ -279,6 +340,9 @@ int main(void)
         cmocka_unit_test(test_reader__nothing_is_no_event),
         cmocka_unit_test(test_reader__gzip_is_read_like_plain),
         cmocka_unit_test(test_reader__cut_or_damaged_gzip_is_told_after_what_was_whole),
+        cmocka_unit_test(test_reader__zstd_is_read_like_plain),
+        cmocka_unit_test(test_reader__bytes_behind_gzip_are_told),
+        cmocka_unit_test(test_reader__long_strings_and_deep_events_are_measured_right),
         cmocka_unit_test(test_reader__garbage_costs_its_line_and_nothing_else),
         cmocka_unit_test(test_reader__garbage_between_records_costs_nothing_else),
         cmocka_unit_test(test_reader__a_cut_line_does_not_swallow_the_next),

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What reader.c reads from: a descriptor's bytes, unpacked. */
+#ifndef RECTIFY_DETECT_DETECT_INTERNAL_H
+#define RECTIFY_DETECT_DETECT_INTERNAL_H
+
+#include "detect/detect.h"
+
+/* Plain, gzip (any number of members) or zstd (any number of frames), told apart by the first
+ * bytes. One thread. */
+struct input;
+struct input *input_open(int fd); // takes a copy of `fd`; NULL = out of memory or descriptors
+void input_close(struct input *input);
+/* Up to `size` more bytes; 0 at the end, for which input_broken() may have a reason. */
+size_t input_read(struct input *input, char *out, size_t size);
+/* Why the data ended before its end (static), or NULL. */
+const char *input_broken(const struct input *input);
+/* Bytes taken from the descriptor so far. */
+uint64_t input_taken(const struct input *input);
+
+#endif
