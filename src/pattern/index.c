@@ -129,7 +129,8 @@ static bool lay_out_nodes(struct compiler *c, const struct tree *tree, struct no
         if (!nodes[i + 1].names)
             continue;
         parent->deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
-        parent->deep_first |= (uint64_t)1 << (edge->name.len ? *edge->name.ptr & 63 : 0);
+        /* Behind an empty name the dot itself is first. */
+        parent->deep_first |= (uint64_t)1 << (edge->name.len ? *edge->name.ptr & 63 : '.' & 63);
     }
     return true;
 }

@@ -25,6 +25,7 @@ struct parser {
     uint32_t branch_cap;
     bool plain_or; // $or is an ordinary name
     bool saw_or;
+    unsigned ors; // $or around it
 };
 
 static bool parse_object(struct parser *p, bool in_or);
@@ -632,8 +633,10 @@ static bool parse_or(struct parser *p)
         s->branches = NULL;
         s->branch_count = p->branch_cap = 0;
         size_t at = p->at;
+        p->ors++;
         if (!add_branches(p, before, before_count, at) || !parse_object(p, true))
             return false;
+        p->ors--;
         uint32_t *rows = s->branches, count = s->branch_count;
         s->branches = done;
         s->branch_count = done_count;
@@ -671,7 +674,7 @@ static bool is_reserved(struct str name)
 }
 
 /* The value of key `name`, at the cursor. */
-static bool parse_field(struct parser *p, struct str name, size_t at, bool in_or)
+static bool parse_field(struct parser *p, struct str name, size_t at)
 {
     struct str outer = p->path;
     bool is_or = str_is(name, "$or");
@@ -680,7 +683,7 @@ static bool parse_field(struct parser *p, struct str name, size_t at, bool in_or
         return peek(p) == '[' ? parse_or(p)
                               : fail(p, p->at, "G0110", "$or takes a list of objects");
     }
-    if (in_or && is_reserved(name))
+    if (p->ors && is_reserved(name))
         return fail(p, at, "G0110", "a field inside of $or must not have the name of an operator");
     /* The path grows in place: a text's keys are never longer together than the text. */
     struct str path = {p->path_bytes, outer.len};
@@ -722,7 +725,7 @@ static bool parse_object(struct parser *p, bool in_or)
     do {
         peek(p);
         size_t at = p->at;
-        if (!read_key(p, &name) || !parse_field(p, name, at, in_or))
+        if (!read_key(p, &name) || !parse_field(p, name, at))
             return false;
     } while (next_item(p, '}', &failed));
     p->depth = outer;
@@ -734,7 +737,7 @@ static bool parse_text(struct parser *p)
 {
     struct pattern_source *s = p->source;
     p->at = p->end = 0;
-    p->depth = p->nesting = p->branch_cap = 0;
+    p->depth = p->nesting = p->ors = p->branch_cap = 0;
     p->path = (struct str){p->path_bytes, 0};
     *s = (struct pattern_source){.arena = p->arena, .text = p->scan.text};
     if (peek(p) != '{')

@@ -258,7 +258,7 @@ struct node {
     const struct child *children;
     uint64_t names;      // name_bit() of each child's name
     uint64_t deep;       // bit n: a child that has children has a name of n bytes; 63: or more
-    uint64_t deep_first; // bit n: such a name begins with a byte that is n modulo 64
+    uint64_t deep_first; // bit n: such a name and a dot begin with a byte that is n modulo 64
     uint32_t field;      // or NONE
 };
 

@@ -369,6 +369,58 @@ static void test_pattern_arrays__long_hopeless_searches_end(void **state)
     fixture_finish(&f);
 }
 
+static void test_pattern_or__operators_names_are_no_fields_inside_of_it(void **state)
+{
+    struct error err;
+    (void)state;
+    static const char *const refused[] = {
+        "{\"$or\":[{\"b\":[1]},{\"exists\":[2]}]}",
+        "{\"$or\":[{\"b\":[1]},{\"b\":{\"c\":{\"prefix\":[2]}}}]}",
+        "{\"$or\":[{\"b\":[1]},{\"c\":[2],\"$or\":[{\"a\":{\"prefix\":[2]}},{\"a\":[3]}]}]}",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_string_equal(refusal(str_from(refused[i]), &err), "G0110");
+    assert_true(matches("{\"a\":{\"$or\":[{\"b\":[1]},{\"c\":[2]}],\"prefix\":[3]}}",
+                        "{\"a\":{\"b\":1,\"prefix\":3}}"));
+}
+
+static void test_pattern__names_may_be_empty_and_begin_with_dots(void **state)
+{
+    (void)state;
+    assert_true(matches("{\".b\":[1]}", "{\".b\":1}"));
+    assert_true(matches("{\"\":{\"b\":[1]}}", "{\".b\":1}"));
+    assert_true(matches("{\"a..b\":[1]}", "{\"a\":{\".b\":1}}"));
+    assert_true(matches("{\"a..b\":[1]}", "{\"a.\":{\"b\":1}}"));
+    assert_false(matches("{\".b\":[1]}", "{\"b\":1}"));
+}
+
+static void test_pattern__many_names_of_one_object_are_told_apart(void **state)
+{
+    ARENA_AUTO struct arena arena = {0};
+    (void)state;
+    /* More names than there are bits to tell them apart by. */
+    struct buf pattern = {.arena = &arena};
+    for (unsigned i = 0; i < 200; i++)
+        buf_printf(&pattern, "%s\"n%u%c\":[{\"exists\":%s}]", i ? "," : "{", i,
+                   (char)('a' + i % 26), i % 2 ? "true" : "false");
+    buf_add_byte(&pattern, '}');
+    const char *text = buf_str(&pattern).ptr;
+    struct fixture f = fixture_compile(&text, 1);
+    for (unsigned without = 0; without < 200; without++) {
+        struct buf event = {.arena = &arena};
+        buf_add_cstr(&event, "{\"z\":0");
+        for (unsigned i = 1; i < 200; i += 2)
+            if (i != without)
+                buf_printf(&event, ",\"n%u%c\":1", i, (char)('a' + i % 26));
+        if (without % 2 == 0 && without)
+            buf_printf(&event, ",\"n%u%c\":1", without, (char)('a' + without % 26));
+        buf_add_byte(&event, '}');
+        assert_true(fixture_match(&f, buf_str(&event), NULL));
+        assert_int_equal(f.count, without == 0);
+    }
+    fixture_finish(&f);
+}
+
 static void test_pattern_arrays__entangled_events_are_refused(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
@@ -513,6 +565,9 @@ int main(void)
         cmocka_unit_test(test_pattern__depth_is_limited),
         cmocka_unit_test(test_pattern_arrays__fields_must_agree_on_elements),
         cmocka_unit_test(test_pattern_arrays__long_hopeless_searches_end),
+        cmocka_unit_test(test_pattern_or__operators_names_are_no_fields_inside_of_it),
+        cmocka_unit_test(test_pattern__names_may_be_empty_and_begin_with_dots),
+        cmocka_unit_test(test_pattern__many_names_of_one_object_are_told_apart),
         cmocka_unit_test(test_pattern_arrays__entangled_events_are_refused),
         cmocka_unit_test(test_pattern__paths_are_ordered_as_utf16),
         cmocka_unit_test(test_pattern_explain__says_which_condition_failed_and_what_was_found),

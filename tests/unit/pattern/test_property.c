@@ -187,7 +187,7 @@ static void put_pattern_object(struct buf *out, unsigned depth)
             buf_add_byte(out, ']');
             continue;
         }
-        put(out, "\"%s\":", PICK("x", "y", "x.y", "y.x"));
+        put(out, "\"%s\":", PICK("x", "y", "x.y", "y.x", "", ".x"));
         if (depth < 2 && below(3) == 0) {
             put_pattern_object(out, depth + 1);
             continue;
@@ -223,7 +223,8 @@ static void put_event_object(struct buf *out, unsigned depth, bool arrays)
     unsigned fields = below(4);
     buf_add_byte(out, '{');
     for (unsigned i = 0; i < fields; i++) {
-        put(out, "%s\"%s\":", i ? "," : "", PICK("x", "y", "x", "y", "z", "x.y", "\\u0078"));
+        put(out, "%s\"%s\":", i ? "," : "",
+            PICK("x", "y", "x", "y", "z", "x.y", "\\u0078", "", ".x", "y."));
         put_event_value(out, depth + 1, arrays);
     }
     buf_add_byte(out, '}');
