@@ -205,13 +205,28 @@ def ask_ruler(asked, work):
 
 KNOWN = {
     # by what a pair has that can show them; each is decided in docs/patterns.md
-    "numbers whose shortest text Java 17 gets wrong": r"e-324|e23\b|e308",
+    "numbers whose shortest text Java 17 gets wrong": r"e-324|e23\b|e308|\d{17}",
     "an empty name behind a dot": r'[{,]"[^"]*\.":|\.\.|"":',
 }
 
 
 def has_astral(text):
     return re.search(r"[\U00010000-\U0010ffff]|\\ud[89ab]", text, re.I)
+
+
+def has_doubles(event):
+    """A key twice in one object?"""
+    found = []
+
+    def look(members):
+        names = [k for k, _ in members]
+        found.append(len(set(names)) < len(names))
+        return None
+    try:
+        json.loads(event, object_pairs_hook=look)
+    except ValueError:
+        return False
+    return any(found)
 
 
 def known_by_text(what, pattern, event):
@@ -221,6 +236,8 @@ def known_by_text(what, pattern, event):
         return "half a surrogate pair"
     if what == "must match" and '"cidr"' in pattern:
         return "a block that holds numbers, or addresses of the other version"
+    if "[" in event and (re.search(r'"[^"]*\.[^"]*":', event) or has_doubles(event)):
+        return "a path both inside and outside of an array"
     if "ignore-case" in pattern and has_astral(pattern):
         return "letter case above U+FFFF"
     for name, shape in KNOWN.items():
@@ -262,10 +279,12 @@ def singles(text, most=48):
     """The pattern with one alternative in each list, for all choices; None if there are too many."""
     def parse():
         def unique(members):
-            names = [k for k, _ in members]
-            if len(set(names)) < len(names):
-                raise ValueError("a key twice")
-            return dict(members)
+            last = {}
+            for key, value in members:  # the last list counts; objects would have to be merged
+                if key in last and not (isinstance(value, list) and isinstance(last[key], list)):
+                    raise ValueError("a key twice")
+                last[key] = value
+            return last
         return json.loads(text, parse_float=Raw, parse_int=Raw, object_pairs_hook=unique)
     try:
         lists = [value[key] for value, key in leaves(parse(), [])]

@@ -91,10 +91,10 @@ static uint32_t tree_child(struct tree *tree, uint32_t parent, struct str name)
 
 /* Puts a node's child at the place of its bit, or behind all others and into that one's chain. */
 static void place_child(struct child *children, uint64_t names, uint32_t *overflow,
-                        const struct tree_edge *edge, uint32_t node)
+                        const struct tree_edge *edge, const struct node *node)
 {
     unsigned bit = name_bit(edge->name.ptr, edge->name.len);
-    struct child child = {edge->name.ptr, (uint32_t)edge->name.len, node, 0};
+    struct child child = {edge->name.ptr, node, (uint32_t)edge->name.len, 0};
     uint32_t at = (uint32_t)__builtin_popcountll(names & (((uint64_t)1 << bit) - 1));
     if (children[at].name) {
         child.next = children[at].next;
@@ -102,6 +102,18 @@ static void place_child(struct child *children, uint64_t names, uint32_t *overfl
         at = (*overflow)++;
     }
     children[at] = child;
+}
+
+/* The table of a node with many children. */
+static bool index_children(struct compiler *c, struct node *node, uint32_t count)
+{
+    struct table *table = compiler_array(c, 1, sizeof *table);
+    if (!table || !table_init(&c->set->arena, table, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        table_add(table, (struct str){node->children[i].name, node->children[i].len}, i);
+    node->table = table;
+    return true;
 }
 
 static bool lay_out_nodes(struct compiler *c, const struct tree *tree, struct node *nodes)
@@ -125,12 +137,14 @@ static bool lay_out_nodes(struct compiler *c, const struct tree *tree, struct no
         const struct tree_edge *edge = &tree->edges[i];
         struct node *parent = &nodes[edge->parent];
         place_child(children + spans[edge->parent].first, parent->names, &spans[edge->parent].end,
-                    edge, i + 1);
-        if (!nodes[i + 1].names)
-            continue;
-        parent->deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
-        /* Behind an empty name the dot itself is first. */
-        parent->deep_first |= (uint64_t)1 << (edge->name.len ? *edge->name.ptr & 63 : '.' & 63);
+                    edge, &nodes[i + 1]);
+        if (nodes[i + 1].names)
+            parent->deep |= (uint64_t)1 << (edge->name.len < 63 ? edge->name.len : 63);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t own = spans[i].end; // places taken from the node's first
+        if (own > CHILDREN_MAX && !index_children(c, &nodes[i], own))
+            return false;
     }
     return true;
 }

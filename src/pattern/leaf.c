@@ -127,7 +127,8 @@ static void found_fold_suffix(struct pattern_scratch *s, uint32_t atom, struct s
         fire(s, atom);
 }
 
-static void evaluate_folds(struct pattern_scratch *s, const struct field *field, struct str value)
+static __attribute__((noinline)) void evaluate_folds(struct pattern_scratch *s,
+                                                     const struct field *field, struct str value)
 {
     struct str folded = {s->folded, fold_text(value, s->folded)};
     if (field->folds.count) {
@@ -220,8 +221,8 @@ static void look_for_grams(struct pattern_scratch *s, const struct wildcards *wi
     }
 }
 
-static void evaluate_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
-                               struct str value)
+static __attribute__((noinline)) void
+evaluate_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards, struct str value)
 {
     s->wildcard_epoch++;
     for (uint32_t i = 0; i < wildcards->gram_count; i++) {
@@ -257,14 +258,22 @@ static void evaluate_blocks(struct pattern_scratch *s, const struct blocks *bloc
             fire(s, blocks->atoms[at]);
 }
 
-static void evaluate_string(struct pattern_scratch *s, const struct field *field, struct str value)
+static __attribute__((noinline)) void evaluate_address(struct pattern_scratch *s,
+                                                       const struct field *field, struct str value)
 {
-    uint32_t atom = table_get(&field->strings, value.ptr, value.len);
     struct address address;
+    if (!address_parse(value, &address))
+        return;
+    uint32_t atom = table_get(&field->addresses, (const char *)&address, sizeof address);
     if (atom != NONE)
         fire(s, atom);
-    if (!field->needs)
-        return;
+    evaluate_blocks(s, &field->blocks[address.version == 6], address_number(&address));
+}
+
+/* All but exact strings. */
+static __attribute__((noinline)) void evaluate_needs(struct pattern_scratch *s,
+                                                     const struct field *field, struct str value)
+{
     if (field->prefixes.count)
         each_affix(&field->prefixes, value, false, found_affix, s, value);
     if (field->suffixes.count)
@@ -273,12 +282,18 @@ static void evaluate_string(struct pattern_scratch *s, const struct field *field
         evaluate_folds(s, field, value);
     if (field->needs & NEEDS_WILDCARD)
         evaluate_wildcards(s, &field->wildcards, value);
-    if (field->needs & NEEDS_ADDRESS && address_parse(value, &address)) {
-        atom = table_get(&field->addresses, (const char *)&address, sizeof address);
-        if (atom != NONE)
-            fire(s, atom);
-        evaluate_blocks(s, &field->blocks[address.version == 6], address_number(&address));
-    }
+    if (field->needs & NEEDS_ADDRESS)
+        evaluate_address(s, field, value);
+}
+
+static inline void evaluate_string(struct pattern_scratch *s, const struct field *field,
+                                   struct str value)
+{
+    uint32_t atom = table_get(&field->strings, value.ptr, value.len);
+    if (atom != NONE)
+        fire(s, atom);
+    if (field->needs & NEEDS_OF_STRINGS)
+        evaluate_needs(s, field, value);
 }
 
 /* ---- numbers ---- */
@@ -318,7 +333,8 @@ static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges,
         visit_ranges(s, ranges, level - 1, (uint32_t)child, limit, number);
 }
 
-static void evaluate_number(struct pattern_scratch *s, const struct field *field, struct str text)
+static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
+                                                      const struct field *field, struct str text)
 {
     if (field->needs & NEEDS_NUMBER_TEXT) {
         uint32_t atom = table_get(&field->number_texts, text.ptr, text.len);

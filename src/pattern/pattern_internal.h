@@ -193,6 +193,7 @@ enum field_needs {
     NEEDS_NUMBER_TEXT = 16,
     NEEDS_NUMBER = 32,
 };
+#define NEEDS_OF_STRINGS (NEEDS_AFFIX | NEEDS_FOLD | NEEDS_WILDCARD | NEEDS_ADDRESS)
 
 struct field {
     struct str path;
@@ -251,15 +252,17 @@ struct word {
  * each bit, so that the bits below in node.names say where it is; then the others. */
 struct child {
     const char *name;
-    uint32_t len, node;
+    const struct node *node;
+    uint32_t len;
     uint32_t next; // another one of the same bit, among the node's; 0 = there is none
 };
+#define CHILDREN_MAX 32 // more are looked up in a table
 struct node {
     const struct child *children;
-    uint64_t names;      // name_bit() of each child's name
-    uint64_t deep;       // bit n: a child that has children has a name of n bytes; 63: or more
-    uint64_t deep_first; // bit n: such a name and a dot begin with a byte that is n modulo 64
-    uint32_t field;      // or NONE
+    const struct table *table; // of positions in `children`; NULL: these are few
+    uint64_t names;            // name_bit() of each child's name
+    uint64_t deep;  // bit n: a child that has children has a name of n bytes; 63: or more
+    uint32_t field; // or NONE
 };
 
 /* A few bits of a name, to rule most others out. */

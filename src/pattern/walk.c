@@ -14,11 +14,11 @@
 #define INLINE static inline __attribute__((always_inline))
 
 struct frame {
-    uint32_t node;        // of the paths; NONE: nothing here is named
-    uint32_t element;     // innermost element around its content
-    uint32_t array;       // of an array: itself; of an object: its number, for duplicate keys
-    uint32_t own_element; // element that this container is, or 0
-    char close;           // ] or }
+    const struct node *node; // of the paths; NULL: nothing here is named
+    uint32_t element;        // innermost element around its content
+    uint32_t array;          // of an array: itself; of an object: its number, for duplicate keys
+    uint32_t own_element;    // element that this container is, or 0
+    char close;              // ] or }
 };
 
 struct walker {
@@ -55,25 +55,25 @@ static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t a
     return false;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-static __attribute__((noinline)) size_t skip_space(const struct walker *w, size_t at)
+static __attribute__((noinline)) size_t behind_space(const struct walker *w, size_t at)
 {
     return json_skip_space(w->text, at);
+}
+
+/* Is there white space at the cursor? Then it is skipped. */
+INLINE bool skip_space(const struct walker *w, struct cursor *c)
+{
+    if ((unsigned char)c->p[c->at] > ' ')
+        return false;
+    size_t start = c->at;
+    c->at = behind_space(w, start);
+    return c->at > start;
 }
 
 /* Is `byte` next, perhaps behind white space? */
 INLINE bool at_byte(const struct walker *w, struct cursor *c, char byte)
 {
-    if (__builtin_expect(c->p[c->at] == byte, 1))
-        return true;
-    if (!is_space(c->p[c->at]))
-        return false;
-    c->at = skip_space(w, c->at);
-    return c->p[c->at] == byte;
+    return __builtin_expect(c->p[c->at] == byte, 1) || (skip_space(w, c) && c->p[c->at] == byte);
 }
 
 /* ---- what nothing names ---- */
@@ -175,8 +175,7 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
                     return error;
                 continue;
             }
-        } else if (is_space(first)) {
-            c->at = skip_space(w, c->at);
+        } else if (skip_space(w, c)) {
             continue;
         } else if (!skip_literal(w, c)) {
             return error;
@@ -193,9 +192,7 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
                     return (struct place){c->at, c->end};
                 if (c->at >= w->text.len)
                     return (void)malformed(w, c->at, "the object is not closed"), error;
-            } else if (is_space(next)) {
-                c->at = skip_space(w, c->at);
-            } else {
+            } else if (!skip_space(w, c)) {
                 const char *what = arrays & 1 ? "expected , or ]" : "expected , or }";
                 return (void)malformed(w, c->at, what), error;
             }
@@ -213,66 +210,85 @@ INLINE bool is_name(const struct child *child, struct str name)
     if (child->len != name.len)
         return false;
     if (name.len < 8)
-        return load_short(child->name, name.len) == load_short(name.ptr, name.len);
+        return memcmp(child->name, name.ptr, name.len) == 0;
     size_t last = name.len - 8;
     return load8(child->name) == load8(name.ptr) &&
            load8(child->name + last) == load8(name.ptr + last) &&
            (name.len <= 16 || memcmp(child->name + 8, name.ptr + 8, name.len - 16) == 0);
 }
 
-INLINE uint32_t step(const struct node *node, struct str name)
+static __attribute__((noinline)) const struct node *find_in_table(const struct node *node,
+                                                                  struct str name)
+{
+    uint32_t at = table_get(node->table, name.ptr, name.len);
+    return at == NONE ? NULL : node->children[at].node;
+}
+
+INLINE const struct node *step(const struct node *node, struct str name)
 {
     uint64_t bit = (uint64_t)1 << name_bit(name.ptr, name.len);
     if (!(node->names & bit))
-        return NONE;
+        return NULL;
+    if (__builtin_expect(node->table != NULL, 0))
+        return find_in_table(node, name);
     const struct child *child = node->children + __builtin_popcountll(node->names & (bit - 1));
     while (!is_name(child, name)) {
         if (!child->next)
-            return NONE;
+            return NULL;
         child = node->children + child->next;
     }
     return child->node;
 }
 
-/* A key with dots is several steps. */
-static __attribute__((noinline)) uint32_t find_dotted(const struct pattern_set *set, uint32_t node,
-                                                      struct str key)
+/* A key with dots is several steps. A dot matters only behind the name of a child that has children
+ * itself. */
+static __attribute__((noinline)) const struct node *find_dotted(const struct node *node,
+                                                                struct str key)
 {
-    const struct node *from = &set->nodes[node];
-    /* A dot matters only behind the name of a child that has children itself. */
-    uint64_t lengths = from->deep & (((uint64_t)1 << (key.len < 63 ? key.len : 63)) - 1);
-    bool dotted = from->deep >> 63 && key.len > 63;
+    uint64_t lengths = node->deep & (((uint64_t)1 << (key.len < 63 ? key.len : 63)) - 1);
+    bool dotted = node->deep >> 63 && key.len > 63;
     for (; lengths; lengths &= lengths - 1)
         dotted |= key.ptr[__builtin_ctzll(lengths)] == '.';
     if (!dotted)
-        return NONE;
+        return NULL;
     do
-        node = step(&set->nodes[node], str_cut(&key, '.'));
-    while (key.ptr && node != NONE);
-    return key.ptr ? NONE : node;
+        node = step(node, str_cut(&key, '.'));
+    while (key.ptr && node);
+    return key.ptr ? NULL : node;
 }
 
-/* The node below `node` for a key. */
-INLINE uint32_t find_child(const struct pattern_set *set, uint32_t node, struct str key)
+/* May there be a dot in the key? Surely not is the answer that costs nothing. */
+INLINE bool may_have_dot(const struct walker *w, struct str key)
 {
-    const struct node *from = &set->nodes[node];
-    uint32_t child = step(from, key);
-    if (child != NONE || !from->deep || !(from->deep_first >> (key.len ? *key.ptr & 63 : 0) & 1))
-        return child;
-    return find_dotted(set, node, key);
+    size_t at = (size_t)(key.ptr - w->text.ptr); // huge if the key was decoded
+    if (__builtin_expect(key.len > 32 || at >= w->text.len || w->text.len - at < 32, 0))
+        return true;
+    return (json_bytes_equal(key.ptr, '.') & (uint32_t)(((uint64_t)1 << key.len) - 1)) != 0;
+}
+
+/* The node below `node` for a key, or NULL. */
+INLINE const struct node *find_child(const struct walker *w, const struct node *node,
+                                     struct str key)
+{
+    const struct node *child = step(node, key);
+    if (!child && node->deep && __builtin_expect(may_have_dot(w, key), 0))
+        return find_dotted(node, key);
+    return child;
+}
+
+static __attribute__((noinline)) struct str decoded(struct walker *w, struct str raw)
+{
+    char *out = w->s->text + w->s->text_used;
+    size_t len = json_unescape(raw, out);
+    w->s->text_used += len;
+    return (struct str){out, len};
 }
 
 /* A string's content: as it is, or decoded into the scratch. */
-INLINE struct str content(struct walker *w, const struct cursor *c, size_t start, size_t end)
+INLINE struct str content(struct walker *w, size_t start, size_t end)
 {
-    struct str raw = {c->p + start, end - start};
-    if (!json_has_escape(&w->s->scan, start, end))
-        return raw;
-    char *out = w->s->text + w->s->text_used;
-    raw.len = json_unescape(raw, out);
-    raw.ptr = out;
-    w->s->text_used += raw.len;
-    return raw;
+    struct str raw = {w->text.ptr + start, end - start};
+    return json_has_escape(&w->s->scan, start, end) ? decoded(w, raw) : raw;
 }
 
 /* One table for all objects of the event, of a size that fits it. */
@@ -296,11 +312,15 @@ static bool is_new_key(struct walker *w, uint32_t object, struct str key)
 
 /* ---- the walk ---- */
 
-INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node,
+/* What follows is called for what is named, or seldom, and not inlined: so the walk itself, which
+ * mostly runs over strings that nothing names, keeps its few variables in registers. */
+#define APART static __attribute__((noinline))
+
+INLINE void add_leaf(struct walker *w, const struct frame *frame, const struct node *node,
                      enum leaf_kind kind, struct str text)
 {
     struct pattern_scratch *s = w->s;
-    uint32_t field = s->set->nodes[node].field, element = frame->element;
+    uint32_t field = node->field, element = frame->element;
     if (field == NONE)
         return;
     s->leaves[s->leaf_count] =
@@ -309,32 +329,35 @@ INLINE void add_leaf(struct walker *w, const struct frame *frame, uint32_t node,
     s->leaf_count++;
 }
 
-/* The string, number or literal that begins with `first` at the cursor, below `node` of `frame`. */
-INLINE bool read_scalar(struct walker *w, struct cursor *c, const struct frame *frame,
-                        uint32_t node, char first)
+/* The string whose content is [start, end). */
+APART void add_string(struct walker *w, const struct frame *frame, const struct node *node,
+                      size_t start, size_t end)
 {
-    size_t start = c->at;
-    if (first == '"') {
-        size_t end = skip_string(c);
-        if (node != NONE)
-            add_leaf(w, frame, node, LEAF_STRING, content(w, c, start + 1, end));
-        return true;
-    }
+    add_leaf(w, frame, node, LEAF_STRING, content(w, start, end));
+}
+
+/* The number or literal that begins with `first` at the place, below `node` (or NULL) of `frame`;
+ * returns the place behind it, at 0 after an error. */
+APART struct place read_word(struct walker *w, struct place place, const struct frame *frame,
+                             const struct node *node)
+{
+    struct cursor here = {w->text.ptr, place.at, place.end}, *c = &here;
+    char first = c->p[c->at];
     bool number = starts_number(first);
     if (number ? !skip_number(w, c) : !skip_literal(w, c))
-        return false;
-    if (node == NONE)
-        return true;
+        return (struct place){0};
     enum leaf_kind kind = number         ? LEAF_NUMBER
                           : first == 't' ? LEAF_TRUE
                           : first == 'f' ? LEAF_FALSE
                                          : LEAF_NULL;
-    add_leaf(w, frame, node, kind, (struct str){c->p + start, c->at - start});
-    return true;
+    if (node)
+        add_leaf(w, frame, node, kind, (struct str){c->p + place.at, c->at - place.at});
+    return (struct place){c->at, c->end};
 }
 
 /* The frame of the container that begins with `first`, below `node` of `outer`. */
-INLINE void open_container(struct walker *w, struct frame *outer, uint32_t node, char first)
+APART void open_container(struct walker *w, struct frame *outer, const struct node *node,
+                          char first)
 {
     struct pattern_scratch *s = w->s;
     struct frame *frame = outer + 1;
@@ -342,23 +365,23 @@ INLINE void open_container(struct walker *w, struct frame *outer, uint32_t node,
     frame->element = outer->element;
     frame->own_element = 0;
     frame->close = (char)(first + 2);
-    if (node != NONE && outer->close == ']') {
+    if (node && outer->close == ']') {
         frame->own_element = frame->element = ++s->element_count;
         s->elements[frame->element] =
             (struct element){outer->element, outer->array, s->leaf_count, 0};
     }
     if (first == '{') {
         frame->array = w->objects++;
-    } else if (node != NONE) {
+    } else if (node) {
         frame->array = s->array_count++;
         s->arrays[frame->array] = (struct array){.first = s->leaf_count};
     }
 }
 
-INLINE void close_container(struct walker *w, const struct frame *frame)
+APART void close_container(struct walker *w, const struct frame *frame)
 {
     struct pattern_scratch *s = w->s;
-    if (frame->close == ']' && frame->node != NONE)
+    if (frame->close == ']' && frame->node)
         s->arrays[frame->array].end = s->leaf_count;
     if (frame->own_element)
         s->elements[frame->own_element].end = s->leaf_count;
@@ -366,7 +389,7 @@ INLINE void close_container(struct walker *w, const struct frame *frame)
 
 /* The key at the cursor and its colon; *ret = the node that it leads to. */
 INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *frame,
-                     const bool unique, uint32_t *ret)
+                     const bool unique, const struct node **ret)
 {
     if (!at_byte(w, c, '"'))
         return malformed(w, c->at, "expected a key in double quotes");
@@ -374,12 +397,12 @@ INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *fra
     if (!at_byte(w, c, ':'))
         return malformed(w, c->at, "expected :");
     c->at++;
-    *ret = NONE;
-    if (frame->node == NONE && !unique)
+    *ret = NULL;
+    if (!frame->node && !unique)
         return true;
-    struct str key = content(w, c, start + 1, end);
-    if (frame->node != NONE)
-        *ret = find_child(w->s->set, frame->node, key);
+    struct str key = content(w, start + 1, end);
+    if (frame->node)
+        *ret = find_child(w, frame->node, key);
     if (unique && !is_new_key(w, frame->array, key))
         return fail(w, start, "G0206", "a key occurs twice in one object");
     return true;
@@ -394,62 +417,63 @@ static bool no_array_open(const struct walker *w, const struct frame *innermost)
 }
 
 /* Can nothing in the container that begins with `first` at `node` become a leaf? */
-INLINE bool is_unnamed(const struct walker *w, uint32_t node, char first)
+INLINE bool is_unnamed(const struct node *node, char first)
 {
-    return node == NONE || (first == '{' && !w->s->set->nodes[node].names);
+    return !node || (first == '{' && !node->names);
 }
 
-/* From the root's brace to behind its end: *at. `unique`: keys must be. */
-INLINE bool walk(struct walker *w, size_t *at, const bool unique, const bool early_stop)
+/* From the root's brace, at `at`; returns the position behind its end, 0 after an error. `unique`:
+ * keys must be. */
+INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool early_stop)
 {
-    struct cursor here = {w->text.ptr, *at, w->s->scan.ends}, *c = &here;
+    struct cursor here = {w->text.ptr, at, w->s->scan.ends}, *c = &here;
     struct frame *frame = w->frames;
-    uint32_t node = 0;
-    *frame = (struct frame){.node = 0};
+    const struct node *node = w->s->set->nodes;
+    frame->node = node;
+    frame->element = frame->own_element = 0;
+    frame->close = 0;
     for (;;) {
         /* At a value, below `node`. */
         char first = c->p[c->at];
-        if (first == '{' || first == '[') {
-            if (!unique && is_unnamed(w, node, first)) {
-                struct place behind =
-                    skip_container(w, (struct place){c->at, c->end}, (unsigned)(frame - w->frames));
-                *at = behind.at;
-                if (behind.at == 0 || frame == w->frames)
-                    return behind.at != 0;
-                c->at = behind.at;
-                c->end = behind.end;
-            } else {
-                if (frame == w->frames + LIMIT_JSON_DEPTH)
-                    return fail(w, c->at, "G0204", "nested deeper than 64");
-                open_container(w, frame++, node, first);
-                c->at++;
-                if (!at_byte(w, c, frame->close)) {
-                    if (first == '{' && !read_key(w, c, frame, unique, &node))
-                        return false;
-                    continue;
-                }
-            }
-        } else if (is_space(first)) {
-            c->at = skip_space(w, c->at);
+        if (first == '"') {
+            size_t start = c->at + 1, end = skip_string(c);
+            if (node)
+                add_string(w, frame, node, start, end);
+        } else if (skip_space(w, c)) {
             continue;
-        } else if (!read_scalar(w, c, frame, node, first)) {
-            return false;
-        } else if (early_stop && w->s->unseen == 0 && no_array_open(w, frame)) {
-            *at = w->text.len;
-            return true;
+        } else if ((first == '{' || first == '[') && (unique || !is_unnamed(node, first))) {
+            if (frame == w->frames + LIMIT_JSON_DEPTH)
+                return fail(w, c->at, "G0204", "nested deeper than 64");
+            open_container(w, frame++, node, first);
+            c->at++;
+            if (!at_byte(w, c, frame->close)) {
+                if (first == '{' && !read_key(w, c, frame, unique, &node))
+                    return false;
+                continue;
+            }
+        } else {
+            struct place place = {c->at, c->end};
+            place = first == '{' || first == '['
+                        ? skip_container(w, place, (unsigned)(frame - w->frames))
+                        : read_word(w, place, frame, node);
+            if (place.at == 0 || !frame->close)
+                return place.at;
+            c->at = place.at;
+            c->end = place.end;
+        }
+        if (early_stop && w->s->unseen == 0 && no_array_open(w, frame)) {
+            return w->text.len;
         }
         /* Behind a value, or at the bracket that closes an empty container. */
         for (char next; (next = c->p[c->at]) != ',';) {
             if (next == frame->close) {
                 close_container(w, frame--);
-                *at = ++c->at;
-                if (frame == w->frames)
-                    return true;
+                c->at++;
+                if (!frame->close)
+                    return c->at;
                 if (c->at >= w->text.len)
                     return malformed(w, c->at, "the object is not closed");
-            } else if (is_space(next)) {
-                c->at = skip_space(w, c->at);
-            } else {
+            } else if (!skip_space(w, c)) {
                 return malformed(w, c->at,
                                  frame->close == ']' ? "expected , or ]" : "expected , or }");
             }
@@ -461,17 +485,17 @@ INLINE bool walk(struct walker *w, size_t *at, const bool unique, const bool ear
     }
 }
 
-static bool walk_plain(struct walker *w, size_t *at)
+APART size_t walk_plain(struct walker *w, size_t at)
 {
     return walk(w, at, false, false);
 }
 
-static bool walk_early(struct walker *w, size_t *at)
+APART size_t walk_early(struct walker *w, size_t at)
 {
     return walk(w, at, false, true);
 }
 
-static bool walk_unique(struct walker *w, size_t *at, bool early_stop)
+APART size_t walk_unique(struct walker *w, size_t at, bool early_stop)
 {
     w->key_mask = 63;
     while (w->key_mask < 2 * w->s->scan.end_count)
@@ -488,11 +512,11 @@ bool walk_event(struct pattern_scratch *s, struct str text, size_t at,
     w.objects = 0;
     w.err = err;
     bool early = options && options->early_stop;
-    bool ok = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE
-                  ? walk_unique(&w, &at, early)
-              : early ? walk_early(&w, &at)
-                      : walk_plain(&w, &at);
-    if (ok && at < text.len)
+    at = options && options->duplicate_keys == PATTERN_DUPLICATES_REFUSE
+             ? walk_unique(&w, at, early)
+         : early ? walk_early(&w, at)
+                 : walk_plain(&w, at);
+    if (at && at < text.len)
         return malformed(&w, json_skip_space(text, at), "text after the event");
-    return ok;
+    return at != 0;
 }

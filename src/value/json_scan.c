@@ -393,6 +393,18 @@ enum json_scan_error json_scan(struct json_scan *scan, size_t *ret_at)
 }
 #endif
 
+bool json_has_escape_between(const struct json_scan *scan, size_t start, size_t end)
+{
+    size_t first = start / 64, last = (end - 1) / 64;
+    uint64_t head = UINT64_MAX << start % 64, tail = UINT64_MAX >> (63 - (end - 1) % 64);
+    if (first == last)
+        return (scan->escapes[first] & head & tail) != 0;
+    uint64_t any = (scan->escapes[first] & head) | (scan->escapes[last] & tail);
+    for (size_t i = first + 1; i < last; i++)
+        any |= scan->escapes[i];
+    return any != 0;
+}
+
 size_t json_number_end(struct str text, size_t at)
 {
     at += at < text.len && text.ptr[at] == '-';

@@ -31,9 +31,7 @@
 
 #include "base/str.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#elif defined(__SSE2__)
+#ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
@@ -75,19 +73,14 @@ enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
 bool json_scan_has_avx2(void);
 bool json_scan_has_avx512(void);
 
+/* Is there a backslash in [start, end), which is not empty? */
+bool json_has_escape_between(const struct json_scan *scan, size_t start, size_t end);
+
 /* Is there a backslash in [start, end)? */
 static inline bool json_has_escape(const struct json_scan *scan, size_t start, size_t end)
 {
-    if (!scan->has_escapes || start == end)
-        return false;
-    size_t first = start / 64, last = (end - 1) / 64;
-    uint64_t head = UINT64_MAX << start % 64, tail = UINT64_MAX >> (63 - (end - 1) % 64);
-    if (first == last)
-        return (scan->escapes[first] & head & tail) != 0;
-    uint64_t any = (scan->escapes[first] & head) | (scan->escapes[last] & tail);
-    for (size_t i = first + 1; i < last; i++)
-        any |= scan->escapes[i];
-    return any != 0;
+    return __builtin_expect(scan->has_escapes, 0) && start < end &&
+           json_has_escape_between(scan, start, end);
 }
 
 /* Decodes the inside of a string that json_scan() accepted. `out` has room for raw.len bytes.
@@ -125,15 +118,26 @@ static inline size_t json_skip_digits(struct str text, size_t at)
 /* Behind the number that starts at `at`, or 0 when it is malformed. */
 size_t json_number_end(struct str text, size_t at);
 
+/* One bit a byte of the 32 at `p`: is it `byte`? */
+static inline uint32_t json_bytes_equal(const char *p, char byte)
+{
+#ifdef __SSE2__
+    __m128i wanted = _mm_set1_epi8(byte);
+    __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), wanted);
+    __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)), wanted);
+    return (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
+#else
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < 32; i++)
+        bits |= (uint32_t)(p[i] == byte) << i;
+    return bits;
+#endif
+}
+
 /* One bit a byte of the 32 at `p`: is it no digit? */
 static inline uint32_t json_no_digits(const char *p)
 {
-#if defined(__AVX2__)
-    __m256i value = _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p),
-                                    _mm256_set1_epi8('0'));
-    __m256i digit = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
-    return ~(uint32_t)_mm256_movemask_epi8(digit);
-#elif defined(__SSE2__)
+#ifdef __SSE2__
     const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9);
     __m128i low = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), zero);
     __m128i high = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)), zero);
