@@ -313,14 +313,20 @@ static bool is_exact(struct number_leaf *number)
     return number->exact == EXACT;
 }
 
-/* Fires the ranges of group `group` of level `level` among the first `limit` (level 0: a range). */
+/* Range `at` begins at or below the number. */
+static inline void try_range(struct pattern_scratch *s, const struct ranges *ranges, uint32_t at,
+                             struct number_leaf *number)
+{
+    if (ranges->high[at] >= number->key && !is_settled(s, ranges->atoms[at]) && is_exact(number))
+        fire(s, ranges->atoms[at]);
+}
+
+/* Tries the ranges of group `group` of level `level` among the first `limit` (level 0: a range). */
 static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges, uint32_t level,
                          uint32_t group, uint32_t limit, struct number_leaf *number)
 {
     if (level == 0) {
-        uint32_t atom = ranges->atoms[group];
-        if (ranges->high[group] >= number->key && !is_settled(s, atom) && is_exact(number))
-            fire(s, atom);
+        try_range(s, ranges, group, number);
         return;
     }
     if (ranges->greatest[level - 1][group] < number->key)
@@ -331,6 +337,26 @@ static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges,
     for (uint64_t child = (uint64_t)group * RANGE_FAN;
          child < ((uint64_t)group + 1) * RANGE_FAN && child * width < limit; child++)
         visit_ranges(s, ranges, level - 1, (uint32_t)child, limit, number);
+}
+
+static void evaluate_ranges(struct pattern_scratch *s, const struct ranges *ranges,
+                            struct number_leaf *number)
+{
+    if (ranges->count <= RANGE_FAN) {
+        for (uint32_t i = 0; i < ranges->count && ranges->low[i] <= number->key; i++)
+            try_range(s, ranges, i, number);
+        return;
+    }
+    uint32_t low = 0, high = ranges->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (ranges->low[middle] <= number->key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low)
+        visit_ranges(s, ranges, ranges->levels, 0, low, number);
 }
 
 static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
@@ -344,26 +370,15 @@ static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
     if (!(field->needs & NEEDS_NUMBER))
         return;
     struct number_leaf number = {.exact = UNKNOWN};
-    number.value = number_parse_parts(text, &number.parts);
+    size_t readable = (size_t)(s->scan.text.ptr + s->scan.text.len - text.ptr);
+    number.value = number_parse_parts(text, readable, &number.parts);
     number.key = ordered_double(number.value);
     if (field->numbers.count) {
         uint32_t atom = table_get(&field->numbers, (const char *)&number.key, sizeof number.key);
         if (atom != NONE && is_exact(&number))
             fire(s, atom);
     }
-    const struct ranges *ranges = &field->ranges;
-    if (ranges->count == 0)
-        return;
-    uint32_t low = 0, high = ranges->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (ranges->low[middle] <= number.key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low)
-        visit_ranges(s, ranges, ranges->levels, 0, low, &number);
+    evaluate_ranges(s, &field->ranges, &number);
 }
 
 void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, struct str text,

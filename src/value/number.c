@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "value/json_scan.h"
 #include "value/number_table.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight_digits() reads words");
@@ -76,6 +77,77 @@ static int64_t take_exponent(struct str text, size_t at)
         if (exponent < 100000000)
             exponent = exponent * 10 + (text.ptr[at] - '0');
     return down ? -exponent : exponent;
+}
+
+#define SHORT_TEXT 31      // bytes of the longest text that read_short() takes
+#define SHORT_DIGITS 19    // always fit 64 bits
+#define SHORT_READABLE 40u // bytes that it may read
+
+/* The number of `count` (1 to 8) digits at `p`; eight bytes can be read there. */
+static inline uint64_t few_digits(const char *p, unsigned count)
+{
+    uint64_t word, zeros = 0x3030303030303030u << (64 - 8 * count);
+    memcpy(&word, p, sizeof word);
+    word = (word << (64 - 8 * count)) - zeros; // what is behind the digits is gone
+    word = word * 10 + (word >> 8);
+    return (((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
+            ((word >> 16 & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+           32;
+}
+
+/* Of up to 19. */
+static inline uint64_t run_of_digits(const char *p, unsigned count)
+{
+    const uint64_t eight = 100000000;
+    if (count <= 8)
+        return count ? few_digits(p, count) : 0;
+    if (count <= 16)
+        return few_digits(p, count - 8) * eight + few_digits(p + count - 8, 8);
+    return (few_digits(p, count - 16) * eight + few_digits(p + count - 16, 8)) * eight +
+           few_digits(p + count - 8, 8);
+}
+
+/* Without an exponent, of at most 31 bytes and 19 digits: both runs of digits at once. */
+static inline bool read_short(struct str text, size_t readable, struct number_parts *ret)
+{
+    static const uint64_t powers[SHORT_DIGITS + 1] = {1,
+                                                      10,
+                                                      100,
+                                                      1000,
+                                                      10000,
+                                                      100000,
+                                                      1000000,
+                                                      10000000,
+                                                      100000000,
+                                                      1000000000,
+                                                      10000000000,
+                                                      100000000000,
+                                                      1000000000000,
+                                                      10000000000000,
+                                                      100000000000000,
+                                                      1000000000000000,
+                                                      10000000000000000,
+                                                      100000000000000000,
+                                                      1000000000000000000,
+                                                      10000000000000000000u};
+    if (text.len > SHORT_TEXT || readable < SHORT_READABLE)
+        return false;
+    const char *p = text.ptr;
+    unsigned len = (unsigned)text.len;
+    uint32_t stop = (uint32_t)1 << len, others = json_no_digits(p) & (stop - 1);
+    unsigned negative = others & 1;
+    others &= ~(uint32_t)1;
+    unsigned point = (unsigned)__builtin_ctz(others | stop), whole = point - negative;
+    unsigned fraction = point < len ? len - point - 1 : 0;
+    if ((others & (others - 1)) || (others && p[point] != '.') || whole + fraction > SHORT_DIGITS)
+        return false;
+    *ret = (struct number_parts){
+        .digits = run_of_digits(p + negative, whole) * powers[fraction] +
+                  run_of_digits(p + point + 1, fraction),
+        .exponent = -(int64_t)fraction,
+        .negative = negative,
+    };
+    return true;
 }
 
 static struct number_parts take_apart(struct str text)
@@ -188,9 +260,10 @@ static double from_parts(struct str text, const struct number_parts *parts)
     return d;
 }
 
-double number_parse_parts(struct str text, struct number_parts *ret)
+double number_parse_parts(struct str text, size_t readable, struct number_parts *ret)
 {
-    *ret = take_apart(text);
+    if (!read_short(text, readable, ret))
+        *ret = take_apart(text);
     double d = from_parts(text, ret);
     return ret->negative ? -d : d;
 }
@@ -198,7 +271,7 @@ double number_parse_parts(struct str text, struct number_parts *ret)
 double number_parse(struct str text)
 {
     struct number_parts parts;
-    return number_parse_parts(text, &parts);
+    return number_parse_parts(text, text.len, &parts);
 }
 
 static struct number_decimal trim_zeros(uint64_t digits, int64_t exponent)

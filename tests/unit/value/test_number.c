@@ -183,9 +183,44 @@ static void test_number_write__spells_like_ecmascript_with_a_point(void **state)
     }
 }
 
+/* Reading short numbers at once says the same as digit by digit, whatever stands behind them. */
+static void test_number_parse_parts__the_fast_way_says_the_same(void **state)
+{
+    uint64_t seed = 7;
+    (void)state;
+    for (unsigned round = 0; round < 200000; round++) {
+        char text[96];
+        size_t len = 0;
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned whole = 1 + (unsigned)(seed >> 33) % 20, fraction = (unsigned)(seed >> 40) % 20;
+        uint64_t digits = seed;
+        if (seed >> 60 & 1)
+            text[len++] = '-';
+        for (unsigned i = 0; i < whole + fraction; i++) {
+            if (i == whole)
+                text[len++] = '.';
+            digits = digits * 6364136223846793005u + 1442695040888963407u;
+            unsigned digit = seed >> 61 & 1 ? (unsigned)(digits >> 60) % 10 : (i % 7 == 6) * 9u;
+            text[len++] = (char)('0' + (i == 0 && whole > 1 && digit == 0 ? 1 : digit));
+        }
+        if (seed >> 58 == 5)
+            len += (size_t)sprintf(text + len, "e%d", (int)(seed >> 50) % 30 - 15);
+        memset(text + len, "}0,9.\xFF "[round % 7], sizeof text - len);
+        struct number_parts slow, fast;
+        struct str number = {text, len};
+        double a = number_parse_parts(number, len, &slow);
+        double b = number_parse_parts(number, sizeof text, &fast);
+        assert_memory_equal(&a, &b, sizeof a);
+        assert_int_equal(slow.negative, fast.negative);
+        assert_int_equal(slow.more, fast.more);
+        assert_int_equal(number_parts_are_shortest(&slow, a), number_parts_are_shortest(&fast, b));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_number_parse_parts__the_fast_way_says_the_same),
         cmocka_unit_test(test_number_write__reads_back_the_same),
         cmocka_unit_test(test_number_parse__rounds_like_strtod),
         cmocka_unit_test(test_number_parse__decides_ties_with_all_digits),
