@@ -6,9 +6,15 @@
  * has the pattern's folded text. fold_table.py checks both when it writes the table. */
 #include "pattern/pattern_internal.h"
 
+/* UTF-8, NUL behind it. */
+struct letter_cases {
+    char lower[8], upper[8], fold[8];
+};
+
 #include "pattern/fold_table.h"
 
-#define ROWS (sizeof fold_rows / sizeof *fold_rows)
+#define RUNS (sizeof fold_runs / sizeof *fold_runs)
+#define SINGLES (sizeof fold_singles / sizeof *fold_singles)
 
 static size_t sequence_length(char lead)
 {
@@ -25,18 +31,54 @@ static uint32_t decode(const char *p, size_t len)
     return c;
 }
 
-/* Position of the code point's row, or ROWS. */
-static size_t find_row(uint32_t code_point)
+static void encode(uint32_t c, char ret[8])
 {
-    size_t low = 0, high = ROWS;
+    static const unsigned char leads[5] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, c >>= 6)
+        ret[i] = (char)(0x80 | (c & 0x3F));
+    ret[0] = (char)(leads[len] | c);
+    ret[len] = '\0';
+}
+
+static bool find_single(uint32_t code_point, struct letter_cases *ret)
+{
+    size_t low = 0, high = SINGLES;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (fold_rows[middle].code_point < code_point)
+        if (fold_singles[middle].code_point < code_point)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < ROWS && fold_rows[low].code_point == code_point ? low : ROWS;
+    if (low == SINGLES || fold_singles[low].code_point != code_point)
+        return false;
+    *ret = fold_singles[low].cases;
+    return true;
+}
+
+/* False: the code point has no case. Runs are sorted by their first; of every other code point one
+ * of two runs that interleave may hold it, so that the last two that begin before it are asked. */
+static bool find_cases(uint32_t code_point, struct letter_cases *ret)
+{
+    size_t low = 0, high = RUNS;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (fold_runs[middle].first <= code_point)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i > 0 && i + FOLD_RUNS_DEEP > low; i--) {
+        uint32_t from = code_point - fold_runs[i - 1].first;
+        if (code_point > fold_runs[i - 1].last || from % fold_runs[i - 1].step)
+            continue;
+        encode(code_point + (uint32_t)fold_runs[i - 1].to_lower, ret->lower);
+        encode(code_point + (uint32_t)fold_runs[i - 1].to_upper, ret->upper);
+        encode(code_point + (uint32_t)fold_runs[i - 1].to_fold, ret->fold);
+        return true;
+    }
+    return find_single(code_point, ret);
 }
 
 static char ascii_lower(char c)
@@ -62,10 +104,10 @@ size_t fold_text(struct str s, char *out)
     size_t used = 0;
     for (size_t i = 0, step; i < s.len; i += step) {
         step = sequence_length(s.ptr[i]);
-        size_t row = step == 1 ? ROWS : find_row(decode(s.ptr + i, step));
-        if (row < ROWS) {
-            size_t len = strlen(fold_rows[row].fold);
-            memcpy(out + used, fold_rows[row].fold, len);
+        struct letter_cases cases;
+        if (step > 1 && find_cases(decode(s.ptr + i, step), &cases)) {
+            size_t len = strlen(cases.fold);
+            memcpy(out + used, cases.fold, len);
             used += len;
         } else if (step == 1) {
             out[used++] = ascii_lower(s.ptr[i]);
@@ -78,21 +120,20 @@ size_t fold_text(struct str s, char *out)
 }
 
 /* The ways to spell the character of `step` bytes at `p`. */
-static unsigned spellings(const char *p, size_t step, char ascii[2], struct str ret[3])
+static unsigned spellings(const char *p, size_t step, struct letter_cases *room, struct str ret[3])
 {
     ret[0] = (struct str){p, step};
     if (step == 1) {
-        ascii[0] = ascii_lower(p[0]);
-        ascii[1] = p[0] >= 'a' && p[0] <= 'z' ? (char)(p[0] & ~0x20) : p[0];
-        ret[1] = (struct str){&ascii[0], 1};
-        ret[2] = (struct str){&ascii[1], 1};
+        room->lower[0] = ascii_lower(p[0]);
+        room->upper[0] = p[0] >= 'a' && p[0] <= 'z' ? (char)(p[0] & ~0x20) : p[0];
+        ret[1] = (struct str){room->lower, 1};
+        ret[2] = (struct str){room->upper, 1};
         return 3;
     }
-    size_t row = find_row(decode(p, step));
-    if (row == ROWS)
+    if (!find_cases(decode(p, step), room))
         return 1;
-    ret[1] = str_from(fold_rows[row].lower);
-    ret[2] = str_from(fold_rows[row].upper);
+    ret[1] = str_from(room->lower);
+    ret[2] = str_from(room->upper);
     return 3;
 }
 
@@ -109,11 +150,11 @@ static size_t take(struct str pattern, struct str s, bool back)
                 step++;
             p = pattern.ptr + pattern.len - done - step;
         }
-        char ascii[2];
+        struct letter_cases room;
         struct str ways[3],
             rest = back ? str_sub(s, 0, s.len - taken) : str_sub(s, taken, SIZE_MAX);
         size_t found = SIZE_MAX;
-        for (unsigned i = spellings(p, step, ascii, ways); i > 0 && found == SIZE_MAX; i--)
+        for (unsigned i = spellings(p, step, &room, ways); i > 0 && found == SIZE_MAX; i--)
             if (back ? str_ends(rest, ways[i - 1]) : str_starts(rest, ways[i - 1]))
                 found = ways[i - 1].len;
         if (found == SIZE_MAX)
