@@ -55,6 +55,12 @@ static __attribute__((noinline, cold)) bool malformed(struct walker *w, size_t a
     return false;
 }
 
+/* A bracket was the last byte, and there is a container around it. */
+static __attribute__((noinline, cold)) bool not_closed(struct walker *w, size_t at)
+{
+    return malformed(w, at, "the object is not closed");
+}
+
 static __attribute__((noinline)) size_t behind_space(const struct walker *w, size_t at)
 {
     return json_skip_space(w->text, at);
@@ -191,7 +197,7 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
                 if (--depth == outer)
                     return (struct place){c->at, c->end};
                 if (c->at >= w->text.len)
-                    return (void)malformed(w, c->at, "the object is not closed"), error;
+                    return (void)not_closed(w, c->at), error;
             } else if (!skip_space(w, c)) {
                 const char *what = arrays & 1 ? "expected , or ]" : "expected , or }";
                 return (void)malformed(w, c->at, what), error;
@@ -458,6 +464,8 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
                         : read_word(w, place, frame, node);
             if (place.at == 0 || !frame->close)
                 return place.at;
+            if (place.at >= w->text.len)
+                return not_closed(w, place.at);
             c->at = place.at;
             c->end = place.end;
         }
@@ -472,7 +480,7 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
                 if (!frame->close)
                     return c->at;
                 if (c->at >= w->text.len)
-                    return malformed(w, c->at, "the object is not closed");
+                    return not_closed(w, c->at);
             } else if (!skip_space(w, c)) {
                 return malformed(w, c->at,
                                  frame->close == ']' ? "expected , or ]" : "expected , or }");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The public face of src/pattern: errors and where they point, limits, options, tags, explanations.
  * What each operator means is in tests/conform/pattern. */
+#include "../value/json_samples.h"
 #include "pattern_fixture.h"
+
 #include "pattern/pattern_internal.h"
 
 #include <pthread.h>
@@ -182,6 +184,71 @@ static void test_pattern_event__each_error_has_its_code_and_place(void **state)
             fail_msg("%s: %s at %u: %s", cases[i].event, f.err.code, f.err.column, f.err.message);
     }
     fixture_finish(&f);
+}
+
+/* The event in memory of its exact size, so that the sanitizers see what reads behind it. */
+static bool match_exact(struct fixture *f, struct str event)
+{
+    char *copy = malloc(event.len ? event.len : 1);
+    assert_non_null(copy);
+    memcpy(copy, event.ptr, event.len);
+    bool read = fixture_match(f, (struct str){copy, event.len}, NULL);
+    free(copy);
+    return read;
+}
+
+/* Duplicate keys all count, and numbers may have any size. */
+static bool sample_is_read(const struct sample *sample)
+{
+    return sample->written || strcmp(sample->code, "V0003") == 0 ||
+           strcmp(sample->code, "V0005") == 0;
+}
+
+static void test_pattern_event__is_json_as_the_samples_have_it(void **state)
+{
+    static const char *const heads[] = {"{\"a\":", "{\"z\":", "{\"a\":[{\"b\":", "{\"z\":[{\"b\":"};
+    static const char *const tails[] = {"}", " }", "}]}", "} ] }"};
+    const char *patterns[] = {"{\"a\":[1]}", "{\"a\":{\"b\":{\"\":[2]}}}"};
+    struct fixture fast = fixture_compile(patterns, 2), portable = fixture_compile(patterns, 2);
+    (void)state;
+    pattern_scratch_use_portable(portable.scratch);
+    for (size_t i = 0; i < COUNT(samples); i++) {
+        for (size_t j = 0; j < COUNT(heads); j++) {
+            ARENA_AUTO struct arena arena = {0};
+            struct buf event = {.arena = &arena};
+            buf_add_cstr(&event, heads[j]);
+            buf_add_str(&event, sample_text(&samples[i]));
+            buf_add_cstr(&event, tails[j]);
+            bool read = match_exact(&fast, buf_str(&event));
+            if (read != sample_is_read(&samples[i]))
+                fail_msg("%s: %s", samples[i].name, read ? "was read" : fast.err.message);
+            assert_int_equal(match_exact(&portable, buf_str(&event)), read);
+        }
+        struct str bare = sample_text(&samples[i]);
+        bool object = bare.len && bare.ptr[0] == '{';
+        if (match_exact(&fast, bare) != (object && sample_is_read(&samples[i])))
+            fail_msg("%s, bare", samples[i].name);
+    }
+    fixture_finish(&fast);
+    fixture_finish(&portable);
+}
+
+/* Whatever of an event is cut off, nothing behind it is looked at. */
+static void test_pattern_event__cut_off_anywhere_is_refused(void **state)
+{
+    static const struct str whole = STR(
+        "{\"a\":[{\"b\":{\"\":2.5}},[ ],-1,\"x\\n\"] , \"z\":{\"y\":[{},[],{\"w\":[{}]}],\"v\":{}}"
+        ",\"a.b\":true,\"\":{\r\n}}");
+    const char *patterns[] = {"{\"a\":[1]}", "{\"a\":{\"b\":{\"\":[2]}}}"};
+    struct fixture fast = fixture_compile(patterns, 2), portable = fixture_compile(patterns, 2);
+    (void)state;
+    pattern_scratch_use_portable(portable.scratch);
+    for (size_t len = 0; len <= whole.len; len++) {
+        assert_int_equal(match_exact(&fast, str_sub(whole, 0, len)), len == whole.len);
+        assert_int_equal(match_exact(&portable, str_sub(whole, 0, len)), len == whole.len);
+    }
+    fixture_finish(&fast);
+    fixture_finish(&portable);
 }
 
 static void test_pattern_event__depth_64_is_read_and_65_is_not(void **state)
@@ -556,6 +623,8 @@ int main(void)
         cmocka_unit_test(test_pattern__anything_buts_fail_one_by_one_among_many),
         cmocka_unit_test(test_pattern__an_empty_set_validates_and_never_matches),
         cmocka_unit_test(test_pattern_event__each_error_has_its_code_and_place),
+        cmocka_unit_test(test_pattern_event__is_json_as_the_samples_have_it),
+        cmocka_unit_test(test_pattern_event__cut_off_anywhere_is_refused),
         cmocka_unit_test(test_pattern_event__depth_64_is_read_and_65_is_not),
         cmocka_unit_test(test_pattern_event__one_mebibyte_is_read_and_one_byte_more_is_not),
         cmocka_unit_test(test_pattern_event__dense_events_fit_the_scratch),
