@@ -7,6 +7,7 @@
 #include "pattern/pattern_internal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -613,6 +614,91 @@ static void test_pattern_set__is_shared_by_threads(void **state)
     fixture_finish(&f);
 }
 
+/* A set behind a pointer that is swapped; whoever lets go of it last destroys it. */
+struct generation {
+    struct pattern_set *set;
+    unsigned number; // its one tag
+    atomic_uint users;
+};
+struct current {
+    pthread_mutex_t lock; // of the pointer only
+    struct generation *generation;
+    atomic_bool end;
+    atomic_uint matched;
+};
+
+static struct generation *make_generation(unsigned number)
+{
+    struct generation *g = malloc(sizeof *g);
+    struct pattern_builder *builder = pattern_builder_create();
+    struct error err;
+    assert_non_null(g);
+    assert_true(pattern_builder_add(builder, STR("{\"a\":[{\"prefix\":\"x\"}]}"), number, &err));
+    *g = (struct generation){.set = pattern_builder_finish(builder, &err), .number = number};
+    atomic_store(&g->users, 1);
+    pattern_builder_destroy(builder);
+    return g;
+}
+
+static void let_go(struct generation *g)
+{
+    if (atomic_fetch_sub(&g->users, 1) > 1)
+        return;
+    pattern_set_destroy(g->set);
+    free(g);
+}
+
+static void *match_current(void *argument)
+{
+    struct current *current = argument;
+    unsigned last = 0;
+    while (!atomic_load(&current->end)) {
+        pthread_mutex_lock(&current->lock);
+        struct generation *g = current->generation;
+        atomic_fetch_add(&g->users, 1);
+        pthread_mutex_unlock(&current->lock);
+        struct pattern_scratch *scratch = pattern_scratch_create(g->set);
+        for (unsigned i = 0; scratch && i < 20; i++) {
+            const uint32_t *tags;
+            size_t count;
+            if (!pattern_match(g->set, STR("{\"a\":\"xyz\"}"), NULL, scratch, &tags, &count,
+                               NULL) ||
+                count != 1 || tags[0] != g->number || g->number < last)
+                return "a set that was not whole, or an older one";
+            atomic_fetch_add(&current->matched, 1);
+        }
+        last = g->number;
+        pattern_scratch_destroy(scratch);
+        let_go(g);
+    }
+    return NULL;
+}
+
+static void test_pattern_set__is_swapped_while_others_match(void **state)
+{
+    struct current current = {.lock = PTHREAD_MUTEX_INITIALIZER, .generation = make_generation(1)};
+    pthread_t threads[3];
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, match_current, &current), 0);
+    for (unsigned number = 2; number < 200 || atomic_load(&current.matched) < 1000; number++) {
+        struct generation *next = make_generation(number); // beside the running one
+        pthread_mutex_lock(&current.lock);
+        struct generation *old = current.generation;
+        current.generation = next;
+        pthread_mutex_unlock(&current.lock);
+        let_go(old);
+    }
+    atomic_store(&current.end, true);
+    for (unsigned i = 0; i < 3; i++) {
+        void *wrong = NULL;
+        pthread_join(threads[i], &wrong);
+        if (wrong)
+            fail_msg("%s", (const char *)wrong);
+    }
+    let_go(current.generation);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -642,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_pattern_explain__says_which_condition_failed_and_what_was_found),
         cmocka_unit_test(test_pattern_scratch__marks_are_forgotten_when_the_epoch_wraps),
         cmocka_unit_test(test_pattern_set__is_shared_by_threads),
+        cmocka_unit_test(test_pattern_set__is_swapped_while_others_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

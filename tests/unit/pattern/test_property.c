@@ -3,7 +3,8 @@
  * other patterns are in the set, nor on the order in which they came; and it is what each condition
  * says by itself where no arrays are involved.
  *
- * PATTERN_PROPERTY_SECONDS (default 2) says how long, PATTERN_PROPERTY_SEED repeats a run. */
+ * PATTERN_PROPERTY_SECONDS says how long (2, or 60 of `./dev test --long`; an hour by hand), and
+ * PATTERN_PROPERTY_SEED repeats a run. */
 #include "pattern_fixture.h"
 
 #include "pattern/pattern_internal.h"
@@ -348,7 +349,7 @@ static void test_pattern__a_set_answers_like_each_pattern_alone(void **state)
     (void)state;
     const char *seconds = getenv("PATTERN_PROPERTY_SECONDS"),
                *seed = getenv("PATTERN_PROPERTY_SEED");
-    time_t end = time(NULL) + (seconds ? atoi(seconds) : 2);
+    time_t end = time(NULL) + (seconds ? atoi(seconds) : getenv("RECTIFY_TEST_LONG") ? 60 : 2);
     uint64_t first = seed ? strtoull(seed, NULL, 0) : 1, rounds = 0;
     do {
         random_state = (first + rounds) * 0x9E3779B97F4A7C15u | 1;
