@@ -12,7 +12,7 @@
  * suffix, equals-ignore-case (alone and inside prefix and suffix), wildcard, numeric, cidr, exists,
  * anything-but in all its forms, exactly, $or, dotted or nested keys, array consistency. Where that
  * matcher and AWS's documents differ the matcher is followed; where it has defects, this one does
- * what is right (tests/unit/pattern/test_quirks.c lists each case and what was decided):
+ * what is right (docs/patterns.md, tests/unit/pattern/test_quirks.c):
  *   - the answer for a pattern never depends on which other patterns are in the set;
  *   - a bare number never matches a cidr, quotes are never part of a value, characters above U+FFFF
  *     and titlecase letters match themselves under equals-ignore-case, an empty key is a key;
