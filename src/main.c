@@ -35,6 +35,14 @@ const struct cli_command cli_commands[] = {
      cli_audit_show},
     {"audit verify", "", "recompute the whole log", "state json", "rectify audit verify",
      cli_audit_verify},
+    {"aws", "OPERATION [INPUT...]", "call any operation of any AWS service",
+     "query output all-pages wait dry-run presign list describe region role account timeout models "
+     "state kill-switch",
+     "rectify aws s3:GetBucketTagging Bucket=my-bucket --query TagSet -o table", cli_aws},
+    {"models pack", "DIR [OUT]", "make a model pack of botocore's data folder", "",
+     "rectify models pack /usr/lib/python3/dist-packages/botocore/data models", cli_models_pack},
+    {"completion", "", "completion of commands and operations for bash", "models",
+     "source <(rectify completion)", cli_completion},
     {"help", "", "this text", "", "rectify help", cli_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -71,6 +79,18 @@ static const struct option {
     OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
     OPTION("by", TEXT, by, "NAME", "who decides, when not you"),
+    OPTION("query", TEXT, query, "JMESPATH", "what of the answer is shown"),
+    OPTION("output", TEXT, output, "FORMAT", "json, yaml or table (also -o)"),
+    OPTION("wait", TEXT, wait, "NAME", "ask again until this waiter's state is reached"),
+    OPTION("region", TEXT, region, "REGION", "another region than the configured one"),
+    OPTION("role", TEXT, role, "ARN", "assume this role first"),
+    OPTION("account", TEXT, account, "ID", "refuse to call with another account's credentials"),
+    OPTION("timeout", NUMBER, timeout, "SECONDS", "for a call with its retries; 60"),
+    OPTION("all-pages", FLAG, all_pages, "", "all pages of a list, joined"),
+    OPTION("dry-run", FLAG, dry_run, "", "show the signed request; nothing is sent"),
+    OPTION("presign", FLAG, presign, "", "print a URL that makes the call, good for an hour"),
+    OPTION("list", FLAG, list, "", "the services, or a service's operations"),
+    OPTION("describe", FLAG, describe, "", "what the operation takes and gives"),
     OPTION("all", FLAG, all, "", "more rows"),
     OPTION("pattern", TEXT, pattern, "FILE|JSON", "the event pattern"),
     OPTION(
@@ -226,16 +246,20 @@ int main(int argc, char **argv)
             options.json = true;
             i++;
         } else if (strcmp(argv[i], "--") == 0) { // what follows is no option
-            while (++i < argc && options.arg_count < 8)
+            while (++i < argc && options.arg_count < CLI_ARGS_MAX)
                 options.args[options.arg_count++] = argv[i];
+        } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && command_takes(command, "output")) {
+            options.output = argv[++i];
         } else if (strcmp(argv[i], "-h") == 0) {
             options.help = true;
         } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
             code = take_option(command, argv, argc, &i, &options);
         } else if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-') {
             code = take_letters(command, argv[i] + 1, &options);
-        } else if (options.arg_count < 8) {
+        } else if (options.arg_count < CLI_ARGS_MAX) {
             options.args[options.arg_count++] = argv[i];
+        } else {
+            return cli_usage("there are more than %d arguments", CLI_ARGS_MAX);
         }
         if (code)
             return code;

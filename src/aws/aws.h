@@ -48,6 +48,13 @@ const struct aws_shape *aws_operation_input(const struct aws_operation *op);  //
 const struct aws_shape *aws_operation_output(const struct aws_operation *op); // NULL: gives none
 /* The member to fill with a client token (idempotencyToken trait), or empty. */
 struct str aws_operation_token(const struct aws_operation *op);
+/* For people: "PUT /{Bucket}?tagging (rest-xml)"; the service as documentation links name it
+ * ("s3-2006-03-01"); the codes of the modeled errors, separated by spaces. */
+struct str aws_operation_http(const struct aws_operation *op, struct arena *arena);
+struct str aws_operation_service_uid(const struct aws_operation *op);
+struct str aws_operation_errors(const struct aws_operation *op, struct arena *arena);
+/* By its method or name: it only reads. */
+bool aws_operation_is_read(const struct aws_operation *op);
 /* The operation's paginator, if it has one (aws_pages_next uses it). */
 bool aws_operation_is_paged(const struct aws_operation *op);
 
@@ -74,7 +81,8 @@ bool aws_shape_member_required(const struct aws_shape *shape, size_t i);
 /* Lists and maps. */
 const struct aws_shape *aws_shape_item(const struct aws_shape *shape); // list item, map value
 const struct aws_shape *aws_shape_key(const struct aws_shape *shape);
-bool aws_shape_is_document(const struct aws_shape *shape); // any JSON
+bool aws_shape_is_document(const struct aws_shape *shape);     // any JSON
+struct value aws_shape_choices(const struct aws_shape *shape); // strings: a list of values, or null
 
 /* Checks an input completely: unknown members ("did you mean"), missing ones, kinds, enums,
  * lengths, ranges; every finding is appended with its path. Values of kind VALUE_OPAQUE with aux
@@ -145,6 +153,8 @@ struct aws_call {
      * aws`). */
     struct str account;
     int64_t deadline_ms; // steady clock; 0 = now + 30 s
+    unsigned attempt;    // which try this is, 0 = the first; aws_retry_next() counts
+    int retry_cost;      // aws_retry_next()'s
     /* Asked after signing, on the sending thread directly before the bytes leave: kill switch,
      * lease epoch, deadline. False = do not send (reason, a NUL-terminated string, goes into
      * `message`). Must be quick and may not call back into the client. NULL = always. */
@@ -156,6 +166,15 @@ struct aws_call {
 void aws_call(struct aws_client *client, const struct aws_call *call, struct arena *arena,
               struct aws_answer *ret);
 
+/* Should the call be made again after this answer, and after which pause? By the SDKs' rules:
+ * AWS_RETRY_MODE (standard, adaptive), AWS_MAX_ATTEMPTS, a bucket of tokens for each role, region
+ * and service. What may have been done is repeated only when that is harmless: reads, and inputs
+ * with their client token. Waiting is the caller's. In adaptive mode aws_call() itself holds back
+ * what would be throttled: less than a second it waits, more is AWS_THROTTLED with code A0325. */
+bool aws_retry_next(struct aws_client *client, struct aws_call *call,
+                    const struct aws_answer *answer, int64_t *ret_pause_ms)
+    __attribute__((warn_unused_result));
+
 /* What engine, decide, act and verify call, so that a simulator can stand in for the cloud. */
 struct aws_caller {
     void (*call)(void *ctx, const struct aws_call *call, struct arena *arena,
@@ -163,6 +182,23 @@ struct aws_caller {
     void *ctx;
 };
 struct aws_caller aws_client_caller(struct aws_client *client);
+
+/* ---- showing ---- */
+
+/* What aws_call() would send, signed at this moment. The session token is shown as "***". */
+struct aws_draft {
+    struct str method, url;
+    const struct net_header *headers;
+    size_t header_count;
+    struct str body;
+};
+bool aws_call_draft(struct aws_client *client, const struct aws_call *call, struct arena *arena,
+                    struct aws_draft *ret, struct error *err) __attribute__((warn_unused_result));
+/* A URL by which anybody may make this call for `expires_s` seconds (at most 604,800). A0315: the
+ * request has a body. */
+bool aws_call_presign(struct aws_client *client, const struct aws_call *call, int64_t expires_s,
+                      struct arena *arena, struct str *ret, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- paging ---- */
 

@@ -93,25 +93,26 @@ struct attempt {
     int64_t deadline_ms;
 };
 
-static bool find_identity(struct attempt *attempt, struct arena *arena, struct error *err)
+bool aws_call_identify(struct aws_client *client, const struct aws_call *call, struct str region,
+                       struct arena *arena, struct aws_source **ret_source,
+                       struct aws_identity **ret_identity, struct error *err)
 {
-    const struct aws_call *call = attempt->call;
-    attempt->source = attempt->client->chain;
-    if (call->operation->auth == AWS_AUTH_NONE && !call->role.len && !call->account.len) {
-        attempt->source = NULL;
+    struct aws_source *source = client->chain;
+    *ret_source = NULL;
+    *ret_identity = NULL;
+    if (call->operation->auth == AWS_AUTH_NONE && !call->role.len && !call->account.len)
         return true;
-    }
     if (call->role.len) {
         struct str arn;
-        if (!role_arn(attempt->client, call, attempt->region, arena, &arn, err))
+        if (!role_arn(client, call, region, arena, &arn, err))
             return false;
-        attempt->source = role_source(attempt->client, arn, err);
-        if (!attempt->source)
+        source = role_source(client, arn, err);
+        if (!source)
             return false;
     }
-    attempt->identity = aws_source_get(attempt->source, err);
-    return attempt->identity &&
-           check_account(attempt->client, call, attempt->identity, attempt->region, err);
+    *ret_source = source;
+    *ret_identity = aws_source_get(source, err);
+    return *ret_identity && check_account(client, call, *ret_identity, region, err);
 }
 
 static void try_once(struct attempt *attempt, struct arena *arena, struct aws_answer *ret,
@@ -119,7 +120,8 @@ static void try_once(struct attempt *attempt, struct arena *arena, struct aws_an
 {
     struct error err;
     *hint = (struct aws_hint){0};
-    if (!find_identity(attempt, arena, &err)) {
+    if (!aws_call_identify(attempt->client, attempt->call, attempt->region, arena, &attempt->source,
+                           &attempt->identity, &err)) {
         fail(ret, arena, &err);
         return;
     }
@@ -210,6 +212,25 @@ static bool take_slot(struct aws_client *client, int64_t deadline_ms)
     return result == 0;
 }
 
+/* Adaptive mode: false (answer set) when the call would have to wait too long. */
+static bool hold_back(struct attempt *attempt, struct arena *arena, struct aws_answer *ret)
+{
+    struct aws_client *client = attempt->client;
+    for (int64_t wait_ms; (wait_ms = aws_retry_hold(client, attempt->call)) > 0;) {
+        if (wait_ms > AWS_HOLD_MS ||
+            clock_steady_ms(client->world.clock) + wait_ms >= attempt->deadline_ms) {
+            struct error err;
+            error_set(&err, "A0325", "held back: the service has throttled calls like this one");
+            aws_answer_fail(ret, AWS_THROTTLED, arena, &err);
+            ret->retry_after_ms = wait_ms;
+            return false;
+        }
+        struct timespec pause = {.tv_nsec = wait_ms % 1000 * 1000000, .tv_sec = wait_ms / 1000};
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 void aws_call(struct aws_client *client, const struct aws_call *call, struct arena *arena,
               struct aws_answer *ret)
 {
@@ -229,6 +250,10 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
         fail(ret, arena, &err);
         return;
     }
+    if (!hold_back(&attempt, arena, ret)) {
+        sem_post(&client->slots);
+        return;
+    }
     struct aws_hint hint;
     try_once(&attempt, arena, ret, &hint);
     bool skewed = ret->clock_skewed;
@@ -240,6 +265,7 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
     }
     aws_identity_release(attempt.identity);
     sem_post(&client->slots);
+    aws_retry_observe(client, call, ret);
 }
 
 static void call_client(void *ctx, const struct aws_call *call, struct arena *arena,

@@ -64,6 +64,8 @@ struct aws_client *aws_client_create_in(struct aws_models *models, const struct 
     client->world = *world;
     client->endpoints.arena = client->bucket_regions.arena = &client->endpoint_arena;
     client->roles.arena = &client->roles_arena;
+    client->retry_scopes.arena = &client->retry_arena;
+    pthread_mutex_init(&client->retry_lock, NULL);
     pthread_rwlock_init(&client->endpoint_lock, NULL);
     pthread_mutex_init(&client->partitions_lock, NULL);
     pthread_mutex_init(&client->roles_lock, NULL);
@@ -76,7 +78,9 @@ struct aws_client *aws_client_create_in(struct aws_models *models, const struct 
     ok = ok && aws_config_load(&client->world, &client->arena, &client->config, err);
     if (ok) {
         read_settings(client);
-        ok = check_settings(client, err);
+        ok = check_settings(client, err) &&
+             aws_retry_configure(client, setting(client, "AWS_RETRY_MODE", "retry_mode"),
+                                 setting(client, "AWS_MAX_ATTEMPTS", "max_attempts"), err);
     }
     if (ok)
         return client;
@@ -104,12 +108,15 @@ void aws_client_destroy(struct aws_client *client)
     }
     aws_source_destroy(client->chain);
     aws_key_cache_destroy(client->keys);
+    aws_retry_finish(client);
     sem_destroy(&client->slots);
+    pthread_mutex_destroy(&client->retry_lock);
     pthread_mutex_destroy(&client->roles_lock);
     pthread_mutex_destroy(&client->partitions_lock);
     pthread_rwlock_destroy(&client->endpoint_lock);
     arena_finish(&client->endpoint_arena);
     arena_finish(&client->roles_arena);
+    arena_finish(&client->retry_arena);
     arena_finish(&client->arena);
     free(client);
 }

@@ -23,6 +23,7 @@
 #define AWS_REFRESH_ADVISORY_MS 900000  // left life at which one caller refreshes, others go on
 #define AWS_REFRESH_MANDATORY_MS 600000 // ... at which everybody waits for it
 #define AWS_REFRESH_PAUSE_MS 5000       // between two attempts that failed
+#define AWS_HOLD_MS 1000                // longest wait inside a call, of the adaptive mode
 #define AWS_SKEW_MS 300000              // difference of clocks that is worth correcting
 #define AWS_ENDPOINTS_MAX 4096          // resolved endpoints that are remembered
 #define AWS_ROLES_MAX 4096              // roles that one client assumes
@@ -102,6 +103,14 @@ struct aws_client {
     bool partitions_loaded;
     struct value partitions;
 
+    bool adaptive; // AWS_RETRY_MODE
+    unsigned attempts_max;
+    atomic_bool retried; // something was taken from a bucket
+    pthread_mutex_t retry_lock;
+    struct arena retry_arena;
+    struct map retry_scopes; // "role region service" -> struct aws_retry_scope
+    struct aws_retry_scope *all_retry_scopes;
+
     struct aws_source *chain;
     pthread_mutex_t roles_lock;
     struct arena roles_arena;
@@ -143,6 +152,27 @@ struct aws_prepared {
 bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
                  struct arena *arena, struct aws_prepared *ret, struct error *err)
     __attribute__((warn_unused_result));
+
+/* A URL that carries the signature: for GET and whatever has no body, forms as a query. */
+bool aws_presign(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
+                 int64_t expires_s, struct arena *arena, struct str *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* Who makes the call, its account proven where the call names one (call.c). The caller releases
+ * the identity; both are NULL for calls that are not signed. */
+bool aws_call_identify(struct aws_client *client, const struct aws_call *call, struct str region,
+                       struct arena *arena, struct aws_source **ret_source,
+                       struct aws_identity **ret_identity, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* ---- retry.c ---- */
+
+bool aws_retry_configure(struct aws_client *client, struct str mode, struct str attempts,
+                         struct error *err) __attribute__((warn_unused_result));
+void aws_retry_finish(struct aws_client *client);
+/* Adaptive mode: how long this call must wait; 0 = it may go, and has been counted. */
+int64_t aws_retry_hold(struct aws_client *client, const struct aws_call *call);
+void aws_retry_observe(struct aws_client *client, const struct aws_call *call,
+                       const struct aws_answer *answer);
 
 /* Where a request goes (endpoint.c). `input` for the members that the rules ask. */
 bool aws_client_endpoint(struct aws_client *client, const struct aws_operation *op,

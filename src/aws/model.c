@@ -71,6 +71,8 @@ static bool read_index(struct aws_models *models, struct error *err)
     struct value index;
     if (!model_read_json(&models->arena, models->dir, "index.json", false, &index, err))
         return false;
+    if (!model_check_format(index, models->dir, err))
+        return false;
     if (!value_path(index, "services") || value_path(index, "services")->kind != VALUE_MAP)
         return error_set(err, "A0104", "%s/index.json is not an index of models", models->dir);
     models->index = index;

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#define MODEL_PACK_FORMAT 2              // of packs; another one is refused
 #define MODEL_FILE_BYTES_MAX (64u << 20) // one model file, unpacked
 #define MODEL_NAME_BYTES_MAX 200u        // a service's or operation's name
 
@@ -44,12 +45,16 @@ bool model_assemble(struct arena *arena, const char *data_dir, const char *servi
 /* "botocore 1.43.11" from the package around the data folder; empty when it cannot be told. */
 struct str model_source(struct arena *arena, const char *data_dir);
 
+/* Is this the head of a file of our format? A0111 says what to do when not. */
+bool model_check_format(struct value head, const char *dir, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Fills a service from its document. */
 bool model_fill_service(struct aws_service *service, struct value document, struct error *err)
     __attribute__((warn_unused_result));
 /* The same from a pack's text, whose operations and shapes stay text until they are needed:
  *
- *   {"service":...,"rules":{...},      everything else, in one line
+ *   {"format":2,"service":...,         everything else, in one line
  *   "operations":{
  *   "CreateBucket":{...},              one a line
  *   },

@@ -185,6 +185,19 @@ static bool take_lines(struct aws_service *service, struct str *text,
     return true;
 }
 
+bool model_check_format(struct value head, const char *dir, struct error *err)
+{
+    const struct value *format = value_get(head, STR("format"));
+    if (format && format->kind == VALUE_INT && format->i == MODEL_PACK_FORMAT)
+        return true;
+    bool told = format && format->kind == VALUE_INT;
+    error_set(
+        err, "A0111",
+        "the model pack %s was made by another version of rectify (format %lld, %d is needed)", dir,
+        told ? (long long)format->i : 1LL, MODEL_PACK_FORMAT);
+    return error_hint(err, "make it anew: rectify models pack BOTOCORE_DATA %s", dir);
+}
+
 bool model_fill_packed(struct aws_service *service, struct str text, struct error *err)
 {
     static const struct str operations = STR("\n\"operations\":{\n"),
@@ -201,7 +214,7 @@ bool model_fill_packed(struct aws_service *service, struct str text, struct erro
         return error_context(err, "the model of %.*s", STR_FMT(service->name));
     struct str rest = str_sub(text, at + operations.len, SIZE_MAX);
     size_t lines = count_lines(rest);
-    if (!fill_head(service, head, err) ||
+    if (!model_check_format(head, service->models->dir, err) || !fill_head(service, head, err) ||
         !make_room(service, &service->operation_definitions, lines, err) ||
         !take_lines(service, &rest, &service->operation_definitions, err))
         return false;

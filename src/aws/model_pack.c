@@ -86,7 +86,7 @@ static void write_exceptions(struct buf *out, struct value shapes)
 
 static void write_document(struct buf *out, struct value document)
 {
-    buf_add_byte(out, '{');
+    buf_printf(out, "{\"format\":%d,", MODEL_PACK_FORMAT);
     for (uint32_t i = 0; i < document.len; i++) {
         struct str key = value_str(document.pairs[i].key);
         if (str_is(key, "operations") || str_is(key, "shapes"))
@@ -186,7 +186,7 @@ static bool write_index(struct arena *arena, const char *data_dir, const char *o
                         struct buf *services, struct error *err)
 {
     struct buf text = {.arena = arena};
-    buf_add_cstr(&text, "{\"source\":");
+    buf_printf(&text, "{\"format\":%d,\"source\":", MODEL_PACK_FORMAT);
     json_write_string(&text, model_source(arena, data_dir));
     buf_add_cstr(&text, ",\"change\":\"documentation removed, one file a service\",\n"
                         "\"services\":{\n");

@@ -268,6 +268,68 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     return true;
 }
 
+/* ---- presigned ---- */
+
+/* A form's body can stand in the query; any other body cannot. */
+static bool move_body(struct arena *arena, const struct aws_operation *op,
+                      struct aws_http_request *request, struct error *err)
+{
+    enum aws_protocol protocol = op->service->protocol;
+    if (request->body.len == 0)
+        return true;
+    if (protocol != AWS_PROTOCOL_QUERY && protocol != AWS_PROTOCOL_EC2)
+        return error_set(err, "A0315", "%.*s:%.*s has a body: it cannot be presigned",
+                         STR_FMT(op->service->name), STR_FMT(op->name));
+    request->query = request->query.len ? STR_JOIN(arena, request->query, STR("&"), request->body)
+                                        : request->body;
+    request->body = (struct str){0};
+    request->method = STR("GET");
+    request->header_count = 0;
+    return request->query.ptr || error_set(err, "A0314", "out of memory");
+}
+
+static bool sign_presigned(struct aws_client *client, const struct aws_sending *sending,
+                           const struct aws_resolved *endpoint, int64_t wall_ms, int64_t expires_s,
+                           struct arena *arena, struct aws_prepared *made)
+{
+    bool s3 = is_s3_style(sending->operation->service);
+    char date[AWS_SIGN_DATE_SIZE];
+    aws_sign_date(wall_ms, date);
+    struct aws_sign_input input = {.method = made->request.method,
+                                   .path = made->request.path,
+                                   .query = made->request.query,
+                                   .headers = made->request.headers,
+                                   .header_count = made->request.header_count,
+                                   .payload_hash =
+                                       s3 ? STR(AWS_UNSIGNED_PAYLOAD) : STR(AWS_SHA256_EMPTY),
+                                   .credentials = sending->credentials,
+                                   .date = date,
+                                   .region = endpoint->signing_region,
+                                   .service = endpoint->signing_name,
+                                   .normalize_path = !s3,
+                                   .double_encode_path = endpoint->double_encode && !s3,
+                                   .keys = client->keys};
+    return aws_sign_query(&input, expires_s, false, arena, &made->signature);
+}
+
+bool aws_presign(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
+                 int64_t expires_s, struct arena *arena, struct str *ret, struct error *err)
+{
+    const struct aws_operation *op = sending->operation;
+    struct aws_resolved endpoint;
+    struct aws_prepared made = {0};
+    if (!aws_serialize(op, sending->input, arena, &made.request, err) ||
+        !aws_client_endpoint(client, op, sending->input, sending->region, arena, &endpoint, err) ||
+        !check_sendable(op, &endpoint, true, err) || !move_body(arena, op, &made.request, err))
+        return false;
+    if (!place(client, &endpoint, arena, &made) ||
+        !sign_presigned(client, sending, &endpoint, wall_ms, expires_s, arena, &made))
+        return error_set(err, "A0314", "out of memory");
+    struct str before = made.url;
+    *ret = STR_JOIN(arena, str_cut(&before, '?'), STR("?"), made.signature.query);
+    return ret->ptr || error_set(err, "A0314", "out of memory");
+}
+
 /* ---- what became of it ---- */
 
 void aws_answer_fail(struct aws_answer *ret, enum aws_outcome outcome, struct arena *arena,

@@ -2,6 +2,7 @@
 /* Waiters: acceptors in order, the first that takes the answer decides. */
 #include "aws/waiter.h"
 
+#include "aws/aws_internal.h"
 #include "aws/jmespath.h"
 
 bool aws_waiter_read(struct value document, struct aws_waiter *ret, struct error *err)
@@ -17,24 +18,57 @@ bool aws_waiter_read(struct value document, struct aws_waiter *ret, struct error
     return true;
 }
 
-bool aws_waiter_find(const struct aws_service *service, struct str name, struct aws_waiter *ret,
+/* The waiters of the operation's service that ask it; `*at` goes over them. */
+static bool next_waiter(const struct aws_operation *operation, uint32_t *at, struct str *ret_name,
+                        struct value *ret)
+{
+    struct value waiters = operation->service->waiters;
+    for (; waiters.kind == VALUE_MAP && *at < waiters.len; ++*at) {
+        const struct value_pair *pair = &waiters.pairs[*at];
+        if (!str_eq(value_path_str(pair->value, "operation"), operation->name))
+            continue;
+        *ret_name = value_str(pair->key);
+        *ret = pair->value;
+        ++*at;
+        return true;
+    }
+    return false;
+}
+
+bool aws_waiter_find(const struct aws_operation *operation, struct str name, struct aws_waiter *ret,
                      struct error *err)
 {
-    const struct value *document = value_get(service->waiters, name);
-    if (document)
-        return aws_waiter_read(*document, ret, err);
-    error_set(err, "A0329", "%.*s has no waiter %.*s", STR_FMT(service->name), STR_FMT(name));
-    struct str best = {0};
-    unsigned best_distance = 4;
-    for (uint32_t i = 0; service->waiters.kind == VALUE_MAP && i < service->waiters.len; i++) {
-        struct str known = value_str(service->waiters.pairs[i].key);
-        unsigned distance = str_distance(name, known, 3);
+    struct str best = {0}, known;
+    struct value document;
+    unsigned best_distance = 2 + (unsigned)name.len / 4;
+    for (uint32_t at = 0; next_waiter(operation, &at, &known, &document);) {
+        if (str_eq(known, name))
+            return aws_waiter_read(document, ret, err);
+        unsigned distance =
+            str_eq_nocase(name, known) ? 0 : str_distance(name, known, best_distance);
         if (distance < best_distance) {
             best = known;
             best_distance = distance;
         }
     }
+    error_set(err, "A0329", "%.*s:%.*s has no waiter `%.*s`", STR_FMT(operation->service->name),
+              STR_FMT(operation->name), STR_FMT(name));
     return best.len ? error_hint(err, "did you mean `%.*s`?", STR_FMT(best)) : false;
+}
+
+bool aws_waiter_list(const struct aws_operation *operation, struct arena *arena, struct str **ret,
+                     size_t *ret_count)
+{
+    struct value waiters = operation->service->waiters, document;
+    struct str *names = ARENA_ARRAY(arena, struct str, waiters.len);
+    if (!names)
+        return false;
+    size_t count = 0;
+    for (uint32_t at = 0; next_waiter(operation, &at, &names[count], &document);)
+        count++;
+    *ret = names;
+    *ret_count = count;
+    return true;
 }
 
 static bool all_equal(struct value list, struct value want)

@@ -6,7 +6,7 @@
 #ifndef RECTIFY_AWS_WAITER_H
 #define RECTIFY_AWS_WAITER_H
 
-#include "aws/aws_internal.h"
+#include "aws/aws.h"
 
 enum aws_wait {
     AWS_WAIT_REACHED,
@@ -21,9 +21,13 @@ struct aws_waiter {
     struct value acceptors;
 };
 
-/* A waiter of the service's model. A0329 with "did you mean" when there is none. */
-bool aws_waiter_find(const struct aws_service *service, struct str name, struct aws_waiter *ret,
+/* A waiter of the operation's service that asks this operation. A0329 with "did you mean" when
+ * there is none. */
+bool aws_waiter_find(const struct aws_operation *operation, struct str name, struct aws_waiter *ret,
                      struct error *err) __attribute__((warn_unused_result));
+/* The names of the waiters that ask this operation, in `arena`. */
+bool aws_waiter_list(const struct aws_operation *operation, struct arena *arena, struct str **ret,
+                     size_t *ret_count) __attribute__((warn_unused_result));
 /* Of its document. A0329 when malformed. */
 bool aws_waiter_read(struct value document, struct aws_waiter *ret, struct error *err)
     __attribute__((warn_unused_result));

@@ -8,16 +8,20 @@
 #include "policy/policy.h"
 #include "store/store.h"
 
+#define CLI_ARGS_MAX 64
+
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
 
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
     const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
+    const char *output, *query, *wait, *region, *role, *account;
     bool json, help, all, trace, check, count, invert, explain;
-    int workers;
-    int jobs;            // threads; -1: as many as there are processors
-    const char *args[8]; // what is not an option
+    bool list, describe, all_pages, dry_run, presign;
+    int workers, timeout;
+    int jobs;                       // threads; -1: as many as there are processors
+    const char *args[CLI_ARGS_MAX]; // what is not an option
     int arg_count;
 };
 
@@ -73,6 +77,9 @@ int cli_validate(const struct cli_options *options);
 int cli_match(const struct cli_options *options);
 int cli_audit_show(const struct cli_options *options);
 int cli_audit_verify(const struct cli_options *options);
+int cli_aws(const struct cli_options *options);
+int cli_models_pack(const struct cli_options *options);
+int cli_completion(const struct cli_options *options);
 int cli_help(const struct cli_options *options);
 
 #endif
