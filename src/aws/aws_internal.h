@@ -72,6 +72,7 @@ struct aws_service {
     bool query_compatible;        // awsQueryCompatible
     struct value metadata;        // the model's metadata, whole
     struct value endpoint_rules;  // rule set document, null = none
+    struct value signing_regions; // by partition and region where it is another; null = none
     struct value client_contexts; // clientContextParams, null = none
     struct value paginators;      // operation -> paginator
     struct value waiters;         // name -> waiter
@@ -150,6 +151,9 @@ struct aws_operation {
 /* The document partitions.json. */
 bool aws_models_partitions(struct aws_models *models, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
+/* The region for which requests are signed where the rules do not say. */
+struct str aws_service_signing_region(const struct aws_service *service, struct str partition,
+                                      struct str region);
 /* The service of that name, loaded; NULL with "did you mean". Thread-safe. */
 const struct aws_service *aws_service_find(struct aws_models *models, struct str name,
                                            struct error *err) __attribute__((warn_unused_result));

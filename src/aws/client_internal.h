@@ -154,8 +154,16 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     __attribute__((warn_unused_result));
 
 /* A URL that carries the signature: for GET and whatever has no body, forms as a query. */
-bool aws_presign(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
-                 int64_t expires_s, struct arena *arena, struct str *ret, struct error *err)
+struct aws_presigning {
+    int64_t wall_ms, expires_s;
+    struct str extra; // more of the query, encoded; empty = nothing
+};
+bool aws_presign(struct aws_client *client, const struct aws_sending *sending,
+                 const struct aws_presigning *how, struct arena *arena, struct str *ret,
+                 struct error *err) __attribute__((warn_unused_result));
+/* The input as it is sent: copies from another region get their presigned URL (copy.c). */
+bool aws_copy_input(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
+                    struct arena *arena, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
 /* Who makes the call, its account proven where the call names one (call.c). The caller releases
  * the identity; both are NULL for calls that are not signed. */

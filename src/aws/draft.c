@@ -58,8 +58,8 @@ bool aws_call_presign(struct aws_client *client, const struct aws_call *call, in
                          PRESIGN_SECONDS_MAX);
     if (!begin(client, call, arena, &drafting, err))
         return false;
-    bool ok = drafting.identity ? aws_presign(client, &drafting.sending, drafting.wall_ms,
-                                              expires_s, arena, ret, err)
+    struct aws_presigning how = {.wall_ms = drafting.wall_ms, .expires_s = expires_s};
+    bool ok = drafting.identity ? aws_presign(client, &drafting.sending, &how, arena, ret, err)
                                 : error_set(err, "A0315", "the operation is not signed at all");
     aws_identity_release(drafting.identity);
     return ok;

@@ -323,10 +323,13 @@ static bool evaluate(struct aws_client *client, const struct aws_service *servic
     if (service->endpoint_rules.kind != VALUE_MAP)
         return error_set(err, "A0311", "%.*s has no endpoint rules in its model",
                          STR_FMT(service->name));
-    return aws_client_partitions(client, &partitions, err) &&
-           aws_endpoint_evaluate(service->endpoint_rules, partitions, params, arena, &endpoint,
-                                 err) &&
-           aws_resolve_url(service, &endpoint, region, arena, ret, err);
+    if (!aws_client_partitions(client, &partitions, err) ||
+        !aws_endpoint_evaluate(service->endpoint_rules, partitions, params, arena, &endpoint, err))
+        return false;
+    if (!value_get(params, STR("Endpoint")))
+        region = aws_service_signing_region(
+            service, value_path_str(aws_partition_of(partitions, region, arena), "name"), region);
+    return aws_resolve_url(service, &endpoint, region, arena, ret, err);
 }
 
 bool aws_client_endpoint(struct aws_client *client, const struct aws_operation *op,

@@ -51,10 +51,10 @@ static bool evaluate_slice(struct evaluator *e, const struct aws_jmespath *node,
 {
     int64_t step = node->has_part[2] ? node->part[2] : 1, length = list.len;
     *ret = value_null();
-    if (step == 0)
-        return error_set(e->err, "A0334", "JMESPath: the step of a slice cannot be 0");
     if (list.kind != VALUE_LIST)
         return true;
+    if (step == 0)
+        return error_set(e->err, "A0334", "JMESPath: the step of a slice cannot be 0");
     bool up = step > 0;
     int64_t low = up ? 0 : -1, high = up ? length : length - 1;
     int64_t start = node->has_part[0] ? clamp(node->part[0], length, low, high) : up ? 0 : high;

@@ -149,10 +149,12 @@ static bool read_service(struct aws_models *models, struct aws_service *service,
                          struct error *err)
 {
     char file[MODEL_NAME_BYTES_MAX + 16];
-    struct value document;
+    struct value document, endpoints;
     struct str text;
     if (!models->is_pack)
-        return model_assemble(&service->arena, models->dir, name, &document, err) &&
+        return model_read_json(&service->arena, models->dir, "endpoints.json", true, &endpoints,
+                               err) &&
+               model_assemble(&service->arena, models->dir, name, endpoints, &document, err) &&
                model_fill_service(service, document, err);
     snprintf(file, sizeof file, "%s.json", name);
     return model_read_file(&service->arena, models->dir, file, false, &text, err) &&

@@ -268,7 +268,7 @@ static void take(struct value_builder *document, const char *key, struct value f
 }
 
 bool model_assemble(struct arena *arena, const char *data_dir, const char *service,
-                    struct value *ret, struct error *err)
+                    struct value endpoints, struct value *ret, struct error *err)
 {
     char dir[PATH_SIZE];
     struct str version;
@@ -294,6 +294,10 @@ bool model_assemble(struct arena *arena, const char *data_dir, const char *servi
     take(&document, "waiters", waiters, "waiters");
     if (rules.kind == VALUE_MAP)
         value_set(&document, "rules", rules);
+    struct value scopes =
+        model_signing_regions(arena, endpoints, value_path_str(model, "metadata.endpointPrefix"));
+    if (scopes.kind == VALUE_MAP && scopes.len)
+        value_set(&document, "signingRegions", scopes);
     struct value whole = value_finish_map(&document);
     if (whole.kind != VALUE_MAP)
         return out_of_memory(err);

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define MODEL_PACK_FORMAT 2              // of packs; another one is refused
+#define MODEL_PACK_FORMAT 3              // of packs; another one is refused
 #define MODEL_FILE_BYTES_MAX (64u << 20) // one model file, unpacked
 #define MODEL_NAME_BYTES_MAX 200u        // a service's or operation's name
 
@@ -39,9 +39,13 @@ bool model_list_folders(struct arena *arena, const char *dir, struct str **ret, 
 bool model_has_service(const char *data_dir, const char *name);
 
 /* A service of a botocore data folder as one document: {service, version, metadata, operations,
- * shapes, clientContextParams, pagination, waiters, rules}, extras merged. */
+ * shapes, clientContextParams, pagination, waiters, rules, signingRegions}, extras merged.
+ * `endpoints` is endpoints.json, or null. */
 bool model_assemble(struct arena *arena, const char *data_dir, const char *service,
-                    struct value *ret, struct error *err) __attribute__((warn_unused_result));
+                    struct value endpoints, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* What endpoints.json says of the regions for which a service's requests are signed. */
+struct value model_signing_regions(struct arena *arena, struct value endpoints, struct str prefix);
 /* "botocore 1.43.11" from the package around the data folder; empty when it cannot be told. */
 struct str model_source(struct arena *arena, const char *data_dir);
 
@@ -54,7 +58,7 @@ bool model_fill_service(struct aws_service *service, struct value document, stru
     __attribute__((warn_unused_result));
 /* The same from a pack's text, whose operations and shapes stay text until they are needed:
  *
- *   {"format":2,"service":...,         everything else, in one line
+ *   {"format":3,"service":...,         everything else, in one line
  *   "operations":{
  *   "CreateBucket":{...},              one a line
  *   },

@@ -89,6 +89,7 @@ static bool fill_head(struct aws_service *service, struct value document, struct
     service->client_contexts = child_of(document, "clientContextParams");
     service->paginators = child_of(document, "pagination");
     service->waiters = child_of(document, "waiters");
+    service->signing_regions = child_of(document, "signingRegions");
     service->exceptions = child_of(document, "exceptions");
     service->service_id = text_of(metadata, "serviceId");
     service->endpoint_prefix = text_of(metadata, "endpointPrefix");

@@ -149,11 +149,11 @@ static void add_to_index(struct buf *index, struct value document, bool first)
 }
 
 static bool pack_service(struct arena *arena, ZSTD_CCtx *zstd, const char *data_dir,
-                         const char *service, const char *out_dir, struct buf *index,
-                         struct error *err)
+                         const char *service, const char *out_dir, struct value endpoints,
+                         struct buf *index, struct error *err)
 {
     struct value document;
-    if (!model_assemble(arena, data_dir, service, &document, err))
+    if (!model_assemble(arena, data_dir, service, endpoints, &document, err))
         return false;
     const struct value *operations = value_get(document, STR("operations"));
     const struct value *shapes = value_get(document, STR("shapes"));
@@ -202,14 +202,16 @@ static bool pack_all(struct arena *kept, ZSTD_CCtx *zstd, const char *data_dir, 
 {
     struct buf index = {.arena = kept};
     struct str *names;
+    struct value endpoints;
     size_t count, packed = 0;
-    if (!model_list_folders(kept, data_dir, &names, &count, err))
+    if (!model_list_folders(kept, data_dir, &names, &count, err) ||
+        !model_read_json(kept, data_dir, "endpoints.json", true, &endpoints, err))
         return false;
     ARENA_AUTO struct arena arena = {0};
     for (size_t i = 0; i < count; i++) {
         if (!model_has_service(data_dir, names[i].ptr))
             continue;
-        if (!pack_service(&arena, zstd, data_dir, names[i].ptr, out_dir, &index, err))
+        if (!pack_service(&arena, zstd, data_dir, names[i].ptr, out_dir, endpoints, &index, err))
             return false;
         packed++;
         arena_finish(&arena);

@@ -164,12 +164,28 @@ bool custom_input(const struct aws_operation *op, struct value input, struct are
     return true;
 }
 
+static bool has_header(const struct aws_http_request *request, struct str name)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (str_eq_nocase(request->headers[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 bool custom_request(const struct aws_operation *op, struct arena *arena,
                     struct aws_http_request *request)
 {
     if (str_is(op->service->name, "s3control"))
         request->host_prefix = (struct str){0}; // the endpoint rules place the account themselves
-    if (str_is(op->service->name, "apigateway"))
+    if (is_for(op, "cloudsearchdomain", "Search")) { // its query may be longer than an address
+        request->method = STR("POST");
+        request->body = request->query;
+        request->query = (struct str){0};
+        return aws_request_set_header(arena, request, STR("Content-Type"),
+                                      STR("application/x-www-form-urlencoded"));
+    }
+    if (str_is(op->service->name, "apigateway") && !has_header(request, STR("accept")))
         return aws_request_set_header(arena, request, STR("Accept"), STR("application/json"));
     if (str_is(op->service->name, "glacier"))
         return aws_request_set_header(arena, request, STR("x-amz-glacier-version"),

@@ -95,8 +95,10 @@ static bool add_checksum(struct aws_client *client, const struct aws_operation *
     const struct value *chosen =
         op->checksum_member.len ? value_get(input, op->checksum_member) : NULL;
     struct str algorithm = chosen ? value_str(*chosen) : (struct str){0};
-    if ((!op->checksum_required && !algorithm.len) ||
-        has_header(request, STR("x-amz-checksum-crc")) ||
+    /* Where it is possible it is sent, as the SDKs do; streams are left without. */
+    bool wanted = op->checksum_required || algorithm.len ||
+                  (op->checksum_member.len && request->body.len && !request->body_is_stream);
+    if (!wanted || has_header(request, STR("x-amz-checksum-crc")) ||
         has_header(request, STR("x-amz-checksum-sha")) || has_header(request, STR("content-md5")))
         return true;
     if (!algorithm.len && client->checksum_md5)
@@ -230,6 +232,9 @@ static bool sign(struct aws_client *client, const struct aws_sending *sending,
 static bool check_sendable(const struct aws_operation *op, const struct aws_resolved *endpoint,
                            bool has_credentials, struct error *err)
 {
+    if (str_is(value_path_str(op->service->metadata, "signatureVersion"), "v2"))
+        return error_set(err, "A0312", "%.*s wants signature version 2, which is not supported",
+                         STR_FMT(op->service->name));
     if (op->auth == AWS_AUTH_BEARER)
         return error_set(err, "A0312", "%.*s wants a bearer token, which is not supported",
                          STR_FMT(op->service->name));
@@ -250,17 +255,24 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     const struct aws_operation *op = sending->operation;
     struct aws_resolved endpoint;
     struct aws_prepared made = {0};
-    if (!aws_serialize(op, sending->input, arena, &made.request, err) ||
-        !aws_client_endpoint(client, op, sending->input, sending->region, arena, &endpoint, err))
+    struct value input;
+    if (!aws_copy_input(client, sending, wall_ms, arena, &input, err) ||
+        !aws_serialize(op, input, arena, &made.request, err) ||
+        !aws_client_endpoint(client, op, input, sending->region, arena, &endpoint, err))
         return false;
+    if (op->endpoint_discovery_required && !aws_client_endpoint_url(client, op->service, arena).len)
+        return error_set(err, "A0312",
+                         "%.*s wants its endpoint to be discovered, which is not done here: set "
+                         "AWS_ENDPOINT_URL to what %.*s:DescribeEndpoints gives",
+                         STR_FMT(op->service->name), STR_FMT(op->service->name));
     if (!check_sendable(op, &endpoint, sending->credentials != NULL, err)) {
         error_hint(err, "set AWS_REGION or `region` in the profile");
         return false;
     }
     bool signs = sending->credentials && op->auth != AWS_AUTH_NONE && !endpoint.no_auth;
-    if (!add_checksum(client, op, sending->input, arena, &made.request, err))
+    if (!add_checksum(client, op, input, arena, &made.request, err))
         return false;
-    if (!add_checksum_mode(op, sending->input, arena, &made.request) ||
+    if (!add_checksum_mode(op, input, arena, &made.request) ||
         !place(client, &endpoint, arena, &made) ||
         (signs && !sign(client, sending, &endpoint, wall_ms, arena, &made)))
         return error_set(err, "A0314", "out of memory");
@@ -289,12 +301,12 @@ static bool move_body(struct arena *arena, const struct aws_operation *op,
 }
 
 static bool sign_presigned(struct aws_client *client, const struct aws_sending *sending,
-                           const struct aws_resolved *endpoint, int64_t wall_ms, int64_t expires_s,
+                           const struct aws_resolved *endpoint, const struct aws_presigning *how,
                            struct arena *arena, struct aws_prepared *made)
 {
     bool s3 = is_s3_style(sending->operation->service);
     char date[AWS_SIGN_DATE_SIZE];
-    aws_sign_date(wall_ms, date);
+    aws_sign_date(how->wall_ms, date);
     struct aws_sign_input input = {.method = made->request.method,
                                    .path = made->request.path,
                                    .query = made->request.query,
@@ -309,11 +321,12 @@ static bool sign_presigned(struct aws_client *client, const struct aws_sending *
                                    .normalize_path = !s3,
                                    .double_encode_path = endpoint->double_encode && !s3,
                                    .keys = client->keys};
-    return aws_sign_query(&input, expires_s, false, arena, &made->signature);
+    return aws_sign_query(&input, how->expires_s, false, arena, &made->signature);
 }
 
-bool aws_presign(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
-                 int64_t expires_s, struct arena *arena, struct str *ret, struct error *err)
+bool aws_presign(struct aws_client *client, const struct aws_sending *sending,
+                 const struct aws_presigning *how, struct arena *arena, struct str *ret,
+                 struct error *err)
 {
     const struct aws_operation *op = sending->operation;
     struct aws_resolved endpoint;
@@ -322,8 +335,10 @@ bool aws_presign(struct aws_client *client, const struct aws_sending *sending, i
         !aws_client_endpoint(client, op, sending->input, sending->region, arena, &endpoint, err) ||
         !check_sendable(op, &endpoint, true, err) || !move_body(arena, op, &made.request, err))
         return false;
+    if (how->extra.len)
+        made.request.query = STR_JOIN(arena, made.request.query, STR("&"), how->extra);
     if (!place(client, &endpoint, arena, &made) ||
-        !sign_presigned(client, sending, &endpoint, wall_ms, expires_s, arena, &made))
+        !sign_presigned(client, sending, &endpoint, how, arena, &made))
         return error_set(err, "A0314", "out of memory");
     struct str before = made.url;
     *ret = STR_JOIN(arena, str_cut(&before, '?'), STR("?"), made.signature.query);
