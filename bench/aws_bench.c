@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bench_aws MODELS URL [CALLS [THREADS]]: what one call costs, client side, against a server with
- * canned answers: s3:GetBucketTagging, the account proven once. Prints CPU a call, calls a second,
- * peak RSS.
- *
- *   stub 9911 &   bench_aws build/models http://127.0.0.1:9911 20000 1     the client's own cost
- *   stub 9912 -w 20 &   bench_aws build/models http://127.0.0.1:9912 6400 64     64 in flight */
+/* bench_aws MODELS URL [EVENTS [THREADS [CALLS]]]: what calls cost, client side, against a server
+ * with canned answers. An event is what a remediation does on the wire: s3:GetBucketTagging, and
+ * (CALLS 2, the default) s3:PutBucketTagging with one tag more. The account is proven once. Prints
+ * one line of JSON: CPU an event in us, wall seconds, events a second, peak RSS in KiB, failures.
+ * bench/aws.py runs it. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,9 +16,9 @@
 
 struct bench {
     struct aws_client *client;
-    const struct aws_operation *operation;
+    const struct aws_operation *get, *put;
     const char *url;
-    int calls;
+    int events, calls;
     atomic_int next, failed;
 };
 
@@ -37,23 +36,53 @@ static const char *lookup(void *ctx, const char *name)
     return strcmp(name, "AWS_ENDPOINT_URL") == 0 ? ((struct bench *)ctx)->url : NULL;
 }
 
+static struct value string_map(struct arena *arena, const char *a, const char *b, struct value v)
+{
+    struct value_builder map = {.arena = arena};
+    value_set(&map, a, value_cstr(b));
+    if (v.kind != VALUE_NULL)
+        value_set(&map, "Value", v);
+    return value_finish_map(&map);
+}
+
+/* The tags that were read and one more. */
+static struct value union_of(struct arena *arena, struct value output)
+{
+    struct value_builder list = {.arena = arena}, tagging = {.arena = arena};
+    const struct value *tags = value_get(output, STR("TagSet"));
+    for (uint32_t i = 0; tags && i < tags->len; i++)
+        value_push(&list, tags->items[i]);
+    value_push(&list, string_map(arena, "Key", "cost-center", value_cstr("unassigned")));
+    value_set(&tagging, "TagSet", value_finish_list(&list));
+    return value_finish_map(&tagging);
+}
+
+static bool call(struct bench *bench, const struct aws_operation *op, struct value input,
+                 struct arena *arena, struct aws_answer *ret)
+{
+    struct aws_call call = {.operation = op, .input = input, .account = STR("123456789012")};
+    aws_call(bench->client, &call, arena, ret);
+    if (ret->outcome == AWS_OK)
+        return true;
+    if (atomic_fetch_add(&bench->failed, 1) == 0)
+        fprintf(stderr, "failed: %.*s %.*s\n", STR_FMT(ret->code), STR_FMT(ret->message));
+    return false;
+}
+
 static void *work(void *arg)
 {
     struct bench *bench = arg;
     struct arena arena = {0};
-    for (int i; (i = atomic_fetch_add(&bench->next, 1)) < bench->calls;) {
+    for (int i; (i = atomic_fetch_add(&bench->next, 1)) < bench->events; arena_reset(&arena)) {
         char bucket[32];
         snprintf(bucket, sizeof(bucket), "bad-%05d", i);
         struct value_builder input = {.arena = &arena};
         value_set(&input, "Bucket", value_cstr(bucket));
-        struct aws_call call = {.operation = bench->operation,
-                                .input = value_finish_map(&input),
-                                .account = STR("123456789012")};
         struct aws_answer answer;
-        aws_call(bench->client, &call, &arena, &answer);
-        if (answer.outcome != AWS_OK && atomic_fetch_add(&bench->failed, 1) == 0)
-            printf("failed: %.*s %.*s\n", STR_FMT(answer.code), STR_FMT(answer.message));
-        arena_reset(&arena);
+        if (!call(bench, bench->get, value_finish_map(&input), &arena, &answer) || bench->calls < 2)
+            continue;
+        value_set(&input, "Tagging", union_of(&arena, answer.output));
+        call(bench, bench->put, value_finish_map(&input), &arena, &answer);
     }
     arena_finish(&arena);
     return NULL;
@@ -67,38 +96,65 @@ static double cpu_us(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-static void report(struct bench *bench, int threads, double cpu, int64_t took_ms)
+/* ru_maxrss would count who started us, too. */
+static long peak_kib(void)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("%d calls, %d in flight: %.1f us CPU a call, %.0f calls/s, %ld KiB peak, %d failed\n",
-           bench->calls, threads, cpu / bench->calls,
-           bench->calls * 1000.0 / (double)(took_ms ? took_ms : 1), usage.ru_maxrss, bench->failed);
+    char line[128];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && fgets(line, sizeof(line), status))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    if (status)
+        fclose(status);
+    return kib;
+}
+
+static void report(const struct bench *bench, double cpu, int64_t took_ms)
+{
+    double wall_s = (double)(took_ms ? took_ms : 1) / 1000;
+    printf("{\"cpu_us\": %.2f, \"wall_s\": %.3f, \"events_s\": %.0f, \"peak_kib\": %ld, "
+           "\"failed\": %d}\n",
+           cpu / bench->events, wall_s, bench->events / wall_s, peak_kib(), bench->failed);
+}
+
+static bool prepare(struct bench *bench, struct aws_models *models, struct net *net, int threads,
+                    struct error *err)
+{
+    struct aws_client_options options = {.models = models,
+                                         .net = net,
+                                         .clock = clock_system(),
+                                         .env = lookup,
+                                         .env_ctx = bench,
+                                         .in_flight_max = threads};
+    bench->client = aws_client_create(&options, err);
+    if (!bench->client)
+        return false;
+    bench->get = aws_operation_find(models, STR("s3:GetBucketTagging"), err);
+    bench->put = bench->get ? aws_operation_find(models, STR("s3:PutBucketTagging"), err) : NULL;
+    return bench->put != NULL;
+}
+
+static int option(int argc, char **argv, int i, int fallback)
+{
+    return argc > i ? atoi(argv[i]) : fallback;
 }
 
 int main(int argc, char **argv)
 {
     struct error err;
     struct bench bench = {.url = argc > 2 ? argv[2] : NULL,
-                          .calls = argc > 3 ? atoi(argv[3]) : 20000};
-    int threads = argc > 4 ? atoi(argv[4]) : 1;
-    if (argc < 3 || threads < 1 || threads > THREADS_MAX) {
-        printf("usage: %s MODELS URL [CALLS [THREADS]]\n", argv[0]);
+                          .events = option(argc, argv, 3, 20000),
+                          .calls = option(argc, argv, 5, 2)};
+    int threads = option(argc, argv, 4, 1);
+    if (argc < 3 || threads < 1 || threads > THREADS_MAX || bench.events < 1) {
+        printf("usage: %s MODELS URL [EVENTS [THREADS [CALLS]]]\n", argv[0]);
         return 2;
     }
     struct net_options net_options = {.clock = clock_system()};
     struct net *net = net_create(&net_options, &err);
     struct aws_models *models = net ? aws_models_open(argv[1], &err) : NULL;
-    struct aws_client_options options = {.models = models,
-                                         .net = net,
-                                         .clock = clock_system(),
-                                         .env = lookup,
-                                         .env_ctx = &bench,
-                                         .in_flight_max = threads};
-    bench.client = models ? aws_client_create(&options, &err) : NULL;
-    bench.operation =
-        bench.client ? aws_operation_find(models, STR("s3:GetBucketTagging"), &err) : NULL;
-    if (!bench.operation) {
+    if (!models || !prepare(&bench, models, net, threads, &err)) {
         printf("%s\n", err.message);
         return 1;
     }
@@ -111,7 +167,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);
-    report(&bench, threads, cpu_us() - cpu, clock_steady_ms(clock_system()) - start_ms);
+    report(&bench, cpu_us() - cpu, clock_steady_ms(clock_system()) - start_ms);
     aws_client_destroy(bench.client);
     aws_models_close(models);
     net_destroy(net);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmarks: e2e (bench/e2e.py, the whole program beside the boto3 Lambda) and each
-bench_<name> or <name>_bench that the build made. Never a test: nothing fails on a figure."""
+"""Runs the benchmarks: e2e (bench/e2e.py, the whole program beside the boto3 Lambda), aws
+(bench/aws.py, the AWS client beside boto3) and each bench_<name> or <name>_bench that the build made. Never a test: nothing fails on a figure."""
 import argparse
 import os
 import pathlib
@@ -12,12 +12,14 @@ from project import ROOT
 
 
 def programs(build):
-    found = {"e2e": [sys.executable, str(ROOT / "bench" / "e2e.py"), "--build", str(build)]}
+    scripts = {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), "--build", str(build)]
+               for name in ("e2e", "aws")}
+    found = {"e2e": scripts["e2e"]}
     shared = os.environ.get("RECTIFY_SHARED", str(ROOT.parent / "shared"))
     for path in sorted((build / "bench").glob("*bench*")):
         if path.is_file() and os.access(path, os.X_OK):
             name = path.name.removeprefix("bench_").removesuffix("_bench")
-            found[name] = [str(path), shared]
+            found[name] = scripts.get(name, [str(path), shared])
     return found
 
 

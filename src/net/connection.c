@@ -268,6 +268,8 @@ void connection_close(struct connection *connection)
         return;
     if (connection->fd >= 0)
         close_socket(connection);
+    if (connection->ssl && !connection->failure) // else OpenSSL spoils the session for the next one
+        SSL_set_shutdown(connection->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(connection->ssl);
     free(connection->key);
     free(connection);
