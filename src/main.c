@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include <stddef.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -254,7 +255,7 @@ int main(int argc, char **argv)
             options.help = true;
         } else if (strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
             code = take_option(command, argv, argc, &i, &options);
-        } else if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-') {
+        } else if (argv[i][0] == '-' && isalpha((unsigned char)argv[i][1])) {
             code = take_letters(command, argv[i] + 1, &options);
         } else if (options.arg_count < CLI_ARGS_MAX) {
             options.args[options.arg_count++] = argv[i];
