@@ -74,6 +74,7 @@ int cli_approve(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
 int cli_validate(const struct cli_options *options);
+int cli_scan(const struct cli_options *options);
 int cli_match(const struct cli_options *options);
 int cli_audit_show(const struct cli_options *options);
 int cli_audit_verify(const struct cli_options *options);

@@ -5,8 +5,10 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define WORKERS_DEFAULT 64
+#define PROGRESS_EVERY_MS 250
 
 void running_finish(struct running *r)
 {
@@ -102,9 +104,26 @@ static void on_signal(int number)
     stop_wanted = 1;
 }
 
+/* On a terminal, a few times a second: how many of the expected rows have ended. */
+static void show_progress(struct running *r)
+{
+    int64_t counts[STATE_COUNT], ended = 0, now = clock_steady_ms(clock_system());
+    struct error ignored;
+    if (r->expected == 0 || now < r->progress_ms + PROGRESS_EVERY_MS || !isatty(STDERR_FILENO) ||
+        store_counts(r->store, counts, &ignored) != STORE_OK)
+        return;
+    for (int i = 0; i < STATE_COUNT; i++)
+        ended += state_is_terminal((enum state)i) ? counts[i] : 0;
+    if (r->progress_ms == 0)
+        r->ended_before = ended;
+    r->progress_ms = now;
+    fprintf(stderr, "\r%lld of %lld done ", (long long)(ended - r->ended_before),
+            (long long)r->expected);
+}
+
 static bool should_stop(void *ctx)
 {
-    (void)ctx;
+    show_progress(ctx);
     return stop_wanted;
 }
 
@@ -152,7 +171,9 @@ int running_work_off(struct running *r, const struct engine_taken *taken)
     struct engine_workers *workers = running_workers(r, &err);
     if (!workers)
         return cli_fail(&err);
-    bool ok = engine_workers_drain(workers, should_stop, NULL, &err);
+    bool ok = engine_workers_drain(workers, should_stop, r, &err);
+    if (r->progress_ms)
+        fputc('\n', stderr);
     engine_workers_stop(workers);
     return ok ? report(r, taken) : cli_fail(&err);
 }

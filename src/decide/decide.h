@@ -36,6 +36,12 @@ struct decide_finding {
 void decide_read(const struct decide_subject *subject, struct arena *arena,
                  struct decide_finding *ret);
 
+/* Lists what exists through the policy's scan (which it must have): ids, as `resources` gave them.
+ * ret->verdict is unread when a read failed or was cut short: then the ids are none, and nothing is
+ * known about what exists. The subject's resource has no id. */
+void decide_scan(const struct decide_subject *subject, struct arena *arena,
+                 struct decide_finding *ret, struct value *ret_ids);
+
 /* The plan: a list of {call, with, region, step, token, class, item}; `step` is the position in the
  * policy, `item` the element of `each`. Tokens are empty where the operation takes none. False: an
  * expression failed or the model refuses the input. */

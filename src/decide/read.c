@@ -201,13 +201,13 @@ static void judge(const struct decide_subject *s, struct cel_budget *budget, str
     }
 }
 
-static bool read_all(const struct decide_subject *s, struct cel_budget *budget, struct arena *arena,
-                     struct decide_finding *f)
+static bool read_list(const struct decide_subject *s, const struct policy_read *list, size_t count,
+                      struct cel_budget *budget, struct arena *arena, struct decide_finding *f)
 {
     struct value_builder reads = {.arena = arena};
     struct error err;
-    for (size_t i = 0; i < s->policy->read_count; i++) {
-        const struct policy_read *read = &s->policy->reads[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct policy_read *read = &list[i];
         struct value v;
         if (read->is_let) {
             if (!cel_eval(read->let, f->slots, budget, arena, &v, &err))
@@ -223,21 +223,44 @@ static bool read_all(const struct decide_subject *s, struct cel_budget *budget, 
     return !reads.failed || unread(f, STR("D0002"), STR("out of memory"), false);
 }
 
+/* `each` and undo environments have one slot more than their base. */
+static bool prepare_slots(const struct decide_subject *s, unsigned count, struct arena *arena,
+                          struct decide_finding *f)
+{
+    f->slots = ARENA_ARRAY(arena, struct value, count + 8);
+    if (!f->slots)
+        return unread(f, STR("D0002"), STR("out of memory"), false);
+    for (unsigned i = 0; i < count + 8; i++)
+        f->slots[i] = cel_unset();
+    set_common_slots(s, arena, f->slots);
+    return true;
+}
+
+void decide_scan(const struct decide_subject *s, struct arena *arena, struct decide_finding *ret,
+                 struct value *ret_ids)
+{
+    const struct policy_scan *scan = &s->policy->scan;
+    struct decide_finding f = {.verdict = VERDICT_COMPLIANT};
+    struct cel_budget budget = cel_budget_default();
+    struct error err;
+    struct value ids = value_list(NULL, 0);
+    if (prepare_slots(s, scan->slots, arena, &f) &&
+        read_list(s, scan->reads, scan->read_count, &budget, arena, &f)) {
+        if (!cel_eval(scan->resources, f.slots, &budget, arena, &ids, &err))
+            expression_failed(&f, arena, &err);
+        else if (ids.kind != VALUE_LIST)
+            unread(&f, STR("D0001"), STR("`scan.resources` is not a list"), true);
+    }
+    *ret = f;
+    *ret_ids = ids.kind == VALUE_LIST ? ids : value_list(NULL, 0);
+}
+
 void decide_read(const struct decide_subject *s, struct arena *arena, struct decide_finding *ret)
 {
     struct decide_finding f = {.id = s->resource.id};
     struct cel_budget budget = cel_budget_default();
-    /* `each` and undo environments have one slot more than their base. */
-    f.slots = ARENA_ARRAY(arena, struct value, s->policy->undo_slots + 8);
-    if (!f.slots) {
-        unread(&f, STR("D0002"), STR("out of memory"), false);
-        *ret = f;
-        return;
-    }
-    for (unsigned i = 0; i < s->policy->undo_slots + 8; i++)
-        f.slots[i] = cel_unset();
-    set_common_slots(s, arena, f.slots);
-    if (read_all(s, &budget, arena, &f)) {
+    if (prepare_slots(s, s->policy->undo_slots, arena, &f) &&
+        read_list(s, s->policy->reads, s->policy->read_count, &budget, arena, &f)) {
         set_fingerprint(s, arena, &f);
         judge(s, &budget, arena, &f);
         struct value id;

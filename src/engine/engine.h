@@ -67,6 +67,27 @@ bool engine_take_events(struct engine_intake *intake, int fd, struct engine_take
 bool engine_take_text(struct engine_intake *intake, struct str text, struct engine_taken *ret,
                       struct error *err) __attribute__((warn_unused_result));
 
+/* ---- what exists ---- */
+
+struct engine_scan_options {
+    struct str policy;         // glob; empty = all that have a scan
+    struct str account;        // whose resources
+    const struct str *regions; // where regional policies look; the first also for global ones
+    size_t region_count;       // at least 1
+};
+struct engine_scanned {
+    size_t policies, lists; // lists: a policy in a region
+    size_t resources;       // rows made, or joined
+    size_t unread;          // lists that could not be read in full: they started nothing
+    size_t unusable;        // ids that name no resource
+    struct error why;       // of the first unread one
+};
+/* Lists what exists by each policy's `detect.scan` and makes a remediation of each resource, due at
+ * once. Blocks for the lists only. False: the store failed, or memory ran out; what `ret` counts may
+ * be durable in part, and scanning again is safe. */
+bool engine_scan(struct engine *engine, const struct engine_scan_options *options,
+                 struct engine_scanned *ret, struct error *err) __attribute__((warn_unused_result));
+
 /* ---- workers ---- */
 
 /* Worker threads over the store's due rows. */

@@ -223,14 +223,22 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
     }
 }
 
-static void compile_read(struct builder *b, const struct yaml *node, struct policy_read *read)
+/* Reads and lets of one section, in the environment in which each adds its name. */
+struct read_set {
+    struct cel_env *env;
+    struct policy_read *items;
+    size_t count;
+};
+
+static void compile_read(struct builder *b, const struct yaml *node, const struct cel_env *env,
+                         struct policy_read *read)
 {
     if (!YAML_CHECK_KEYS(node, "call", "with", "region", "account", "absent", "gone", "each",
                          "as")) {
         b->ok = false;
         return;
     }
-    compile_call(b, node, b->decide_env, &read->call);
+    compile_call(b, node, env, &read->call);
     compile_absent(b, node, read);
     const struct aws_operation *op = read->call.operation;
     if (op && !policy_read_allowed(aws_operation_service(op), aws_operation_name(op))) {
@@ -296,34 +304,34 @@ static const struct cel_type *read_type(struct builder *b, const struct policy_r
     return read->call.each ? cel_type_list(b->arena, type) : type;
 }
 
-static void compile_binding(struct builder *b, struct binding *binding)
+static void compile_binding(struct builder *b, struct binding *binding, struct read_set *set)
 {
-    struct policy_read *read = &b->policy->reads[b->policy->read_count];
+    struct policy_read *read = &set->items[set->count];
     const struct cel_type *type = cel_type_dyn();
     struct error err;
     read->name = binding->name;
     read->is_let = binding->is_let;
     if (binding->is_let) {
-        read->let = expression(b, b->decide_env, binding->node, NULL);
+        read->let = expression(b, set->env, binding->node, NULL);
         type = read->let ? cel_program_type(read->let) : type;
     } else {
-        compile_read(b, binding->node, read);
+        compile_read(b, binding->node, set->env, read);
         type = read_type(b, read, false);
     }
-    if (!cel_env_add_variable(b->decide_env, binding->name, type, &read->slot, &err)) {
+    if (!cel_env_add_variable(set->env, binding->name, type, &read->slot, &err)) {
         yaml_error(binding->node, "P0113", NULL, "%s", err.message);
         b->ok = false;
     }
-    b->policy->read_count++;
+    set->count++;
 }
 
-static void compile_bindings(struct builder *b, const struct yaml *decide)
+static void compile_bindings(struct builder *b, const struct yaml *from_node, struct read_set *set)
 {
-    const struct yaml *reads = section(b, decide, "read"), *lets = section(b, decide, "let");
+    const struct yaml *reads = section(b, from_node, "read"), *lets = section(b, from_node, "let");
     size_t count = reads->count + lets->count;
     struct binding *bindings = ARENA_ARRAY(b->arena, struct binding, count + 1);
-    b->policy->reads = ARENA_ARRAY(b->arena, struct policy_read, count + 1);
-    if (!bindings || !b->policy->reads) {
+    set->items = ARENA_ARRAY(b->arena, struct policy_read, count + 1);
+    if (!bindings || !set->items) {
         b->ok = false;
         return;
     }
@@ -336,11 +344,11 @@ static void compile_bindings(struct builder *b, const struct yaml *decide)
     for (size_t placed = 0; placed < count; placed++) {
         struct binding *next = next_binding(bindings, count);
         if (!next) {
-            yaml_error(decide, "P0116", NULL, "reads and lets refer to each other in a circle");
+            yaml_error(from_node, "P0116", NULL, "reads and lets refer to each other in a circle");
             b->ok = false;
             return;
         }
-        compile_binding(b, next);
+        compile_binding(b, next, set);
         next->placed = true;
     }
 }
@@ -355,7 +363,10 @@ static void compile_decide(struct builder *b, const struct yaml *root)
     }
     b->ok = YAML_CHECK_KEYS(decide, "read", "let", "violation", "message") && b->ok;
     add_common(b, b->decide_env);
-    compile_bindings(b, decide);
+    struct read_set set = {.env = b->decide_env};
+    compile_bindings(b, decide, &set);
+    b->policy->reads = set.items;
+    b->policy->read_count = set.count;
     const struct yaml *violation = yaml_get(decide, "violation");
     if (violation) {
         b->policy->violation = expression(b, b->decide_env, violation, cel_type_of(VALUE_BOOL));
@@ -388,6 +399,32 @@ static void add_trigger(struct builder *b, const struct yaml *at, struct str pat
     }
 }
 
+static void compile_scan(struct builder *b, const struct yaml *detect)
+{
+    const struct yaml *scan = section(b, detect, "scan"), *resources = yaml_get(scan, "resources");
+    struct policy_scan *out = &b->policy->scan;
+    struct read_set set = {.env = cel_env_create(b->arena, NULL)};
+    if (scan == &empty_map)
+        return;
+    b->ok = set.env && YAML_CHECK_KEYS(scan, "every", "read", "let", "resources") && b->ok;
+    if (!set.env)
+        return;
+    cel_env_set_options(set.env, (struct cel_options){.cost_max = LIMIT_EXPRESSION_ESTIMATE});
+    add_common(b, set.env);
+    compile_bindings(b, scan, &set);
+    out->every_ms = policy_duration(yaml_get(scan, "every"), 0, &b->ok);
+    out->reads = set.items;
+    out->read_count = set.count;
+    if (resources) {
+        out->resources = expression(b, set.env, resources,
+                                    cel_type_list(b->arena, cel_type_of(VALUE_STRING)));
+    } else {
+        yaml_error(scan, "P0118", NULL, "`scan` needs `resources`: a list of ids");
+        b->ok = false;
+    }
+    out->slots = cel_env_slots(set.env);
+}
+
 static void compile_detect(struct builder *b, const struct yaml *root)
 {
     const struct yaml *detect = section(b, root, "detect");
@@ -396,6 +433,7 @@ static void compile_detect(struct builder *b, const struct yaml *root)
     struct error err;
     b->ok = YAML_CHECK_KEYS(detect, "events", "pattern", "resources", "settle", "scan") && b->ok;
     b->policy->settle_ms = policy_duration(yaml_get(detect, "settle"), 60000, &b->ok);
+    compile_scan(b, detect);
     add_common(b, b->detect_env);
     add_variable(b, b->detect_env, "event", cel_type_dyn(), NULL);
     b->policy->triggers = ARENA_ARRAY(b->arena, struct policy_trigger, events->count + 1);

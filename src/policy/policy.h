@@ -88,6 +88,15 @@ struct policy_trigger {
     const struct cel_program *resources; // string or list of strings, in detect's environment
 };
 
+/* detect.scan: what exists, listed by reads of its own. */
+struct policy_scan {
+    int64_t every_ms; // 0 = by hand only
+    struct policy_read *reads;
+    size_t read_count;
+    const struct cel_program *resources; // list of strings: ids; NULL = the policy has no scan
+    unsigned slots;
+};
+
 struct policy {
     struct str name, title, owner, file;
     char hash[65]; // SHA-256 of the file, hex
@@ -106,6 +115,7 @@ struct policy {
     const struct cel_env *decide_env, *undo_env;
     unsigned decide_slots, undo_slots;
     unsigned before_slot, after_slot, current_slot; // in undo_env
+    struct policy_scan scan;
     struct policy_read *reads;                      // in the order in which they can be made
     size_t read_count;
     const struct cel_program *violation;
