@@ -20,7 +20,7 @@ struct running {
     struct engine_intake *intake;
     struct engine engine;
     char kill_switch[4096];
-    int64_t expected;    // rows to work off, for a progress line; 0 = none is shown
+    int64_t expected; // rows to work off, for a progress line; 0 = none is shown
     int64_t ended_before;
     int64_t progress_ms; // when the line was written last
 };

@@ -164,12 +164,25 @@ static void write_stable(struct buf *out, struct value v)
     json_write(out, v, JSON_CANONICAL);
 }
 
+/* The part's place among the policy's parts stands for its path: a changed policy decides anew. */
+static void write_used(struct buf *out, const struct cel_path *path, const struct value *slots)
+{
+    const struct value *v = &slots[path->slot];
+    for (size_t i = 0; v && i < path->count; i++)
+        v = value_get(*v, path->fields[i]);
+    buf_add_byte(out, v ? '=' : '-'); // there, or not
+    if (v)
+        write_stable(out, *v);
+}
+
+/* What the policy's expressions used, and the resource's name. */
 static void set_fingerprint(const struct decide_subject *s, struct arena *arena,
                             struct decide_finding *f)
 {
     struct buf text = {.arena = arena};
     json_write_string(&text, s->resource.id);
-    write_stable(&text, f->reads);
+    for (size_t i = 0; i < s->policy->used_count; i++)
+        write_used(&text, &s->policy->used[i], f->slots);
     struct str whole = buf_str(&text);
     struct sha256 hash = hash_sha256(whole.ptr, whole.len);
     hash_hex(hash.bytes, sizeof hash.bytes, f->fingerprint);

@@ -32,8 +32,9 @@ struct engine {
 #define ENGINE_GRACE_MS 900000 // how long a signature of ours may still be good (S3: 15 min)
 #define ENGINE_CALL_DEADLINE_MS 30000
 
-/* `scratch` is the walk's memory, reset at its start; a worker keeps one. False: the store failed (err); the remediation stays as it is and becomes due again when its
- * lease is over. Losing the lease, or a conflict, is not a failure. */
+/* `scratch` is the walk's memory, reset at its start; a worker keeps one. False: the store failed
+ * (err); the remediation stays as it is and becomes due again when its lease is over. Losing the
+ * lease, or a conflict, is not a failure. */
 bool engine_step(struct engine *engine, const struct store_claim *claim, struct arena *scratch,
                  struct error *err) __attribute__((warn_unused_result));
 
@@ -83,8 +84,8 @@ struct engine_scanned {
     struct error why;       // of the first unread one
 };
 /* Lists what exists by each policy's `detect.scan` and makes a remediation of each resource, due at
- * once. Blocks for the lists only. False: the store failed, or memory ran out; what `ret` counts may
- * be durable in part, and scanning again is safe. */
+ * once. Blocks for the lists only. False: the store failed, or memory ran out; what `ret` counts
+ * may be durable in part, and scanning again is safe. */
 bool engine_scan(struct engine *engine, const struct engine_scan_options *options,
                  struct engine_scanned *ret, struct error *err) __attribute__((warn_unused_result));
 

@@ -30,8 +30,8 @@ struct scanning {
 
 static bool flush(struct scanning *s, struct error *err)
 {
-    bool ok = s->count == 0 ||
-              store_accept(s->engine->store, s->events, s->count, NULL, err) == STORE_OK;
+    bool ok =
+        s->count == 0 || store_accept(s->engine->store, s->events, s->count, NULL, err) == STORE_OK;
     s->count = 0;
     return ok;
 }
@@ -65,9 +65,8 @@ static bool add(struct scanning *s, struct value id, struct str detail, struct e
         s->scanned->unusable++;
         return true;
     }
-    const char *event =
-        arena_printf(s->arena, "scan %lld %.*s %.*s", (long long)s->started_ms,
-                     STR_FMT(s->policy->name), STR_FMT(key));
+    const char *event = arena_printf(s->arena, "scan %lld %.*s %.*s", (long long)s->started_ms,
+                                     STR_FMT(s->policy->name), STR_FMT(key));
     if (!event)
         return error_set(err, "E0007", "out of memory");
     s->matches[s->count] = (struct store_match){.policy = s->policy->name,
@@ -141,8 +140,7 @@ bool engine_scan(struct engine *engine, const struct engine_scan_options *option
                                    .region = options->regions[r],
                                    .started_ms = clock_wall_ms(engine->clock),
                                    .arena = &arena};
-            s->assignment =
-                policy_set_assign(engine->policies, policy, options->account, &arena);
+            s->assignment = policy_set_assign(engine->policies, policy, options->account, &arena);
             ok = s->assignment.mode == MODE_OFF || scan_place(s, err);
         }
     }

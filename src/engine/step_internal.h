@@ -39,19 +39,19 @@ struct step_change {
     int step;
     int64_t wait_ms; // due in so long; 0 = go on at once
     const char *reason;
-    struct value record; // body of the audit record
+    struct value record;   // body of the audit record
     struct str request_id; // of a changing call that was answered
-    bool later;          // nothing leaves before the next: committed together with it, conditions too
-    bool durable;        // wait for the disk
+    bool later;   // nothing leaves before the next: committed together with it, conditions too
+    bool durable; // wait for the disk
     bool lock, freeze, sequence_unchanged;
     int at_once_max, per_hour_max;
     const char *approval_hash, *ask_hash;
     int64_t ask_expires_ms;
     int breaker; // RESULT_*
 };
-/* Performs it, and what was put off until later. STORE_OK: step->r is in its new state. Others: one of
- * them met its condition no more, and step->r is as the ones before it left it (CONFLICT ends the
- * walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
+/* Performs it, and what was put off until later. STORE_OK: step->r is in its new state. Others: one
+ * of them met its condition no more, and step->r is as the ones before it left it (CONFLICT ends
+ * the walk; LOCKED, LIMITED, VOID are for the caller). False: the store failed. */
 bool step_go(struct step *step, const struct step_change *change, enum store_result *ret_result);
 /* The same where only OK and lost lease are possible. */
 bool step_to(struct step *step, const struct step_change *change);

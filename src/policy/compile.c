@@ -416,8 +416,8 @@ static void compile_scan(struct builder *b, const struct yaml *detect)
     out->reads = set.items;
     out->read_count = set.count;
     if (resources) {
-        out->resources = expression(b, set.env, resources,
-                                    cel_type_list(b->arena, cel_type_of(VALUE_STRING)));
+        out->resources =
+            expression(b, set.env, resources, cel_type_list(b->arena, cel_type_of(VALUE_STRING)));
     } else {
         yaml_error(scan, "P0118", NULL, "`scan` needs `resources`: a list of ids");
         b->ok = false;
@@ -731,6 +731,7 @@ struct policy *policy_compile_file(const struct yaml *root, struct aws_models *m
     compile_act(&b, root);
     compile_verify(&b, root);
     compile_guard(&b, root);
+    b.ok = policy_find_used(policy, arena) && b.ok;
     policy->decide_slots = cel_env_slots(b.decide_env);
     policy->undo_slots = b.undo_env ? cel_env_slots(b.undo_env) : 0;
     return b.ok ? policy : NULL;

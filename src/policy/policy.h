@@ -116,8 +116,10 @@ struct policy {
     unsigned decide_slots, undo_slots;
     unsigned before_slot, after_slot, current_slot; // in undo_env
     struct policy_scan scan;
-    struct policy_read *reads;                      // in the order in which they can be made
+    struct policy_read *reads; // in the order in which they can be made
     size_t read_count;
+    const struct cel_path *used; // parts of the reads that decide or act, none within another
+    size_t used_count;
     const struct cel_program *violation;
     const struct policy_template *message;
     const struct policy_template *identity; // NULL, or gives the canonical id from the reads

@@ -57,6 +57,10 @@ bool policy_flag(const struct yaml *node, bool fallback, bool *ok);
 /* One policy file. NULL: reported. */
 struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);
 
+/* Sets `used`. False: out of memory. */
+bool policy_find_used(struct policy *policy, struct arena *arena)
+    __attribute__((warn_unused_result));
+
 /* rectify.yaml. */
 struct policy_assignment_rule {
     struct str *policies; // globs

@@ -133,12 +133,28 @@ static void test_decide__the_fingerprint_is_the_content_whatever_its_order(void 
     assert_string_not_equal(a, b);
     fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":\"1\"}]}", b);
     assert_string_not_equal(a, b);
-    fingerprint_of(&s, "{\"TagSet\":[],\"Big\":9007199254740993}", a);
-    fingerprint_of(&s, "{\"TagSet\":[],\"Big\":9007199254740992}", b);
+    fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":9007199254740993}]}", a);
+    fingerprint_of(&s, "{\"TagSet\":[{\"Key\":\"a\",\"Value\":9007199254740992}]}", b);
+    assert_string_not_equal(a, b);
+    fingerprint_of(&s, "{\"TagSet\":[]}", a);
+    fingerprint_of(&s, "{}", b);
     assert_string_not_equal(a, b);
     s.subject.resource.id = STR("other");
-    fingerprint_of(&s, "{\"TagSet\":[],\"Big\":9007199254740992}", a);
+    fingerprint_of(&s, "{\"TagSet\":[]}", b);
     assert_string_not_equal(a, b);
+    scene_finish(&s);
+}
+
+static void test_decide__the_fingerprint_covers_only_what_is_used(void **state)
+{
+    (void)state;
+    struct scene s;
+    char a[65], b[65];
+    scene_start(&s, NULL, NULL);
+    assert_int_equal(s.subject.policy->used_count, 1);
+    fingerprint_of(&s, "{\"TagSet\":[],\"Counter\":1}", a);
+    fingerprint_of(&s, "{\"TagSet\":[],\"Counter\":2}", b);
+    assert_string_equal(a, b);
     scene_finish(&s);
 }
 
@@ -149,9 +165,12 @@ static void test_decide__times_are_no_part_of_the_fingerprint(void **state)
     char a[65], b[65];
     scene_start(&s, NULL, NULL);
     for (int i = 0; i < 2; i++) {
-        struct value_builder out = {.arena = &s.arena};
-        value_set(&out, "TagSet", value_list(NULL, 0));
-        value_set(&out, "At", (struct value){.kind = VALUE_TIMESTAMP, .i = i});
+        struct value_builder out = {.arena = &s.arena}, list = {.arena = &s.arena},
+                             tag = {.arena = &s.arena};
+        value_set(&tag, "Key", value_cstr("a"));
+        value_set(&tag, "At", (struct value){.kind = VALUE_TIMESTAMP, .i = i});
+        value_push(&list, value_finish_map(&tag));
+        value_set(&out, "TagSet", value_finish_list(&list));
         s.answers[0] = (struct aws_answer){.outcome = AWS_OK, .output = value_finish_map(&out)};
         fingerprint_of(&s, NULL, i ? a : b);
     }
@@ -440,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_decide__a_failing_expression_is_neither_true_nor_false),
         cmocka_unit_test(test_decide__a_failing_message_does_not_change_the_verdict),
         cmocka_unit_test(test_decide__the_fingerprint_is_the_content_whatever_its_order),
+        cmocka_unit_test(test_decide__the_fingerprint_covers_only_what_is_used),
         cmocka_unit_test(test_decide__times_are_no_part_of_the_fingerprint),
         cmocka_unit_test(test_decide__reads_and_lets_order_themselves),
         cmocka_unit_test(test_decide__a_read_with_each_is_a_list_and_one_failure_fails_it),
