@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""eval and explain as people call them: the manual's commands say what it says they say, the reference
-is up to date, every way to be wrong has its exit status, and neither store nor cloud is needed."""
+"""eval and explain as people call them: the manual's commands say what it says they say, the
+reference is up to date, every way to be wrong has its exit status, and neither store nor cloud is
+needed."""
 import json
 import os
 import pathlib
@@ -27,8 +28,8 @@ class ExpressionCase(unittest.TestCase):
     def run_rectify(self, *args, stdin="", status=EXIT_OK):
         """With no state folder that could be made and no network to be reached."""
         done = subprocess.run([str(RECTIFY), *args], capture_output=True, text=True, input=stdin,
-                              env={"HOME": "/nonexistent", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-                              cwd=self.home, timeout=60, check=False)
+                              env={"HOME": "/nonexistent",
+                                   "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, cwd=self.home, timeout=60, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 

@@ -262,6 +262,9 @@ static void test_language__broken_expressions_are_told_where_others_tell_them(vo
         {"T{a: 1 b: 2}", "8"},
         {"a in [1, 2", "11"},
         {"1 2 3", "3"},
+        {"{1 2 3}", "4 6"},
+        {"(1 && 2) + 1", "2 7"},
+        {"math.isInf(1 || 2)", "12 17"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;

@@ -1,0 +1,5 @@
+module rectify/bench/peers/cel-oracle
+
+go 1.23
+
+require cel.dev/cel-go v0.33.2
