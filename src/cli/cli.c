@@ -16,7 +16,7 @@ int cli_fail(const struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct buf out = {.arena = &arena};
-    if (err->code && err->code[0] == 'C') // of an expression
+    if (err->code && err->code[0] == 'C' && err->line) // of an expression
         cel_error_print(&out, err);
     else
         error_print(&out, err);

@@ -386,6 +386,21 @@ static void compile_decide(struct builder *b, const struct yaml *root)
 
 /* ---- detect ---- */
 
+/* An event names a resource or a list of them. */
+static void check_resources(struct builder *b, const struct yaml *node,
+                            const struct cel_program *resources)
+{
+    const struct cel_type *text = cel_type_of(VALUE_STRING), *type = cel_program_type(resources);
+    const struct cel_type *wanted[] = {text, cel_type_dyn(), cel_type_list(b->arena, text),
+                                       cel_type_of(VALUE_LIST)};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (cel_type_equal(type, wanted[i]))
+            return;
+    yaml_error(node, "P0109", NULL, "must be the id of a resource or a list of ids, not %s",
+               cel_type_text(b->arena, type));
+    b->ok = false;
+}
+
 static void add_trigger(struct builder *b, const struct yaml *at, struct str pattern,
                         const struct yaml *resources)
 {
@@ -393,6 +408,8 @@ static void add_trigger(struct builder *b, const struct yaml *at, struct str pat
     trigger->pattern = pattern;
     if (resources) {
         trigger->resources = expression(b, b->detect_env, resources, NULL);
+        if (trigger->resources)
+            check_resources(b, resources, trigger->resources);
     } else {
         yaml_error(at, "P0118", NULL, "`pattern` needs `resources`: which resource an event names");
         b->ok = false;

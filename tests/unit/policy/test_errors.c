@@ -130,6 +130,8 @@ static const struct mistake mistakes[] = {
     {"absent that is nothing", "{TagSet: []}}", "null}", "P0126", 16, 30, "a mapping", "{}"},
     {"absent with a number for text", "{TagSet: []}}", "{TagSet: [{Key: 1, Value: a}]}}", "P0126",
      16, 0, "wants text", "quote it"},
+    {"resource that is no id", "event.detail.requestParameters.bucketName",
+     "size(event.detail.requestParameters.bucketName)", "P0109", 9, 22, "not int", NULL},
     {"loops within loops", "t.Key == 'owner')",
      "tagging.TagSet.exists(u, tagging.TagSet.exists(v, tagging.TagSet.exists(w, w.Key == "
      "v.Key))))",
