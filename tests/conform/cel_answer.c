@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Answers questions about expressions, for comparing with other implementations
- * (bench/peers/cel_differential.py): reads {"e": EXPRESSION, "core": BOOL, "un": BOOL} a line
+ * (tests/conform/cel_differential.py): reads {"e": EXPRESSION, "core": BOOL, "un": BOOL} a line
  * (core: no extensions; un: unchecked) and prints a line of JSON with the phase it came to
  * ("parse", "check", "error", "ok"), the places of mistakes, the type, and the value in a notation
  * that shows its kind: i1 u1 d<bits> s<hex> b<hex> t<seconds>.<nanos> D<nanos> T<type> [..] {..}.
@@ -152,7 +152,7 @@ static struct value json(struct question *q, const char *text)
     return v;
 }
 
-/* The same as in cel-oracle/main.go. */
+/* The same as in cel_oracle/main.go. */
 static void declare_all(struct question *q, bool core)
 {
     static const struct value four = {.kind = VALUE_INT, .i = 4};

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random expressions, answered by rectify and by cel-go: phases, places of mistakes, types, values.
 
-    bench/peers/cel_differential.py [--count N] [--seed N] [--answer FILE] [MODE...]
+    tests/conform/cel_differential.py [--count N] [--seed N] [--answer FILE] [MODE...]
 
 Modes: right (mostly well typed), wrong (an operand of another type here and there), unchecked,
 slips (one mistake as people make them), noise (damaged text). Prints the differences that no entry
 of KNOWN explains and ends with status 1 if there are any. cel-go is the Go module of
-bench/peers/cel-oracle, fetched from the Go module proxy into a temporary folder when this runs."""
+tests/conform/cel_oracle, fetched from the Go module proxy into a temporary folder when this runs."""
 import argparse
 import collections
 import json
@@ -22,7 +22,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TEMPLATES = json.loads((HERE / "cel-oracle" / "templates.json").read_text())
+TEMPLATES = json.loads((HERE / "cel_oracle" / "templates.json").read_text())
 KINDS = "iudsbblmoStDYLXXf"  # how often an expression of a kind is asked for
 ANY = {"X": "1", "L": "[1]", "f": "'x'", "n": "1"}  # where templates end that only refer on
 
@@ -158,7 +158,7 @@ def compare(mode, ours, oracle, count, seed):
 
 def build_oracle(work):
     for name in ("go.mod", "main.go"):
-        shutil.copy(HERE / "cel-oracle" / name, work)
+        shutil.copy(HERE / "cel_oracle" / name, work)
     env = dict(os.environ, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOWORK="off")
     subprocess.run(["go", "mod", "tidy"], cwd=work, env=env, check=True, stderr=subprocess.DEVNULL)
     subprocess.run(["go", "build", "-o", "oracle", "."], cwd=work, env=env, check=True)

@@ -1,4 +1,4 @@
-module rectify/bench/peers/cel-oracle
+module rectify/tests/conform/cel_oracle
 
 go 1.23
 
