@@ -29,7 +29,8 @@ class ExpressionCase(unittest.TestCase):
         """With no state folder that could be made and no network to be reached."""
         done = subprocess.run([str(RECTIFY), *args], capture_output=True, text=True, input=stdin,
                               env={"HOME": "/nonexistent",
-                                   "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, cwd=self.home, timeout=60, check=False)
+                                   "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+                              cwd=self.home, timeout=60, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 

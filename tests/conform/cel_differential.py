@@ -7,7 +7,7 @@
 Modes: right (mostly well typed), wrong (an operand of another type here and there), unchecked,
 slips (one mistake as people make them), noise (damaged text). Prints the differences that no entry
 of KNOWN explains and ends with status 1 if there are any. cel-go is the Go module of
-tests/conform/cel_oracle, fetched from the Go module proxy into a temporary folder when this runs."""
+tests/conform/cel_oracle, fetched from the Go module proxy into a temporary folder."""
 import argparse
 import collections
 import json
