@@ -23,8 +23,8 @@ struct number_decimal {
 double number_parse(struct str text);
 
 /* The same for one who will ask number_is_shortest() about the text: `ret` saves reading it twice.
- * `readable`: how many bytes may be read from text.ptr, at least text.len; 40 are enough to be fast.
- * At most 19 digits; `more`: others but zeros were left out. */
+ * `readable`: how many bytes may be read from text.ptr, at least text.len; with 40 it is fast. At
+ * most 19 digits; `more`: others but zeros were left out. */
 struct number_parts {
     uint64_t digits;
     int64_t exponent;
