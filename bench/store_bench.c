@@ -5,6 +5,9 @@
  *
  *   store_bench [FOLDER] [EVENTS]      default: a new folder under TMPDIR, 20000
  *
+ * With RECTIFY_BENCH_POSTGRES=postgres://... (an empty database) the same follows against that
+ * server; the CPU is then this process's alone, without the server's.
+ *
  * The last line is 64 threads that heal with two pretended calls of 30 ms in each repair.
  * Prints events and transitions a second, and CPU (user + sys) microseconds an event and a
  * transition. Single: each thread takes one row at a time and waits where the engine waits. Bulk:
@@ -184,20 +187,11 @@ static void run(struct store *store, bool repaired, int threads, long count, uns
            (cpu - accepted) * 1e6 / (double)b.transitions);
 }
 
-int main(int argc, char **argv)
+static int bench(const char *where, long count)
 {
     static const int threads[] = {1, 8, 64};
-    char folder[512], path[600];
     struct error err;
-    const char *root = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/store-bench-XXXXXX", root ? root : "/tmp");
-    if (argc > 1)
-        snprintf(folder, sizeof folder, "%s", argv[1]);
-    else if (!mkdtemp(folder))
-        return 1;
-    long count = argc > 2 ? atol(argv[2]) : 20000;
-    snprintf(path, sizeof path, "%s/bench.db", folder);
-    struct store *store = store_open(path, clock_system(), &err);
+    struct store *store = store_open(where, clock_system(), &err);
     if (!store) {
         fprintf(stderr, "store_bench: %s\n", err.message);
         return 1;
@@ -213,8 +207,26 @@ int main(int argc, char **argv)
     store_close(store);
     printf("close: %.1f ms\n", (seconds() - start) * 1e3);
     start = seconds();
-    store = store_open(path, clock_system(), &err);
+    store = store_open(where, clock_system(), &err);
     printf("open with %ld events behind it: %.2f ms\n", count * 7, (seconds() - start) * 1e3);
     store_close(store);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char folder[512], path[600];
+    const char *root = getenv("TMPDIR"), *server = getenv("RECTIFY_BENCH_POSTGRES");
+    snprintf(folder, sizeof folder, "%s/store-bench-XXXXXX", root ? root : "/tmp");
+    if (argc > 1)
+        snprintf(folder, sizeof folder, "%s", argv[1]);
+    else if (!mkdtemp(folder))
+        return 1;
+    long count = argc > 2 ? atol(argv[2]) : 20000;
+    snprintf(path, sizeof path, "%s/bench.db", folder);
+    int status = bench(path, count);
+    if (!server)
+        return status;
+    printf("PostgreSQL:\n");
+    return bench(server, count) || status;
 }

@@ -93,18 +93,21 @@ static bool check_page(struct walk *walk, struct arena *arena, bool *ret_more, s
     return true;
 }
 
-/* Does a leaf stand behind the head, though nothing is being written? */
+/* Does a leaf stand behind the head, though nothing is being written? One that was just written
+ * has moved the head by the time it is looked at again. */
 static bool check_behind(struct walk *walk, struct arena *arena, struct error *err)
 {
-    struct store_checkpoint now;
+    struct store_checkpoint before, after;
     struct store_leaf *leaves;
     size_t count;
     if (store_flush(walk->store, err) != STORE_OK ||
-        store_checkpoint(walk->store, &now, err) != STORE_OK ||
-        store_leaves(walk->store, 0, now.size, 1, arena, &leaves, &count, err) != STORE_OK)
+        store_checkpoint(walk->store, &before, err) != STORE_OK ||
+        store_leaves(walk->store, 0, before.size, 1, arena, &leaves, &count, err) != STORE_OK ||
+        store_flush(walk->store, err) != STORE_OK ||
+        store_checkpoint(walk->store, &after, err) != STORE_OK)
         return false;
-    if (count && now.size == walk->head->size)
-        found(walk->result, now.size, "a leaf stands behind the end that the log's head names");
+    if (count && before.size == walk->head->size && after.size == before.size)
+        found(walk->result, before.size, "a leaf stands behind the end that the log's head names");
     return true;
 }
 

@@ -80,9 +80,17 @@ bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, st
     return make_folder(ret, err);
 }
 
+const char *cli_store_said(const struct cli_options *options)
+{
+    const char *env = getenv("RECTIFY_STORE");
+    return options->store ? options->store : env && env[0] ? env : NULL;
+}
+
 struct store *cli_open_store(const struct cli_options *options, struct error *err)
 {
     char dir[3900], path[4096];
+    if (cli_store_said(options))
+        return store_open(cli_store_said(options), clock_system(), err);
     if (!cli_state_dir(options, dir, sizeof dir, err))
         return NULL;
     snprintf(path, sizeof path, "%s/rectify.db", dir);

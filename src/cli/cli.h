@@ -14,7 +14,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
 
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
-    const char *policies, *events, *state, *config, *kill_switch, *models, *reason, *by;
+    const char *policies, *events, *state, *store, *config, *kill_switch, *models, *reason, *by;
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
     const char *output, *query, *wait, *region, *role, *account;
     bool json, help, all, trace, check, count, invert, explain;
@@ -45,6 +45,8 @@ int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The state folder: --state, RECTIFY_STATE, $XDG_STATE_HOME/rectify, ~/.local/state/rectify.
  * Created when it is not there (0700). */
 bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err);
+/* The store: --store, RECTIFY_STORE, rectify.db in the state folder. */
+const char *cli_store_said(const struct cli_options *options); // NULL: neither is given
 struct store *cli_open_store(const struct cli_options *options, struct error *err);
 /* The model pack: --models, RECTIFY_MODELS, <program's folder>/models, ../models,
  * /usr/share/rectify. */

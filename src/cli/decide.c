@@ -89,6 +89,16 @@ static int watch(struct desk *desk, struct str id)
     }
 }
 
+/* In a store that others use too: works along until this one has ended. */
+static int work_along(struct running *r, struct desk *desk, struct str id)
+{
+    struct error err;
+    struct engine_workers *workers = running_workers(r, &err);
+    int code = workers ? watch(desk, id) : cli_fail(&err);
+    engine_workers_stop(workers);
+    return code;
+}
+
 /* In this process: everything that the work needs is there before the rollback is. */
 static int work_here(struct desk *desk, const struct cli_options *options, int64_t id)
 {
@@ -101,8 +111,12 @@ static int work_here(struct desk *desk, const struct cli_options *options, int64
     if (code == 0 && !decide(desk, options, id, "rollback", &arena, &got, &err))
         code = cli_fail(&err);
     if (code == 0) {
-        printf("%.*s takes back r%lld\n", STR_FMT(value_path_str(got, "id")), (long long)id);
-        code = running_work_off(&r, NULL);
+        const char *where = cli_store_said(options);
+        struct str rollback = value_path_str(got, "id");
+        printf("%.*s takes back r%lld\n", STR_FMT(rollback), (long long)id);
+        fflush(stdout);
+        code = where && store_is_server(where) ? work_along(&r, desk, rollback)
+                                               : running_work_off(&r, NULL);
     }
     running_finish(&r);
     desk->store = NULL; // closed with the rest

@@ -92,7 +92,8 @@ static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
     int64_t next = INT64_MAX;
     bool ok =
         store_claim(w->engine->store, (size_t)wanted, fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS),
-                    ENGINE_GRACE_MS, w->claims, &count, &next, &err) == STORE_OK &&
+                    fault_ms("RECTIFY_GRACE_MS", ENGINE_GRACE_MS), w->claims, &count, &next,
+                    &err) == STORE_OK &&
         (!failing || store_flush(w->engine->store, &err) == STORE_OK);
     pthread_mutex_lock(&w->mutex);
     if (!ok)

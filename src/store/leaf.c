@@ -3,8 +3,6 @@
  * doubling. */
 #include "store/store_internal.h"
 
-#include <stdio.h>
-
 #include "base/limits.h"
 #include "value/json.h"
 
@@ -20,7 +18,7 @@ static void add_string(struct buf *out, const char *key, struct str text)
     json_write_string(out, text);
 }
 
-static struct str cut_reason(struct str reason)
+struct str leaf_reason(struct str reason)
 {
     if (reason.len <= STORE_REASON_BYTES_MAX)
         return reason;
@@ -41,7 +39,7 @@ static struct str write_leaf(struct arena *arena, const struct leaf_parts *parts
     add_string(&out, parts->id ? "\",\"kind\":" : ",\"kind\":", parts->kind);
     if (parts->id) {
         add_string(&out, ",\"policy\":", parts->policy);
-        add_string(&out, ",\"reason\":", cut_reason(parts->reason));
+        add_string(&out, ",\"reason\":", leaf_reason(parts->reason));
         add_string(&out, ",\"resource\":", parts->resource);
         add_string(&out, ",\"state\":", str_from(state_name(parts->state)));
         add_number(&out, ",\"step\":", parts->step);
@@ -49,6 +47,16 @@ static struct str write_leaf(struct arena *arena, const struct leaf_parts *parts
     }
     buf_add_byte(&out, '}');
     return buf_str(&out);
+}
+
+struct str leaf_cut(struct arena *arena, struct str body)
+{
+    char hex[2 * HASH_SHA256_SIZE + 1];
+    struct buf cut = {.arena = arena};
+    struct sha256 hash = hash_sha256(body.ptr, body.len);
+    hash_hex(hash.bytes, sizeof hash.bytes, hex);
+    buf_printf(&cut, "{\"cut\":true,\"sha256\":\"%s\"}", hex);
+    return buf_str(&cut);
 }
 
 struct str leaf_text(struct arena *arena, const struct leaf_parts *parts)
@@ -59,11 +67,41 @@ struct str leaf_text(struct arena *arena, const struct leaf_parts *parts)
         if (text.len <= LIMIT_RECORD_BYTES)
             return text;
     }
-    char hex[2 * HASH_SHA256_SIZE + 1], cut[128];
-    struct sha256 hash = hash_sha256(body.ptr, body.len);
-    hash_hex(hash.bytes, sizeof hash.bytes, hex);
-    snprintf(cut, sizeof cut, "{\"cut\":true,\"sha256\":\"%s\"}", hex);
-    return write_leaf(arena, parts, str_from(cut));
+    struct str cut = leaf_cut(arena, body);
+    return cut.ptr ? write_leaf(arena, parts, cut) : cut;
+}
+
+struct str leaf_accept_body(struct arena *arena, const struct store_event *event,
+                            const struct store_match *match)
+{
+    struct buf body = {.arena = arena};
+    buf_reserve(&body, 128 + match->detail.len);
+    buf_add_cstr(&body, "{\"detail\":");
+    buf_add_str(&body, match->detail.len ? match->detail : STR("{}"));
+    add_string(&body, ",\"event\":", event->key);
+    add_string(&body, ",\"name\":", event->name);
+    buf_add_byte(&body, '}');
+    return buf_str(&body);
+}
+
+struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by)
+{
+    struct buf body = {.arena = arena};
+    add_string(&body, "{\"by\":", by);
+    add_string(&body, ",\"plan_hash\":", plan_hash);
+    buf_add_cstr(&body, yes ? ",\"yes\":true}" : ",\"yes\":false}");
+    return buf_str(&body);
+}
+
+struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str reason,
+                             int64_t open_for_ms)
+{
+    struct buf body = {.arena = arena};
+    add_number(&body, "{\"open_for_ms\":", open_for_ms);
+    add_string(&body, ",\"policy\":", policy);
+    add_string(&body, ",\"reason\":", reason);
+    buf_add_byte(&body, '}');
+    return buf_str(&body);
 }
 
 const char *store_kind_name(enum remediation_kind kind)

@@ -4,7 +4,6 @@
 #include "store/sqlite_internal.h"
 
 #include "base/ensure.h"
-#include "value/json.h"
 
 #define PURGE_EVERY_MS 60000
 /* The last owner is proven dead (the file's lock is ours) and sends nothing more: a moment is
@@ -101,21 +100,6 @@ static bool add_to_active(struct sqlite_store *store, const struct active *activ
     return sql_done(store, stmt, err);
 }
 
-static struct str accept_body(struct sqlite_store *store, const struct store_event *event,
-                              const struct store_match *match)
-{
-    struct buf body = {.arena = &store->scratch};
-    buf_reserve(&body, 128 + match->detail.len);
-    buf_add_cstr(&body, "{\"detail\":");
-    buf_add_str(&body, match->detail.len ? match->detail : STR("{}"));
-    buf_add_cstr(&body, ",\"event\":");
-    json_write_string(&body, event->key);
-    buf_add_cstr(&body, ",\"name\":");
-    json_write_string(&body, event->name);
-    buf_add_byte(&body, '}');
-    return buf_str(&body);
-}
-
 /* Is it the event of a call of ours? Then it starts nothing. */
 static bool accept_own(struct sqlite_store *store, const struct store_event *event, int64_t now,
                        bool *ret_own, struct error *err)
@@ -141,7 +125,7 @@ static bool accept_own(struct sqlite_store *store, const struct store_event *eve
     sqlite3_reset(stmt);
     if (!*ret_own)
         return true;
-    leaf.body = accept_body(store, event, &nothing);
+    leaf.body = leaf_accept_body(&store->scratch, event, &nothing);
     if (!leaf.policy.ptr || !leaf.resource.ptr || !leaf.body.ptr)
         return error_set(err, "S0006", "out of memory accepting an event");
     if (!(stmt = sql_get(store, STATEMENT_VERIFY_DUE, err)))
@@ -182,7 +166,7 @@ static bool accept_match(struct sqlite_store *store, const struct store_event *e
                               .state = active.state,
                               .step = active.step,
                               .version = active.version,
-                              .body = accept_body(store, event, match)};
+                              .body = leaf_accept_body(&store->scratch, event, match)};
     bool ok = (leaf.body.ptr || error_set(err, "S0006", "out of memory accepting an event")) &&
               sql_leaf(store, &leaf, err);
     arena_rewind(&store->scratch, mark);

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "base/ensure.h"
-#include "value/json.h"
 
 /* The row as it is; texts live in the scratch arena. */
 struct current {
@@ -580,17 +579,6 @@ struct vote_args {
     bool yes;
 };
 
-static struct str vote_body(struct sqlite_store *store, const struct vote_args *vote)
-{
-    struct buf body = {.arena = &store->scratch};
-    buf_add_cstr(&body, "{\"by\":");
-    json_write_string(&body, vote->by);
-    buf_add_cstr(&body, ",\"plan_hash\":");
-    json_write_string(&body, vote->plan_hash);
-    buf_add_cstr(&body, vote->yes ? ",\"yes\":true}" : ",\"yes\":false}");
-    return buf_str(&body);
-}
-
 static enum store_result check_vote(struct sqlite_store *store, const struct vote_args *vote,
                                     struct current *row, struct error *err)
 {
@@ -631,15 +619,16 @@ static enum store_result run_vote(struct sqlite_store *store, void *arg, struct 
     sqlite3_bind_int64(stmt, 1, vote->id);
     sqlite3_bind_int64(stmt, 2, row.due_ms < now ? row.due_ms : now);
     sqlite3_bind_int64(stmt, 3, now);
-    struct leaf_parts leaf = {.at_ms = now,
-                              .id = vote->id,
-                              .kind = STR("vote"),
-                              .policy = row.policy,
-                              .resource = row.resource,
-                              .reason = vote->reason,
-                              .state = row.state,
-                              .version = row.version,
-                              .body = vote_body(store, vote)};
+    struct leaf_parts leaf = {
+        .at_ms = now,
+        .id = vote->id,
+        .kind = STR("vote"),
+        .policy = row.policy,
+        .resource = row.resource,
+        .reason = vote->reason,
+        .state = row.state,
+        .version = row.version,
+        .body = leaf_vote_body(&store->scratch, vote->plan_hash, vote->yes, vote->by)};
     bool ok = sql_done(store, stmt, err) &&
               (leaf.body.ptr || error_set(err, "S0006", "out of memory writing a vote")) &&
               sql_leaf(store, &leaf, err);

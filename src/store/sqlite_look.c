@@ -5,7 +5,6 @@
 #include "store/sqlite_internal.h"
 
 #include "base/ensure.h"
-#include "value/json.h"
 
 #define LIST_ROWS_A_JOB 2000 // rows looked at before others get their turn
 
@@ -322,18 +321,6 @@ struct breaker_args {
     int64_t open_ms;
 };
 
-static struct str breaker_body(struct sqlite_store *store, const struct breaker_args *args,
-                               int64_t open_for_ms)
-{
-    struct buf body = {.arena = &store->scratch};
-    buf_printf(&body, "{\"open_for_ms\":%lld,\"policy\":", (long long)open_for_ms);
-    json_write_string(&body, args->policy);
-    buf_add_cstr(&body, ",\"reason\":");
-    json_write_string(&body, args->reason);
-    buf_add_byte(&body, '}');
-    return buf_str(&body);
-}
-
 static enum store_result run_breaker(struct sqlite_store *store, void *arg, struct error *err)
 {
     const struct breaker_args *args = arg;
@@ -356,7 +343,9 @@ static enum store_result run_breaker(struct sqlite_store *store, void *arg, stru
     sqlite3_bind_int64(stmt, 3, args->open_ms ? open_for : row.open_for_ms);
     sqlite3_bind_int64(stmt, 4, row.tripped_ms);
     struct leaf_parts leaf = {
-        .at_ms = now, .kind = STR("breaker"), .body = breaker_body(store, args, open_for)};
+        .at_ms = now,
+        .kind = STR("breaker"),
+        .body = leaf_breaker_body(&store->scratch, args->policy, args->reason, open_for)};
     bool ok = sql_done(store, stmt, err) &&
               (leaf.body.ptr || error_set(err, "S0006", "out of memory writing a record")) &&
               sql_leaf(store, &leaf, err);

@@ -32,14 +32,28 @@ static bool check_match(const struct store_match *match, struct error *err)
            check_object(match->detail, "a match's detail", err);
 }
 
+static struct store *open_backend(const char *where, const struct clock *clock, bool to_look,
+                                  struct error *err)
+{
+    if (store_is_server(where))
+        return postgres_open(where, clock, to_look, err);
+    return sqlite_open(where, clock, to_look, err);
+}
+
+bool store_is_server(const char *where)
+{
+    struct str s = str_from(where);
+    return str_starts(s, STR("postgres://")) || str_starts(s, STR("postgresql://"));
+}
+
 struct store *store_open(const char *where, const struct clock *clock, struct error *err)
 {
-    return sqlite_open(where, clock, false, err);
+    return open_backend(where, clock, false, err);
 }
 
 struct store *store_open_to_look(const char *where, const struct clock *clock, struct error *err)
 {
-    return sqlite_open(where, clock, true, err);
+    return open_backend(where, clock, true, err);
 }
 
 void store_close(struct store *store)

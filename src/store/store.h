@@ -6,8 +6,10 @@
  * due time, locks, permits, approval and audit record together, conditional on version and epoch.
  * Any thread may call any verb. SQLite: one connection, led by one caller at a time, who commits
  * for all that wait (WAL, synchronous=FULL); the file is owned by one process (flock on
- * <path>.lock). A verb returns only when what it wrote is durable, except store_claim() and
- * store_advance(..., false), whose writes are durable with the next verb that waits.
+ * <path>.lock). PostgreSQL: any number of processes; a verb is one function call of
+ * the database, whose clock alone decides about due times, leases and expiry. A verb returns only
+ * when what it wrote is durable, except store_claim() and store_advance(..., false), whose writes
+ * are durable with the next verb that waits.
  *
  * Memory: `struct str` and values handed out are in the arena given by the caller. Errors S0xxx. */
 #ifndef RECTIFY_STORE_STORE_H
@@ -30,13 +32,17 @@ enum store_result {
     STORE_ERROR,    // err is set; nothing was written
 };
 
-/* `where`: path of the SQLite file, or ":memory:" (tests; no durability). Creates it with its
- * tables. S0001 owned by another process (message names the pid), S0002 cannot open, S0003 damaged,
- * S0004 disk full or read-only, S0005 schema of a newer version.
- * Any verb: S0003, S0004 (later calls try again), S0006 anything else (an argument that cannot be
- * stored, out of memory). */
+/* `where`: path of the SQLite file, or ":memory:" (tests; no durability), or postgres://...
+ * (libpq's addresses; libpq is loaded then). Creates it with its tables. S0001 owned by another
+ * process (message names the pid), S0002 cannot open (or no rights), S0003 damaged, S0004 disk full
+ * or read-only, S0005 schema of a newer version, S0007 the server cannot be reached. Any verb:
+ * S0003, S0004 and S0007 (later calls try again; whether a write that S0007 cut off was done, only
+ * the row tells), S0006 anything else (an argument that cannot be stored, out of memory).
+ */
 struct store *store_open(const char *where, const struct clock *clock, struct error *err)
     __attribute__((warn_unused_result));
+/* Does `where` name a server, which others use too, and not a file? */
+bool store_is_server(const char *where);
 /* For diagnosis of a file that store_open() calls damaged: no check, and every verb that writes
  * fails with S0003. The file has to exist. */
 struct store *store_open_to_look(const char *where, const struct clock *clock, struct error *err)
@@ -87,7 +93,8 @@ struct store_claim {
  * in calling, unknown or undoing whose last lease was another process's is handed out only
  * `grace_ms` after that lease ended, as its signatures may still be good. A file that nobody owned
  * when it was opened proves that process dead: its leases ended then at the latest, it sends
- * nothing any more, and a second of the grace is enough. With :memory: the same. */
+ * nothing any more, and a second of the grace is enough. With :memory: the same. With PostgreSQL
+ * nothing proves a process dead: the whole grace counts. */
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));

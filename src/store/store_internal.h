@@ -53,6 +53,10 @@ struct store {
 struct store *sqlite_open(const char *path, const struct clock *clock, bool to_look,
                           struct error *err) __attribute__((warn_unused_result));
 
+/* Connects to a server and makes rectify's tables where there are none (postgres_open.c). */
+struct store *postgres_open(const char *url, const struct clock *clock, bool to_look,
+                            struct error *err) __attribute__((warn_unused_result));
+
 /* What a leaf says. `id` 0 leaves out everything about a remediation. `body` is a JSON object,
  * embedded byte for byte (its writer wrote it canonically); empty = {}. */
 struct leaf_parts {
@@ -66,6 +70,15 @@ struct leaf_parts {
 /* Canonical JSON, at most LIMIT_RECORD_BYTES: a larger body becomes {"cut":true,"sha256":"<hex>"}.
  * ptr is NULL when memory ran out. */
 struct str leaf_text(struct arena *arena, const struct leaf_parts *parts);
+/* The {"cut":...} that stands in for a body; a reason as a leaf has it. */
+struct str leaf_cut(struct arena *arena, struct str body);
+struct str leaf_reason(struct str reason);
+/* Bodies of the leaves that the store writes by itself; canonical as far as what is given is. */
+struct str leaf_accept_body(struct arena *arena, const struct store_event *event,
+                            const struct store_match *match);
+struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by);
+struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str reason,
+                             int64_t open_for_ms);
 
 const char *store_kind_name(enum remediation_kind kind); // "repair", "rollback"
 /* The remediation's detail: `json` parsed, its event replaced by that of `newer` (a match's detail,

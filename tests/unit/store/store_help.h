@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "store/store.h"
 #include "value/json.h"
 
@@ -66,6 +67,14 @@ static inline struct store *open_or_fail(const char *where, const struct clock *
     struct store *store = store_open(where, clock, &err);
     if (!store)
         fail_msg("%s %s", err.code, err.message);
+    return store;
+}
+
+/* An empty one of the backend under test, which goes by `clock`. */
+static inline struct store *open_fresh(const struct clock *clock)
+{
+    struct store *store = open_or_fail(backend_fresh(":memory:"), clock);
+    backend_use_own_clock();
     return store;
 }
 

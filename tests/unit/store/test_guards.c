@@ -19,7 +19,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     test_time_init(&f->time);
-    f->store = open_or_fail(":memory:", &f->time.clock);
+    f->store = open_fresh(&f->time.clock);
     *state = f;
     return 0;
 }
@@ -366,5 +366,6 @@ int main(void)
         EACH(test_store__vote_while_leased_is_not_slept_over),
         EACH(test_store__other_plan_asks_anew),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int unable = backend_prepare();
+    return unable ? unable : cmocka_run_group_tests(tests, NULL, NULL);
 }

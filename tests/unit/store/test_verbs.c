@@ -17,7 +17,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     test_time_init(&f->time);
-    f->store = open_or_fail(":memory:", &f->time.clock);
+    f->store = open_fresh(&f->time.clock);
     *state = f;
     return 0;
 }
@@ -577,5 +577,6 @@ int main(void)
         EACH(test_store__counts_every_state),
         EACH(test_store__refuses_what_is_no_object),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int unable = backend_prepare();
+    return unable ? unable : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Every statement of the PostgreSQL backend, prepared on a connection when first used there. What
+ * the functions do stands in postgres_schema.sql. Parameters and results are binary; columns are
+ * counted in the order in which they stand here. READ: may be sent again when its answer is lost.
+ */
+#ifndef RECTIFY_STORE_POSTGRES_STATEMENTS_H
+#define RECTIFY_STORE_POSTGRES_STATEMENTS_H
+
+#define POSTGRES_COLUMNS                                                                           \
+    "r.id, r.kind, r.state, r.step, r.version, r.epoch, r.sequence, r.sequence_seen, "             \
+    "r.created_ms, r.updated_ms, coalesce(r.due_ms, 0), r.policy, r.policy_hash, r.resource, "     \
+    "r.region, r.reason, r.settled_ms, d.json, d.newer FROM remediation r JOIN detail d ON d.id "  \
+    "= r.id "
+#define POSTGRES_FILTER                                                                            \
+    "r.id < $1::bigint AND ($2::text = '' OR r.policy = $2) AND ($3::text = '' OR r.state = $3) "  \
+    "AND ($4::text = '' OR split_part(r.resource, '/', 2) = $4) "                                  \
+    "AND ($5::bytea = '' OR convert_to(r.resource, 'UTF8') LIKE $5) "                              \
+    "ORDER BY r.id DESC LIMIT $6::bigint"
+
+#define POSTGRES_STATEMENTS(X)                                                                     \
+    X(BEGIN, WRITE, "BEGIN")                                                                       \
+    X(COMMIT, WRITE, "COMMIT")                                                                     \
+    X(OPEN, READ,                                                                                  \
+      "SELECT version, size, root, peaks, (SELECT coalesce(max(position) + 1, 0) FROM record), "   \
+      "current_setting('server_encoding') FROM rectify.meta, rectify.head")                        \
+    X(IS_MADE, READ, "SELECT to_regclass('rectify.meta') IS NOT NULL")                             \
+    X(INSTANCE, WRITE, "SELECT nextval('instance')")                                               \
+    X(ACCEPT, WRITE,                                                                               \
+      "SELECT * FROM accept($1::bigint, $2::bigint, $3::bytea[], $4::text[], $5::text[], "         \
+      "$6::text[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], "   \
+      "$13::text[], $14::text[], $15::text[])")                                                    \
+    X(CREATE, WRITE,                                                                               \
+      "SELECT * FROM create_one($1::bigint, $2::text, $3::text, $4::text, $5::text, $6::text, "    \
+      "$7::bigint, $8::text, $9::text, $10::text)")                                                \
+    X(CLAIM, WRITE,                                                                                \
+      "SELECT * FROM claim($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint)")           \
+    X(GET, READ, "SELECT " POSTGRES_COLUMNS "WHERE r.id = $1::bigint")                             \
+    X(OWNS, READ,                                                                                  \
+      "SELECT 1 FROM remediation WHERE id = $2::bigint AND epoch = $3::bigint AND "                \
+      "leased_by = $4::bigint AND lease_end_ms > clock_ms($1::bigint)")                            \
+    X(ADVANCE, WRITE,                                                                              \
+      "SELECT * FROM advance($1::bigint, $2::bool, $3::bigint, $4::bigint, $5::bigint, "           \
+      "$6::int[], "                                                                                \
+      "$7::text[], $8::int[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], "  \
+      "$14::bigint[], $15::int[], $16::int[], $17::text[], $18::text[], $19::bigint[], "           \
+      "$20::int[], $21::text[])")                                                                  \
+    X(RECORD, WRITE, "SELECT write_record($1::bigint, $2::text, $3::text, $4::text)")              \
+    X(VOTE, WRITE,                                                                                 \
+      "SELECT vote($1::bigint, $2::bigint, $3::text, $4::bool, $5::text, $6::text, $7::text, "     \
+      "$8::text, $9::text)")                                                                       \
+    X(APPROVAL, READ,                                                                              \
+      "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason FROM approval "                 \
+      "WHERE remediation = $1::bigint")                                                            \
+    X(GUARDS, READ,                                                                                \
+      "WITH t AS MATERIALIZED (SELECT clock_ms($1::bigint) AS now), "                              \
+      "last AS MATERIALIZED (SELECT resource, bad, row_number() OVER (ORDER BY sequence DESC) "    \
+      "AS n FROM result, t WHERE policy = $2::text AND sequence > coalesce((SELECT results_after " \
+      "FROM policy WHERE name = $2), 0) AND ($5::bigint <= 0 OR at_ms >= now - $5) "               \
+      "ORDER BY sequence DESC LIMIT $6::bigint) "                                                  \
+      "SELECT (SELECT count(*) FROM permit WHERE policy = $2), "                                   \
+      "(SELECT count(*) FROM begun, t WHERE policy = $2 AND at_ms > now - 3600000), "              \
+      "coalesce((SELECT opened_ms FROM policy WHERE name = $2), 0), "                              \
+      "coalesce((SELECT open_for_ms FROM policy WHERE name = $2), 0), "                            \
+      "coalesce((SELECT remediation FROM lock WHERE resource = $3::text), 0), "                    \
+      "coalesce((SELECT frozen FROM lock WHERE resource = $3), false), "                           \
+      "(SELECT count(*) FROM remediation, t WHERE resource = $3 AND policy = $2 "                  \
+      "AND healed_ms > now - 86400000), "                                                          \
+      "coalesce((SELECT max(healed_ms) FROM remediation WHERE resource = $3 AND policy = $2), "    \
+      "0), "                                                                                       \
+      "(SELECT count(*) FROM last WHERE n <= $4::bigint), "                                        \
+      "(SELECT count(*) FROM last WHERE n <= $4 AND bad), "                                        \
+      "(SELECT count(DISTINCT resource) FROM last WHERE n < "                                      \
+      "coalesce((SELECT min(n) FROM last WHERE NOT bad), 9223372036854775807))")                   \
+    X(BREAKER_BEGIN, WRITE, "SELECT * FROM breaker_begin($1::bigint, $2::text)")                   \
+    X(BREAKER_END, WRITE,                                                                          \
+      "SELECT breaker_end($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bigint, $6::text, "    \
+      "$7::text)")                                                                                 \
+    X(LIST, READ, "SELECT " POSTGRES_COLUMNS "WHERE " POSTGRES_FILTER)                             \
+    X(LIST_ACTIVE, READ, "SELECT " POSTGRES_COLUMNS "WHERE r.active AND " POSTGRES_FILTER)         \
+    X(COUNTS, READ,                                                                                \
+      "SELECT state, count(*) FROM remediation WHERE active GROUP BY state UNION ALL "             \
+      "SELECT state, count FROM ended_count UNION ALL "                                            \
+      "SELECT ended, count(*) FROM leaf WHERE ended IS NOT NULL GROUP BY ended")                   \
+    X(LEAVES, READ,                                                                                \
+      "SELECT position, text, hash FROM record WHERE position >= $1::bigint "                      \
+      "ORDER BY position LIMIT $2::bigint")                                                        \
+    X(LEAVES_OF, READ,                                                                             \
+      "SELECT position, text, hash FROM record WHERE remediation = $3::bigint "                    \
+      "AND position >= $1::bigint ORDER BY position LIMIT $2::bigint")                             \
+    X(CHECKPOINT, READ, "SELECT size, root, at_ms FROM head")                                      \
+    X(UNSEQUENCED, READ, "SELECT 1 FROM leaf LIMIT 1")                                             \
+    X(HEAD_TRY, WRITE, "SELECT size, peaks FROM head FOR UPDATE SKIP LOCKED")                      \
+    X(HEAD_WAIT, WRITE, "SELECT size, peaks FROM head FOR UPDATE")                                 \
+    X(LEAF_BATCH, WRITE, "SELECT id, hash FROM leaf ORDER BY id LIMIT $1::bigint")                 \
+    X(SEQUENCE, WRITE,                                                                             \
+      "SELECT sequence_leaves($1::bigint, $2::bigint, $3::bigint[], $4::bytea, $5::bytea)")        \
+    X(PURGE, WRITE, "SELECT purge($1::bigint, $2::bigint)")
+
+enum postgres_statement {
+#define POSTGRES_ENUM(name, kind, sql) POSTGRES_##name,
+    POSTGRES_STATEMENTS(POSTGRES_ENUM)
+#undef POSTGRES_ENUM
+        POSTGRES_STATEMENT_COUNT
+};
+
+#endif
