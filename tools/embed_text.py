@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""embed_text.py NAME FILE OUT: writes a C file that holds FILE's text as `static const char NAME[]`,
-a string literal a line."""
+"""embed_text.py NAME FILE OUT: writes a C file that holds FILE's text as
+`static const char NAME[]`, a string literal a line."""
 import pathlib
 import sys
 

@@ -19,7 +19,8 @@
 #define OPTIONS                                                                                    \
     "-c search_path=rectify,pg_temp -c default_transaction_isolation=read\\ committed "            \
     "-c statement_timeout=30000 -c lock_timeout=10000 "                                            \
-    "-c idle_in_transaction_session_timeout=10000 -c enable_seqscan=off -c jit=off "               \
+    "-c idle_in_transaction_session_timeout=10000 -c enable_seqscan=off -c "                       \
+    "plan_cache_mode=force_generic_plan -c jit=off "                                               \
     "-c client_min_messages=error"
 #define OPTIONS_TO_LOOK " -c default_transaction_read_only=on"
 /* Two that open a new database at once: the second waits, and finds it made. */

@@ -3,7 +3,7 @@
 -- trip and one transaction. postgres_verbs.c calls them; store/store.h says what each promises.
 --
 --   verbs ──► remediation, detail, lock, permit, ... + leaf (unsequenced)      any worker
---   sequencer ──► leaf moves to record, with its position; head grows          who holds head's row
+--   sequencer ──► leaf moves to record, with a position; head grows         who has head's row
 --
 -- Rules. Times are milliseconds since 1970 by the database's clock: a caller hands over what its
 -- own clock says (host_ms), and only the differences to it count. Every verb that touches a
@@ -93,7 +93,8 @@ CREATE INDEX result_policy ON result (policy, sequence);
 
 CREATE TABLE approval (
     remediation bigint PRIMARY KEY, plan_hash text NOT NULL, asked_ms bigint NOT NULL,
-    expires_ms bigint NOT NULL, decided bool NOT NULL DEFAULT false, yes bool NOT NULL DEFAULT false,
+    expires_ms bigint NOT NULL, decided bool NOT NULL DEFAULT false,
+    yes bool NOT NULL DEFAULT false,
     by_whom text NOT NULL DEFAULT '', reason text NOT NULL DEFAULT '',
     consumed bool NOT NULL DEFAULT false
 );
@@ -159,7 +160,8 @@ END $$;
 
 -- ---- accept, create, claim ----
 
--- Is it the event of a call of ours? Then what was called is verified now, unless somebody is at it.
+-- Is it the event of a call of ours? Then what was called is verified now, unless somebody is at
+-- it.
 CREATE FUNCTION accept_own(now_ms bigint, request text, body text, cut text) RETURNS bool
     LANGUAGE plpgsql AS $$
 DECLARE
@@ -278,7 +280,7 @@ CREATE FUNCTION takeable_ms(r remediation, me bigint, grace bigint) RETURNS bigi
 $$;
 
 -- One row for each claim, earliest first; the last has id 0 and, as its epoch, in how many ms the
--- next is due (NULL: none).
+-- next is due (NULL: none). That is looked for thoroughly only by who did not get all it wanted.
 CREATE FUNCTION claim(host_ms bigint, me bigint, wanted bigint, lease bigint, grace bigint)
     RETURNS TABLE (of_id bigint, of_epoch bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -304,7 +306,8 @@ BEGIN
     of_epoch := (SELECT min(at) - now_ms FROM (
         (SELECT takeable_ms(r, me, grace) AS at FROM remediation r
          WHERE r.active AND r.due_ms <= now_ms AND r.id <> ALL (taken)
-         ORDER BY r.due_ms, r.id LIMIT 500)
+         ORDER BY r.due_ms, r.id
+         LIMIT CASE WHEN cardinality(taken) = wanted THEN 10 ELSE 500 END)
         UNION ALL
         (SELECT takeable_ms(r, me, grace) FROM remediation r WHERE r.active AND r.due_ms > now_ms
          ORDER BY r.due_ms, r.id LIMIT 1)) AS next);
@@ -376,14 +379,15 @@ BEGIN
 END $$;
 
 -- Transitions of one row, one element of each array for one. flags: 1 the sequence has to be
--- unchanged, 2 lock, 4 freeze, 8 keep the lease, 16 `into` is terminal, 32 `into` is a locked state.
+-- unchanged, 2 lock, 4 freeze, 8 keep the lease, 16 `into_` is terminal, 32 it is a locked state.
 -- breaker: 0 none, 1 good, 2 bad. Returns the verb's result (enum store_result) and how many were
 -- applied before the first whose condition failed.
 CREATE FUNCTION advance(host_ms bigint, waits bool, of_id bigint, from_version bigint,
                         of_epoch bigint, flags int[], into_ text[], steps int[], due bigint[],
                         reasons text[], details text[], bodies text[], cuts text[], seen bigint[],
                         at_once int[], per_hour int[], approvals text[], asks text[],
-                        ask_expires bigint[], breakers int[], requests text[], OUT result int, OUT applied int)
+                        ask_expires bigint[], breakers int[], requests text[], OUT result int,
+                        OUT applied int)
     LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE

@@ -123,9 +123,10 @@ class TestWorkers(CloudCase):
         """The queue is at rest; what a killed worker held is taken over after lease and grace."""
         def resting():
             return self.postgres.number("SELECT count(*) FROM remediation WHERE active") == 0
-        self.assertTrue(desk.wait_for(resting, within_s), f"seed {self.seed}: " + self.postgres.psql(
-            "SELECT id, state, step, reason, lease_end_ms, due_ms FROM rectify.remediation "
-            "WHERE active LIMIT 5").stdout)
+        rested = desk.wait_for(resting, within_s)
+        left = self.postgres.psql("SELECT id, state, step, reason, lease_end_ms, due_ms FROM "
+                                  "rectify.remediation WHERE active LIMIT 5").stdout
+        self.assertTrue(rested, f"seed {self.seed}: {left}")
 
     def assert_healed_once(self, desk, buckets):
         ended = {}
@@ -160,8 +161,8 @@ class TestWorkers(CloudCase):
         self.assertEqual(self.postgres.number("SELECT count(*) FROM leaf"), 0)
         self.assertEqual(self.postgres.number("SELECT count(*) FROM event"), len(buckets))
         took = self.postgres.number("SELECT count(*) FROM remediation WHERE epoch > 1")
-        print(f"{KILLS} kills, {len(buckets)} events, {took} claimed more than once, seed {self.seed}: "
-              f"lost 0, doubled 0, all ends named", flush=True)
+        print(f"{KILLS} kills, {len(buckets)} events, {took} claimed more than once, seed "
+              f"{self.seed}: lost 0, doubled 0, all ends named", flush=True)
 
     def test_database_gone_for_a_while(self):
         buckets = [self.bucket({"n": str(i)}) for i in range(20)]

@@ -184,8 +184,8 @@ int backend_prepare(void)
 
 const char *backend_url(const char *user)
 {
-    static char urls[4][400]; // a few at a time
-    static unsigned next;
+    static _Thread_local char urls[4][400]; // a few at a time
+    static _Thread_local unsigned next;
     char *url = urls[next++ % 4];
     char host[300];
     size_t at = 0;
