@@ -35,6 +35,9 @@ const struct cli_command cli_commands[] = {
      "events that an event pattern matches, like grep (exit 0 some, 1 none, 2 error)",
      "pattern patterns count invert explain jobs",
      "rectify match --pattern '{\"source\": [\"aws.s3\"]}' < events.jsonl", cli_match},
+    {"replay", "PATH...", "what the policies would have matched in CloudTrail's history, offline",
+     "policies against config models accounts jobs max-matches max-growth json",
+     "rectify replay AWSLogs --policies policies", cli_replay},
     {"audit show", "[ID]", "the records, one JSON object a line", "state store",
      "rectify audit show r1", cli_audit_show},
     {"audit verify", "", "recompute the whole log", "state store json", "rectify audit verify",
@@ -81,6 +84,10 @@ static const struct option {
     OPTION("vars", TEXT, vars, "FILE", "a JSON object, each name a variable; - for standard input"),
     OPTION("trace", FLAG, trace, "", "every part of the expression with its value, as a tree"),
     OPTION("check", FLAG, check, "", "do not evaluate: every part with its type"),
+    OPTION("against", TEXT, against, "DIR", "the policies before a change, to compare with"),
+    OPTION("max-matches", TEXT, max_matches, "N", "exit with 2 when a policy matches more than N"),
+    OPTION("max-growth", TEXT, max_growth, "PERCENT",
+           "exit with 2 when a policy matches more than so much more than before"),
     OPTION("policy", TEXT, policy, "NAME", "only this policy"),
     OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
@@ -139,8 +146,8 @@ int cli_help(const struct cli_options *options)
     printf("rectify: self-healing infrastructure\n\n");
     for (const struct cli_command *c = cli_commands; c->name; c++)
         printf("  %-13s %-6s %s\n", c->name, c->args, c->summary);
-    printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 3 waiting, 64 "
-           "usage.\n");
+    printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 2 not "
+           "as wanted, 3 waiting, 64 usage.\n");
     return CLI_OK;
 }
 
@@ -214,6 +221,13 @@ static int take_letters(const struct cli_command *command, const char *letters,
     return 0;
 }
 
+/* -o json, -o table */
+static int take_format(const char *format, struct cli_options *ret)
+{
+    ret->json = strcmp(format, "json") == 0;
+    return ret->json || strcmp(format, "table") == 0 ? 0 : cli_usage("-o wants json or table");
+}
+
 static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
@@ -239,7 +253,7 @@ static int unknown_command(const char *typed)
 
 int main(int argc, char **argv)
 {
-    struct cli_options options = {0};
+    struct cli_options options = {.args = (const char *const *)argv};
     int words;
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return cli_help(&options);
@@ -248,13 +262,11 @@ int main(int argc, char **argv)
         return unknown_command(argv[1]);
     for (int i = 1 + words; i < argc; i++) {
         int code = 0;
-        if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0 &&
-            command_takes(command, "json")) {
-            options.json = true;
-            i++;
+        if (strcmp(argv[i], "-o") == 0 && command_takes(command, "json")) {
+            code = take_format(i + 1 < argc ? argv[++i] : "", &options);
         } else if (strcmp(argv[i], "--") == 0) { // what follows is no option
-            while (++i < argc && options.arg_count < CLI_ARGS_MAX)
-                options.args[options.arg_count++] = argv[i];
+            while (++i < argc)
+                argv[options.arg_count++] = argv[i];
         } else if (strcmp(argv[i], "-o") == 0 && i + 1 < argc && command_takes(command, "output")) {
             options.output = argv[++i];
         } else if (strcmp(argv[i], "-h") == 0) {
@@ -263,10 +275,8 @@ int main(int argc, char **argv)
             code = take_option(command, argv, argc, &i, &options);
         } else if (argv[i][0] == '-' && isalpha((unsigned char)argv[i][1])) {
             code = take_letters(command, argv[i] + 1, &options);
-        } else if (options.arg_count < CLI_ARGS_MAX) {
-            options.args[options.arg_count++] = argv[i];
         } else {
-            return cli_usage("there are more than %d arguments", CLI_ARGS_MAX);
+            argv[options.arg_count++] = argv[i]; // never past i: the words before are done with
         }
         if (code)
             return code;

@@ -3,7 +3,7 @@
 """Runs every test program that a build directory holds and adds up what they say.
 
 A test program is: whatever meson knows as a test (cmocka programs, conformance programs), each
-tests/cloud/test_*.py and tests/fault/test_*.py, and the checks of the house in tools/. Understood:
+tests/{cli,cloud,fault}/test_*.py, and the checks of the house in tools/. Understood:
 
   cmocka's own summary                     counted test by test
   a line `N passed, N failed, N skipped`   taken as it stands, with the lines `skip NAME: REASON`
@@ -77,7 +77,7 @@ def meson_programs(build):
 
 
 def python_programs():
-    for folder, timeout_s in (("cloud", 240.0), ("fault", 420.0)):
+    for folder, timeout_s in (("cli", 240.0), ("cloud", 240.0), ("fault", 420.0)):
         for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
             yield Program(f"{folder}/{path.stem}", [sys.executable, str(path)], folder,
                           timeout_s, {})

@@ -22,6 +22,8 @@
 #define LIMIT_STATE_CHANGES 3u               // fingerprint changes before a person is asked
 #define LIMIT_DELIVERIES 5u                  // deliveries of a poison event before quarantine
 #define LIMIT_UNPACKED_BYTES (64u << 20)     // events of one HTTP request, once unpacked
+#define LIMIT_REPLAY_MATCHES (1u << 24)      // distinct matches of one replay, 32 bytes each
+#define LIMIT_REPLAY_UNITS (1u << 24)        // files and parts of files of one replay
 #define LIMIT_HTTP_CONNECTIONS 128u          // to one listening address of ours
 #define LIMIT_HTTP_HEAD_BYTES (32u << 10)    // request line and headers of one request to us
 #define LIMIT_HTTP_PARAMETERS 16u            // of one request to us

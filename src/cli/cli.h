@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The command line: one file a command, one table of commands. stdout is the result, stderr is for
- * people. Exit codes: 0 ok, 1 failed, 3 waiting for a person or a guard, 64 wrong usage. */
+ * people. Exit codes: 0 ok, 1 failed, 2 ok but not as wanted (a gate), 3 waiting for a person or a
+ * guard, 64 wrong usage. */
 #ifndef RECTIFY_CLI_CLI_H
 #define RECTIFY_CLI_CLI_H
 
@@ -8,20 +9,19 @@
 #include "policy/policy.h"
 #include "store/store.h"
 
-#define CLI_ARGS_MAX 64
-
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_WAITING = 3, CLI_USAGE = 64 };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_DIFFERENT = 2, CLI_WAITING = 3, CLI_USAGE = 64 };
 
 /* Everything a command may be given; unset = NULL or 0. */
 struct cli_options {
     const char *policies, *events, *state, *store, *config, *kill_switch, *models, *reason, *by;
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
     const char *output, *query, *wait, *region, *role, *account;
+    const char *against, *max_matches, *max_growth;
     bool json, help, all, trace, check, count, invert, explain;
     bool list, describe, all_pages, dry_run, presign;
     int workers, timeout;
-    int jobs;                       // threads; -1: as many as there are processors
-    const char *args[CLI_ARGS_MAX]; // what is not an option
+    int jobs;                // threads; -1: as many as there are processors
+    const char *const *args; // what is not an option
     int arg_count;
 };
 
@@ -61,6 +61,8 @@ bool cli_id(const struct cli_options *options, int64_t *ret);
 /* Writes to stdout; a value as JSON with a newline. */
 void cli_print(struct buf *text);
 void cli_print_json(struct arena *arena, struct value v);
+/* Text from outside, with control characters made visible. */
+void cli_add_safe(struct buf *out, struct str s);
 
 /* GET /audit/verify: {good, leaves, root, problem}. False: the store could not be read. */
 bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret, struct error *err)
@@ -75,6 +77,7 @@ int cli_explain_remediation(const struct cli_options *options);
 int cli_approve(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
+int cli_replay(const struct cli_options *options);
 int cli_validate(const struct cli_options *options);
 int cli_scan(const struct cli_options *options);
 int cli_match(const struct cli_options *options);

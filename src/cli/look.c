@@ -7,23 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Text from outside, with control characters made visible. */
-static void add_safe(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c < 0x20 || c == 0x7F)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_add_byte(out, s.ptr[i]);
-    }
-}
-
 static void add_row(struct buf *out, struct value r)
 {
     buf_printf(out, "%-8.*s %-12.*s %-28.*s ", STR_FMT(value_path_str(r, "id")),
                STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "policy")));
-    add_safe(out, value_path_str(r, "resource"));
+    cli_add_safe(out, value_path_str(r, "resource"));
     buf_add_byte(out, '\n');
 }
 
@@ -81,7 +69,7 @@ static void show_story(struct buf *out, struct arena *arena, struct value record
         if (state.len == 0)
             state = value_path_str(leaf, "kind");
         buf_printf(out, "  %+8.3f s  %-12.*s ", (double)(ms - first) / 1000, STR_FMT(state));
-        add_safe(out, reason);
+        cli_add_safe(out, reason);
         if (call && call->kind == VALUE_STRING) {
             buf_printf(out, "%s%.*s: %.*s", reason.len ? "  " : "", STR_FMT(value_str(*call)),
                        STR_FMT(value_path_str(leaf, "body.attempt.outcome")));
@@ -99,7 +87,7 @@ static void show_event(struct buf *out, struct value r)
     if (!event)
         return;
     buf_printf(out, "  detect    %.*s by ", STR_FMT(value_path_str(*event, "name")));
-    add_safe(out, value_path_str(*event, "actor"));
+    cli_add_safe(out, value_path_str(*event, "actor"));
     buf_printf(out, " at %.*s\n", STR_FMT(value_path_str(*event, "time")));
 }
 
@@ -123,15 +111,15 @@ static void show_text(struct buf *out, struct value r)
     buf_printf(out, "%.*s  %.*s  %.*s%s\n", STR_FMT(id), STR_FMT(state),
                STR_FMT(value_path_str(r, "policy")), rollback ? "  (rollback)" : "");
     buf_add_cstr(out, "  resource  ");
-    add_safe(out, value_path_str(r, "resource"));
+    cli_add_safe(out, value_path_str(r, "resource"));
     buf_printf(out, "\n  since     %.*s\n  reason    ", STR_FMT(value_path_str(r, "created")));
-    add_safe(out, value_path_str(r, "reason"));
+    cli_add_safe(out, value_path_str(r, "reason"));
     buf_add_byte(out, '\n');
     show_event(out, r);
     struct str message = value_path_str(r, "detail." DETAIL_MESSAGE);
     if (message.len) {
         buf_add_cstr(out, "  finding   ");
-        add_safe(out, message);
+        cli_add_safe(out, message);
         buf_add_byte(out, '\n');
     }
     show_value(out, "before", value_path(r, "detail." DETAIL_READS));
@@ -193,13 +181,13 @@ int cli_explain_remediation(const struct cli_options *options)
     const struct value *risk = value_path(r, "detail.decision.risk");
     buf_printf(&out, "%.*s is %.*s: %.*s.\n", STR_FMT(value_path_str(r, "id")),
                STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "meaning")));
-    add_safe(&out, value_path_str(r, "reason"));
+    cli_add_safe(&out, value_path_str(r, "reason"));
     buf_add_cstr(&out, "\n\nThe decision was to ");
     buf_add_str(&out, value_path_str(r, "detail.decision.action"));
     buf_add_cstr(&out, ". Why:\n");
     for (uint32_t i = 0; reasons && i < reasons->len; i++) {
         buf_add_cstr(&out, "  - ");
-        add_safe(&out, value_str(reasons->items[i]));
+        cli_add_safe(&out, value_str(reasons->items[i]));
         buf_add_byte(&out, '\n');
     }
     if (reasons && reasons->len == 0)

@@ -16,6 +16,9 @@ struct detect_reader;
 /* Reads from a descriptor (borrowed). */
 struct detect_reader *detect_reader_create(int fd, struct error *err)
     __attribute__((warn_unused_result));
+/* Reads a text that is not packed (borrowed, never copied). */
+struct detect_reader *detect_reader_create_text(struct str text, struct error *err)
+    __attribute__((warn_unused_result));
 void detect_reader_destroy(struct detect_reader *reader);
 enum detect_read { DETECT_READ_EVENT, DETECT_READ_END, DETECT_READ_BAD };
 /* The next event's text, borrowed until the next call. BAD: this piece is no event (err says why,
@@ -23,7 +26,7 @@ enum detect_read { DETECT_READ_EVENT, DETECT_READ_END, DETECT_READ_BAD };
 enum detect_read detect_reader_next(struct detect_reader *reader, struct str *ret_text,
                                     struct error *err) __attribute__((warn_unused_result));
 
-/* Bytes taken from the descriptor so far, packed as they may be. */
+/* Bytes taken from the descriptor so far, packed as they may be; 0 for a text. */
 uint64_t detect_reader_taken(const struct detect_reader *reader);
 /* Is nothing but white space left of what has been read, so that the next event has to be waited
  * for? */
@@ -41,6 +44,10 @@ struct detector; // immutable, shared by threads
 struct detector *detector_create(const struct policy_set *policies, struct error *err)
     __attribute__((warn_unused_result));
 void detector_destroy(struct detector *detector);
+
+/* False: detect_event() would find no match in this text, whatever it is (it may be no event at
+ * all). True: it may. Reads the text at several GB/s; for those who only want matches. */
+bool detect_may_match(const struct detector *detector, struct str text);
 
 struct detect_scope { // which accounts a source may speak for
     const struct str *accounts;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What reader.c reads from: a descriptor's bytes, unpacked. */
+/* What the files of detect/ share. */
 #ifndef RECTIFY_DETECT_DETECT_INTERNAL_H
 #define RECTIFY_DETECT_DETECT_INTERNAL_H
 
 #include "detect/detect.h"
+
+/* ---- what reader.c reads from: a descriptor's bytes, unpacked (input.c) ---- */
 
 /* Plain, gzip (any number of members) or zstd (any number of frames), told apart by the first
  * bytes. One thread. */
@@ -16,5 +18,15 @@ size_t input_read(struct input *input, char *out, size_t size);
 const char *input_broken(const struct input *input);
 /* Bytes taken from the descriptor so far. */
 uint64_t input_taken(const struct input *input);
+
+/* ---- names that an event must carry (sieve.c) ---- */
+
+struct sieve;
+struct sieve *sieve_create(void);
+void sieve_destroy(struct sieve *sieve);
+/* Takes in what a trigger's pattern demands of detail.eventName. False: out of memory. */
+bool sieve_add(struct sieve *sieve, struct str pattern) __attribute__((warn_unused_result));
+/* False: no pattern that was added can match this text, whatever it is. */
+bool sieve_may_match(const struct sieve *sieve, struct str text);
 
 #endif

@@ -2,7 +2,7 @@
 /* All policies' triggers are one pattern set; a match evaluates its policy's expression for the
  * resource's id. What the event says of its account counts, never the caller's identity. See
  * detect.h. */
-#include "detect/detect.h"
+#include "detect/detect_internal.h"
 
 #include "base/hash.h"
 #include "base/limits.h"
@@ -19,6 +19,7 @@ struct trigger {
 struct detector {
     const struct policy_set *policies;
     struct pattern_set *patterns;
+    struct sieve *sieve;
     struct trigger *triggers; // by tag
     size_t count;
 };
@@ -36,6 +37,8 @@ static bool add_all(struct detector *d, struct pattern_builder *builder, struct 
             if (!pattern_builder_add(builder, policy->triggers[k].pattern, (uint32_t)d->count++,
                                      err))
                 return error_context(err, "policy %.*s", STR_FMT(policy->name));
+            if (!sieve_add(d->sieve, policy->triggers[k].pattern))
+                return error_set(err, "T0005", "out of memory");
         }
     }
     return true;
@@ -51,7 +54,10 @@ struct detector *detector_create(const struct policy_set *policies, struct error
     if (d && builder) {
         d->policies = policies;
         d->triggers = calloc(count + 1, sizeof *d->triggers);
-        if (d->triggers && add_all(d, builder, err))
+        d->sieve = sieve_create();
+        if (!d->triggers || !d->sieve)
+            error_set(err, "T0005", "out of memory");
+        else if (add_all(d, builder, err))
             d->patterns = pattern_builder_finish(builder, err);
     } else {
         error_set(err, "T0005", "out of memory");
@@ -69,8 +75,14 @@ void detector_destroy(struct detector *d)
     if (!d)
         return;
     pattern_set_destroy(d->patterns);
+    sieve_destroy(d->sieve);
     free(d->triggers);
     free(d);
+}
+
+bool detect_may_match(const struct detector *detector, struct str text)
+{
+    return sieve_may_match(detector->sieve, text);
 }
 
 struct detect_scratch *detect_scratch_create(const struct detector *detector)

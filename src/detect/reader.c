@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Cuts a stream into events without parsing them: braces are balanced outside of strings. Inside
- * {"Records": [ and [ each element is an event; everywhere else each top-level object is one. See
- * detect.h. */
+ * {"Records": [ and [ each element is an event; everywhere else each top-level object is one.
+ * 64 bytes at a time become bit masks: quotes, braces, line breaks. See detect.h. */
 #include "detect/detect_internal.h"
 
 #include "base/limits.h"
@@ -13,10 +13,11 @@
 #endif
 
 #define CHUNK_BYTES 65536
+#define BLOCK 64
 
 struct detect_reader {
-    struct input *input;
-    char *buf;
+    struct input *input; // NULL: the text is all there is
+    char *buf;           // ours, unless there is no input
     size_t len, cap, at;
     bool end, in_records;
     const char *broken; // why the data ended before its end; static
@@ -34,18 +35,32 @@ struct detect_reader *detect_reader_create(int fd, struct error *err)
     return NULL;
 }
 
+struct detect_reader *detect_reader_create_text(struct str text, struct error *err)
+{
+    struct detect_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        error_set(err, "T0001", "cannot read the events");
+        return NULL;
+    }
+    reader->buf = (char *)(uintptr_t)text.ptr; // never written to: see fill()
+    reader->len = text.len;
+    reader->end = true;
+    return reader;
+}
+
 void detect_reader_destroy(struct detect_reader *reader)
 {
     if (!reader)
         return;
+    if (reader->input)
+        free(reader->buf);
     input_close(reader->input);
-    free(reader->buf);
     free(reader);
 }
 
 uint64_t detect_reader_taken(const struct detect_reader *reader)
 {
-    return input_taken(reader->input);
+    return reader->input ? input_taken(reader->input) : 0;
 }
 
 bool detect_reader_must_wait(const struct detect_reader *r)
@@ -59,13 +74,13 @@ bool detect_reader_must_wait(const struct detect_reader *r)
 /* More bytes behind what is unread. False at the end. */
 static bool fill(struct detect_reader *r)
 {
+    if (r->end)
+        return false;
     if (r->at) {
         memmove(r->buf, r->buf + r->at, r->len - r->at);
         r->len -= r->at;
         r->at = 0;
     }
-    if (r->end)
-        return false;
     if (r->cap - r->len < CHUNK_BYTES) {
         size_t cap = r->cap ? r->cap * 2 : 4 * CHUNK_BYTES;
         char *grown = realloc(r->buf, cap);
@@ -77,7 +92,7 @@ static bool fill(struct detect_reader *r)
         r->buf = grown;
         r->cap = cap;
     }
-    size_t got = input_read(r->input, r->buf + r->len, CHUNK_BYTES);
+    size_t got = input_read(r->input, r->buf + r->len, r->cap - r->len);
     if (got == 0) {
         r->end = true;
         r->broken = input_broken(r->input);
@@ -97,39 +112,128 @@ static size_t next_line_object(const struct detect_reader *r, size_t len)
     return 0;
 }
 
-/* How many of the next bytes, at most `len`, surely change nothing: inside of a string no quote,
- * backslash or end of line, outside no quote, brace or bracket. */
-static size_t count_calm(const char *p, size_t len, bool text)
+enum piece { PIECE_WHOLE, PIECE_TOO_LONG, PIECE_NO_END, PIECE_BROKEN };
+
+/* One bit a byte of a block. */
+struct masks {
+    uint64_t quotes, backslashes, opens, closes, lines;
+};
+
+static struct masks find_masks(const char *p)
 {
-    size_t i = 0;
+    struct masks m = {0};
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), bit = _mm_set1_epi8(text ? 0 : 0x20);
-    const __m128i second = _mm_set1_epi8(text ? '\\' : '{'),
-                  third = _mm_set1_epi8(text ? '\n' : '}');
-    for (; i + 16 <= len; i += 16) {
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    const __m128i open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}');
+    const __m128i line = _mm_set1_epi8('\n'), fold = _mm_set1_epi8(0x20); // [ to {, ] to }
+    for (unsigned i = 0; i < BLOCK; i += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-        __m128i other = _mm_or_si128(v, bit);
-        __m128i any = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(other, second));
-        unsigned found =
-            (unsigned)_mm_movemask_epi8(_mm_or_si128(any, _mm_cmpeq_epi8(other, third)));
-        if (found)
-            return i + (unsigned)__builtin_ctz(found);
+        __m128i folded = _mm_or_si128(v, fold);
+#define MASK(found) (uint64_t)(uint32_t) _mm_movemask_epi8(found) << i
+        m.quotes |= MASK(_mm_cmpeq_epi8(v, quote));
+        m.backslashes |= MASK(_mm_cmpeq_epi8(v, slash));
+        m.opens |= MASK(_mm_cmpeq_epi8(folded, open));
+        m.closes |= MASK(_mm_cmpeq_epi8(folded, close));
+        m.lines |= MASK(_mm_cmpeq_epi8(v, line));
+#undef MASK
     }
 #else
-    (void)p, (void)len, (void)text;
+    for (unsigned i = 0; i < BLOCK; i++) {
+        uint64_t bit = (uint64_t)1 << i;
+        m.quotes |= p[i] == '"' ? bit : 0;
+        m.backslashes |= p[i] == '\\' ? bit : 0;
+        m.opens |= p[i] == '{' || p[i] == '[' ? bit : 0;
+        m.closes |= p[i] == '}' || p[i] == ']' ? bit : 0;
+        m.lines |= p[i] == '\n' ? bit : 0;
+    }
 #endif
-    return i;
+    return m;
 }
 
-enum piece { PIECE_WHOLE, PIECE_TOO_LONG, PIECE_NO_END, PIECE_BROKEN };
+/* What is carried from block to block. */
+struct walk {
+    size_t depth;
+    uint64_t in_text;      // all bits set: the block starts within a string
+    uint64_t escape_carry; // 1: its first byte is escaped
+};
+
+/* Bytes behind a backslash that is not itself escaped (Langdale and Lemire 2019, section 3.1.1). */
+static uint64_t escaped_bytes(uint64_t backslashes, uint64_t *carry)
+{
+    const uint64_t even = 0x5555555555555555u;
+    uint64_t follows, odd_starts, sequences;
+    if (!backslashes) {
+        follows = *carry;
+        *carry = 0;
+        return follows;
+    }
+    backslashes &= ~*carry;
+    follows = backslashes << 1 | *carry;
+    odd_starts = backslashes & ~even & ~follows;
+    *carry = __builtin_add_overflow(odd_starts, backslashes, &sequences);
+    return (even ^ (sequences << 1)) & follows;
+}
+
+#define NOT_HERE BLOCK
+
+/* Position within the block of the byte that ends the object (*ret_broken: of a line break inside
+ * a string), or NOT_HERE. Of the block only `len` bytes are there, behind them blanks. */
+static unsigned walk_block(struct walk *w, const char *p, size_t len, bool *ret_broken)
+{
+    struct masks m = find_masks(p);
+    uint64_t escaped = escaped_bytes(m.backslashes, &w->escape_carry);
+    uint64_t text = m.quotes & ~escaped;
+    if (len < BLOCK)
+        w->escape_carry = escaped >> len & 1;
+    for (unsigned shift = 1; shift < BLOCK; shift *= 2)
+        text ^= text << shift;
+    text ^= w->in_text;
+    w->in_text = (uint64_t)0 - (text >> (BLOCK - 1));
+    uint64_t opens = m.opens & ~text, closes = m.closes & ~text, breaks = m.lines & text;
+    unsigned broken = breaks ? (unsigned)__builtin_ctzll(breaks) : NOT_HERE;
+    *ret_broken = breaks != 0;
+    size_t close_count = (size_t)__builtin_popcountll(closes);
+    if (close_count < w->depth) { // it cannot end here
+        w->depth += (size_t)__builtin_popcountll(opens) - close_count;
+        return broken;
+    }
+    for (uint64_t both = opens | closes; both; both &= both - 1) {
+        unsigned at = (unsigned)__builtin_ctzll(both);
+        if (at > broken)
+            break;
+        if (opens >> at & 1) {
+            w->depth++;
+        } else if (w->depth == 0 || --w->depth == 0) {
+            *ret_broken = false;
+            return at;
+        }
+    }
+    return broken;
+}
+
+/* The block at r->at + i: what is there of it, without waiting for more, blanks behind. NULL:
+ * nothing is left. */
+static const char *block_at(struct detect_reader *r, size_t i, char padded[BLOCK], size_t *ret_len)
+{
+    if (r->at + i >= r->len && !fill(r))
+        return NULL;
+    size_t left = r->len - r->at - i;
+    *ret_len = left < BLOCK ? left : BLOCK;
+    if (left >= BLOCK)
+        return r->buf + r->at + i;
+    memset(padded, ' ', BLOCK);
+    memcpy(padded, r->buf + r->at + i, left);
+    return padded;
+}
 
 /* Measures the object that starts at r->at. What is longer than an event may be is dropped while it
  * is read; the cursor then stands behind it. BROKEN: a line ends inside a string. */
 static enum piece measure(struct detect_reader *r, size_t *ret_len)
 {
-    size_t depth = 0;
-    bool text = false, escaped = false, long_one = false;
-    for (size_t i = 0;; i++) {
+    struct walk w = {0};
+    bool long_one = false, broken;
+    char padded[BLOCK];
+    for (size_t i = 0, len;; i += len) {
         if (i > LIMIT_EVENT_BYTES) {
             size_t next = long_one ? 0 : next_line_object(r, i);
             *ret_len = next;
@@ -139,36 +243,18 @@ static enum piece measure(struct detect_reader *r, size_t *ret_len)
             r->at += i;
             i = 0;
         }
-        if (r->at + i >= r->len && !fill(r)) {
+        const char *block = block_at(r, i, padded, &len);
+        if (!block) {
             *ret_len = long_one ? r->len - r->at : next_line_object(r, r->len - r->at);
             return long_one ? PIECE_TOO_LONG : PIECE_NO_END;
         }
-        if (!escaped) {
-            size_t ready = r->len - r->at - i, limit = LIMIT_EVENT_BYTES + 1 - i;
-            size_t calm = count_calm(r->buf + r->at + i, ready < limit ? ready : limit, text);
-            if (calm) {
-                i += calm - 1;
-                continue;
-            }
-        }
-        char c = r->buf[r->at + i];
-        if (text && c == '\n') {
-            *ret_len = i + 1;
-            return long_one ? PIECE_TOO_LONG : PIECE_BROKEN;
-        }
-        if (escaped) {
-            escaped = false;
-        } else if (text) {
-            escaped = c == '\\';
-            text = c != '"';
-        } else if (c == '"') {
-            text = true;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if ((c == '}' || c == ']') && --depth == 0) {
-            *ret_len = i + 1;
-            return long_one ? PIECE_TOO_LONG : PIECE_WHOLE;
-        }
+        unsigned at = walk_block(&w, block, len, &broken);
+        if (at == NOT_HERE)
+            continue;
+        *ret_len = i + at + 1;
+        if (long_one || (!broken && *ret_len > LIMIT_EVENT_BYTES + 1))
+            return PIECE_TOO_LONG;
+        return broken ? PIECE_BROKEN : PIECE_WHOLE;
     }
 }
 

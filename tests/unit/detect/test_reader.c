@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -331,6 +332,89 @@ static void test_reader__an_oversized_record_costs_only_itself(void **state)
     free(text);
 }
 
+/* {"a":"   \\\"}"} with so many blanks and pairs of a backslash and what it escapes */
+static size_t make_escapes(char *out, unsigned blanks, unsigned pairs, bool quote)
+{
+    size_t len = (size_t)sprintf(out, "{\"a\":\"%*s", (int)blanks, "");
+    for (unsigned i = 0; i < pairs; i++)
+        len += (size_t)sprintf(out + len, "\\\\");
+    return len + (size_t)sprintf(out + len, "%s}{\"}", quote ? "\\\"" : "");
+}
+
+static void test_reader__escapes_count_wherever_a_block_of_bytes_ends(void **state)
+{
+    (void)state;
+    for (unsigned blanks = 0; blanks < 140; blanks++) {
+        for (unsigned kind = 0; kind < 70; kind++) {
+            char text[1000], one[400];
+            size_t len = make_escapes(one, blanks, kind / 2, kind & 1);
+            snprintf(text, sizeof text, "%s\n%s", one, one);
+            struct error err;
+            struct str got;
+            struct detect_reader *reader = detect_reader_create_text(str_from(text), &err);
+            for (int i = 0; i < 2; i++) {
+                assert_int_equal(detect_reader_next(reader, &got, &err), DETECT_READ_EVENT);
+                assert_int_equal(got.len, len);
+                assert_memory_equal(got.ptr, one, len);
+            }
+            expect_end(reader);
+        }
+    }
+}
+
+/* Writes `first`, waits a little, writes `second`, into a pipe; gives a reader of it. */
+static struct detect_reader *open_slowly(struct str first, struct str second)
+{
+    int ends[2];
+    struct error err;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool ok = write(ends[1], first.ptr, first.len) == (ssize_t)first.len;
+        usleep(2000);
+        ok = ok && write(ends[1], second.ptr, second.len) == (ssize_t)second.len;
+        _exit(!ok);
+    }
+    (void)close(ends[1]);
+    struct detect_reader *reader = detect_reader_create(ends[0], &err);
+    assert_non_null(reader);
+    (void)close(ends[0]);
+    return reader;
+}
+
+static void test_reader__what_comes_in_pieces_is_read_the_same(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":\"\\\\\\\"}\"}\n{\"b\":[{}]}\n";
+    struct str whole = str_from(text);
+    for (size_t at = 0; at < whole.len; at++) {
+        struct detect_reader *reader =
+            open_slowly(str_sub(whole, 0, at), str_sub(whole, at, SIZE_MAX));
+        expect_event(reader, "{\"a\":\"\\\\\\\"}\"}");
+        expect_event(reader, "{\"b\":[{}]}");
+        expect_end(reader);
+        (void)wait(NULL);
+    }
+}
+
+static void test_reader__an_event_is_given_out_without_waiting_for_more(void **state)
+{
+    (void)state;
+    int ends[2];
+    struct error err;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "{\"a\":1}", 7), 7);
+    struct detect_reader *reader = detect_reader_create(ends[0], &err);
+    assert_non_null(reader);
+    alarm(10); // ends the test if it waits
+    expect_event(reader, "{\"a\":1}");
+    alarm(0);
+    (void)close(ends[1]);
+    expect_end(reader);
+    (void)close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +432,9 @@ int main(void)
         cmocka_unit_test(test_reader__a_cut_line_does_not_swallow_the_next),
         cmocka_unit_test(test_reader__an_event_without_end_is_told),
         cmocka_unit_test(test_reader__the_largest_event_passes_and_one_byte_more_does_not),
+        cmocka_unit_test(test_reader__what_comes_in_pieces_is_read_the_same),
+        cmocka_unit_test(test_reader__an_event_is_given_out_without_waiting_for_more),
+        cmocka_unit_test(test_reader__escapes_count_wherever_a_block_of_bytes_ends),
         cmocka_unit_test(test_reader__an_oversized_record_costs_only_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
