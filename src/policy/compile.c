@@ -223,6 +223,17 @@ static void compile_absent(struct builder *b, const struct yaml *node, struct po
     }
 }
 
+static void check_read_allowed(struct builder *b, const struct yaml *node,
+                               const struct policy_call *call)
+{
+    const struct aws_operation *op = call->operation;
+    if (!op || policy_read_allowed(aws_operation_service(op), aws_operation_name(op)))
+        return;
+    yaml_error(node, "P0115", "reads use the table of reviewed read-only operations",
+               "`%.*s` is not a reviewed read-only operation", STR_FMT(call->name));
+    b->ok = false;
+}
+
 /* Reads and lets of one section, in the environment in which each adds its name. */
 struct read_set {
     struct cel_env *env;
@@ -240,12 +251,7 @@ static void compile_read(struct builder *b, const struct yaml *node, const struc
     }
     compile_call(b, node, env, &read->call);
     compile_absent(b, node, read);
-    const struct aws_operation *op = read->call.operation;
-    if (op && !policy_read_allowed(aws_operation_service(op), aws_operation_name(op))) {
-        yaml_error(node, "P0115", "reads use the table of reviewed read-only operations",
-                   "`%.*s` is not a reviewed read-only operation", STR_FMT(read->call.name));
-        b->ok = false;
-    }
+    check_read_allowed(b, node, &read->call);
 }
 
 /* Does the text of this node mention `name` as a word? Good enough to order reads: a false hit can
@@ -463,6 +469,7 @@ static void compile_detect(struct builder *b, const struct yaml *root)
             continue;
         }
         add_trigger(b, events->keys[i], json, events->items[i]);
+        b->policy->triggers[b->policy->trigger_count - 1].is_operation = true;
     }
     if (pattern) {
         struct value v;

@@ -33,6 +33,9 @@ bool policy_template_eval(const struct policy_template *template, const struct v
                           struct cel_budget *budget, struct arena *arena, struct value *ret,
                           struct error *err) __attribute__((warn_unused_result));
 
+/* Is the template a map with this key? */
+bool policy_template_has(const struct policy_template *template, struct str key);
+
 struct policy_absent {
     struct str code;    // the service's error code
     struct value value; // what the read then is
@@ -85,6 +88,7 @@ struct policy_param {
 
 struct policy_trigger {
     struct str pattern;                  // EventBridge pattern, JSON
+    bool is_operation;                   // by `events`: calls of one operation
     const struct cel_program *resources; // string or list of strings, in detect's environment
 };
 

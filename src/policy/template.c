@@ -195,3 +195,13 @@ bool policy_template_eval(const struct policy_template *t, const struct value *s
     *ret = t->kind == TEMPLATE_MAP ? value_finish_map(&out) : value_finish_list(&out);
     return true;
 }
+
+bool policy_template_has(const struct policy_template *template, struct str key)
+{
+    if (template->kind == TEMPLATE_LITERAL)
+        return value_get(template->literal, key) != NULL;
+    for (size_t i = 0; template->kind == TEMPLATE_MAP && i < template->count; i++)
+        if (str_eq(template->keys[i], key))
+            return true;
+    return false;
+}

@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `rectify generate` makes: enough for every policy that comes with the program and not an
+action more, under a server that enforces IAM; a stack that deploys and carries an event to its
+queue; Terraform as `terraform fmt` has it.
+
+moto checks actions for every service but resources only for S3, and knows no condition keys: the
+documents are widened by that before they are given to it (`as_moto_can_check`)."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+import harness
+from harness import CloudCase
+from harness.cases import POLICIES
+from harness.rectify import RECTIFY, ROOT, Rectify
+
+# Actions that no call to moto can show to be needed, and why.
+NOT_SHOWN = {
+    "ec2:CreateTags": "AWS asks for it when a rule is authorised with tags; moto does not",
+    "s3:ListAllMyBuckets": "for scans, which no event's story makes",
+}
+
+
+def generate(*args, status=0):
+    done = subprocess.run([str(RECTIFY), "generate", *map(str, args)], capture_output=True,
+                          text=True, check=False)
+    if done.returncode != status:
+        raise AssertionError(f"generate ended with {done.returncode}: {done.stderr}")
+    return done
+
+
+def actions_of(document):
+    return sorted(a for s in document["Statement"] for a in s["Action"])
+
+
+def without(document, action):
+    statements = [{**s, "Action": [a for a in s["Action"] if a != action]}
+                  for s in document["Statement"]]
+    return {**document, "Statement": [s for s in statements if s["Action"]]}
+
+
+def as_moto_can_check(document):
+    def widen(statement):
+        s3 = all(a.startswith("s3:") for a in statement["Action"])
+        return {"Effect": statement["Effect"], "Action": statement["Action"],
+                "Resource": statement["Resource"] if s3 else "*"}
+    kept = [widen(s) for s in document["Statement"]]
+    return {**document, "Statement": kept or [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+
+
+def policy_folder(home, name, assignments=None):
+    folder = pathlib.Path(home) / f"only-{name}"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(POLICIES[name], folder)
+    if assignments:
+        (folder / "rectify.yaml").write_text(assignments)
+    return folder
+
+
+class TestEnoughAndNoMore(CloudCase):
+    """Base credentials that may only assume the two roles; the roles have what was generated."""
+    policies = ("s3", "ec2", "kms")
+
+    def setUp(self):
+        super().setUp()
+        self.enforce(False)
+        iam = self.moto.client("iam")
+        self.trust = json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]})
+        name = f"user-{self.home.name}"
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        self.env = {**self.moto.environment(), "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+                    "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        self.addCleanup(self.enforce, False)
+        self.runs = 0
+
+    def enforce(self, on):
+        count = b"0" if on else b"1000000000"
+        request = urllib.request.Request(self.moto.endpoint + "/moto-api/reset-auth", data=count,
+                                         headers={"Content-Type": "text/plain"})
+        with urllib.request.urlopen(request):
+            pass
+
+    def roles(self, documents):
+        """New roles with these documents; their names."""
+        self.runs += 1
+        names, iam = {}, self.moto.client("iam")
+        for role, document in documents.items():
+            names[role] = f"{role}-{self.home.name}-{self.runs}"
+            iam.create_role(RoleName=names[role], AssumeRolePolicyDocument=self.trust)
+            iam.put_role_policy(RoleName=names[role], PolicyName="p", PolicyDocument=json.dumps(
+                as_moto_can_check(document)))
+        return names
+
+    def story(self, policy, documents):
+        """Repairs what the policy repairs and takes it back; the states it saw."""
+        names = self.roles(documents)
+        rectify = Rectify(self.home / f"run-{self.runs}", self.env, [POLICIES[policy]], [
+            '{policies: ["*"], accounts: "*", mode: enforce, settle: 0s, roles: {read: %s, act: '
+            '%s}}' % (names["read"], names["act"])])
+        events = getattr(self, f"make_{policy}")()
+        self.enforce(True)
+        try:
+            for event in events:
+                rectify.run(event, timeout_s=20)
+            for found in [r for r in rectify.list() if r["state"] == "asking"]:
+                rectify.command("approve", found["id"], "--by", "bob")
+            rectify.run(timeout_s=20)
+            for found in [r for r in rectify.list() if r["state"] == "healed"]:
+                rectify.command("rollback", found["id"], "--policies", rectify.policies,
+                                "--by", "bob", timeout_s=20)
+        except subprocess.TimeoutExpired:
+            pass  # it waits for a right that it will not get
+        finally:
+            self.enforce(False)
+        return sorted(r["state"] for r in rectify.list())
+
+    def make_s3(self):
+        return [harness.create_bucket(self.bucket()),
+                harness.create_bucket(self.bucket({"owner": "alice"}))]
+
+    def make_kms(self):
+        key = self.moto.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        return [harness.create_key(key)]
+
+    def make_ec2(self):
+        ec2, made = self.moto.client("ec2"), []
+        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        for i, (low, high) in enumerate(((22, 22), (20, 25))):
+            group = ec2.create_security_group(GroupName=f"{self.home.name}-{self.runs}-{i}",
+                                              Description="t", VpcId=vpc)["GroupId"]
+            ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+                {"IpProtocol": "tcp", "FromPort": low, "ToPort": high,
+                 "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+            made.append(harness.authorize_ingress(group, []))
+        return made
+
+    WANTED = {  # each repair, and that each was taken back
+        "s3": ["healed", "healed", "rolled back", "rolled back"],
+        "kms": ["healed", "rolled back"],
+        "ec2": ["healed", "healed", "rolled back", "rolled back"],
+    }
+
+    def check(self, policy):
+        documents = json.loads(generate(
+            "iam", "--policies", policy_folder(self.home, policy)).stdout)
+        self.assertEqual(self.story(policy, documents), self.WANTED[policy])
+        for role, document in documents.items():
+            for action in actions_of(document):
+                if action in NOT_SHOWN:
+                    continue
+                less = {**documents, role: without(document, action)}
+                self.assertNotEqual(self.story(policy, less), self.WANTED[policy],
+                                    f"{policy}: the {role} role does without {action}")
+
+    def test_s3(self):
+        self.check("s3")
+
+    def test_kms(self):
+        self.check("kms")
+
+    def test_ec2(self):
+        self.check("ec2")
+
+    def test_roles_the_wrong_way_round_are_not_enough(self):
+        documents = json.loads(generate("iam", "--policies",
+                                        policy_folder(self.home, "s3")).stdout)
+        swapped = {"read": documents["act"], "act": documents["read"]}
+        self.assertNotEqual(self.story("s3", swapped), self.WANTED["s3"])
+
+
+class TestDocuments(unittest.TestCase):
+    """What can be checked without a server."""
+
+    def setUp(self):
+        if not RECTIFY.exists():
+            self.skipTest("rectify is not built yet")
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="rectify-generate-"))
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+
+    def iam(self, *args, policies=ROOT / "policies"):
+        return json.loads(generate("iam", "--policies", policies, *args).stdout)
+
+    def test_the_calls_of_every_policys_cases_are_allowed_and_nothing_else(self):
+        """The recorder is the cases beside each policy: they name every call that is made."""
+        import yaml
+        actions = {"s3:DeleteBucketTagging": "s3:PutBucketTagging"}
+        for name, path in POLICIES.items():
+            cases = yaml.safe_load(path.with_suffix(".test.yaml").read_text())["cases"]
+            called = {call["call"] for case in cases for call in case.get("calls", ())}
+            wanted = {actions.get(c, c) for c in called}
+            documents = self.iam(policies=policy_folder(self.home, name))
+            allowed = set(actions_of(documents["read"])) | set(actions_of(documents["act"]))
+            self.assertEqual(allowed - set(NOT_SHOWN), wanted, name)
+
+    def test_place_and_account_narrow_the_resources(self):
+        self.assertEqual(
+            {r for d in self.iam().values() for s in d["Statement"]
+             for r in ([s["Resource"]] if isinstance(s["Resource"], str) else s["Resource"])},
+            {"*", "arn:aws:s3:::*", "arn:aws:kms:*:*:key/*", "arn:aws:ec2:*:*:security-group/*",
+             "arn:aws:ec2:*:*:security-group-rule/*", "arn:aws:ec2:*:*:*/*"})
+        folder = policy_folder(self.home, "kms", 'assignments: [{policies: ["*"], accounts: '
+                               '["111122223333"], mode: enforce}]\n')
+        (only,) = self.iam("--account", "111122223333", "--region", "cn-north-1", "--role", "one",
+                           policies=folder)["Statement"]
+        self.assertEqual(only["Resource"], "arn:aws-cn:kms:cn-north-1:111122223333:key/*")
+        other = self.iam("--account", "444455556666", policies=folder)
+        self.assertEqual([d["Statement"] for d in other.values()], [[], []])
+
+    def test_buckets_are_confined_to_the_account(self):
+        document = self.iam("--account", "111122223333", "--role", "read")
+        (buckets,) = [s for s in document["Statement"] if "s3:GetBucketTagging" in s["Action"]]
+        self.assertEqual(buckets["Condition"],
+                         {"StringEquals": {"aws:ResourceAccount": "111122223333"}})
+
+    def test_a_policy_that_only_observes_never_acts(self):
+        folder = policy_folder(self.home, "s3")
+        path = folder / POLICIES["s3"].name
+        path.write_text(path.read_text().replace("mode: enforce", "mode: observe"))
+        documents = self.iam(policies=folder)
+        self.assertEqual(documents["act"]["Statement"], [])
+        self.assertIn("s3:GetBucketTagging", actions_of(documents["read"]))
+
+    def test_an_operation_that_iam_has_no_known_action_for_is_refused(self):
+        folder = policy_folder(self.home, "s3")
+        path = folder / POLICIES["s3"].name
+        text = path.read_text()
+        start = text.index("act:\n")
+        path.write_text(text[:start] + "act:\n  - call: s3:CreateSession\n    with: {Bucket: "
+                        "'${resource.id}'}\n    undo: none\n    undo_none: x\n" +
+                        "verify: {else: person}\nguard: {mode: approve}\n")
+        done = generate("iam", "--policies", folder, status=1)
+        self.assertIn("J0002", done.stderr)
+        self.assertIn("s3:CreateSession", done.stderr)
+
+    def test_the_same_policies_give_the_same_bytes(self):
+        for kind in ("iam", "cloudformation", "terraform"):
+            self.assertEqual(*(generate(kind, "--policies", ROOT / "policies").stdout
+                               for _ in range(2)))
+
+    def test_wrong_usage(self):
+        generate("iam", "--policies", ROOT / "policies", "--account", "12", status=64)
+        generate("iam", "--policies", ROOT / "policies", "--role", "root", status=64)
+        generate("iam", "--policies", self.home, status=1)
+
+    def many(self, names):
+        """A policy that looks at all these operations of EC2."""
+        folder = self.home / "many"
+        folder.mkdir()
+        (folder / "p.yaml").write_text(
+            "policy: p\nresource: {type: AWS::EC2::VPC}\ndetect:\n  events:\n" +
+            "".join(f"    ec2:{n}: \"'x'\"\n" for n in names) +
+            "decide:\n  read: {t: {call: ec2:DescribeVpcs}}\n  violation: size(t.Vpcs) > 9\n")
+        template = json.loads(generate("cloudformation", "--policies", folder).stdout)
+        return [r["Properties"] for r in template["Resources"].values()
+                if r["Type"] == "AWS::Events::Rule" and "EventPattern" in r["Properties"]]
+
+    def test_patterns_stay_within_their_limit_and_lose_nothing(self):
+        import botocore.session
+        model = botocore.session.get_session().get_service_model("ec2")
+        names = [n for n in model.operation_names if n.startswith(("Create", "Modify"))]
+        self.assertGreater(len(names), 150)
+        rules = self.many(names)
+        self.assertGreater(len(rules), 2)
+        self.assertEqual(len({r["Name"] for r in rules}), len(rules))
+        found = [n for r in rules for n in r["EventPattern"]["detail"]["eventName"]]
+        self.assertEqual(sorted(found), sorted(set(names)))
+        sizes = [len(json.dumps(r["EventPattern"], separators=(",", ":"))) for r in rules]
+        self.assertLessEqual(max(sizes), 2048)
+        self.assertGreater(sizes[0], 1980)  # as full as it goes
+
+
+class TestTerraform(unittest.TestCase):
+    """The module's text, by Terraform's own formatter and a parser of its language."""
+
+    setUp = TestDocuments.setUp
+
+    def module(self, *args):
+        text = generate("terraform", "--policies", ROOT / "policies", *args).stdout
+        (self.home / "main.tf").write_text(text)
+        return text
+
+    def test_it_is_formatted_as_terraform_would(self):
+        if not shutil.which("terraform"):
+            self.skipTest("no terraform here (it is not in Debian)")
+        self.module("--region", "eu-west-1")
+        done = subprocess.run(["terraform", "fmt", "-check", "-diff", str(self.home)],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_it_parses_and_holds_what_the_template_holds(self):
+        try:
+            import hcl2
+        except ImportError:
+            self.skipTest("no python-hcl2 here (PyPI)")
+        module = hcl2.loads(self.module())
+        kinds = sorted(k.strip('"') for r in module["resource"] for k in r)
+        self.assertEqual(kinds.count("aws_cloudwatch_event_rule"), 4)  # ec2, kms, s3, schedule
+        self.assertEqual(kinds.count("aws_iam_role"), 3)
+        self.assertEqual(kinds.count("aws_cloudwatch_metric_alarm"), 3)
+
+    def test_the_articles_rule_and_rights_are_in_it(self):
+        folder = policy_folder(self.home, "s3")
+        text = generate("terraform", "--policies", folder).stdout
+        for part in ('"source"      = ["aws.s3"]',
+                     '"detail-type" = ["AWS API Call via CloudTrail"]',
+                     '"eventSource"  = ["s3.amazonaws.com"]', '"CreateBucket"',
+                     '"s3:GetBucketTagging"', '"s3:PutBucketTagging"', ':s3:::*"',
+                     '"logs:CreateLogStream", "logs:PutLogEvents"'):
+            self.assertIn(part, text)
+
+
+class TestStack(CloudCase):
+    def template(self):
+        return generate("cloudformation", "--policies", ROOT / "policies").stdout
+
+    def test_cfn_lint_has_nothing_to_say(self):
+        path = self.home / "stack.json"
+        path.write_text(self.template())
+        beside = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        program = shutil.which("cfn-lint", path=beside)
+        found = subprocess.run([program, "--version"], capture_output=True, check=False) \
+            if program else None
+        if not found or found.returncode != 0:
+            self.skipTest("no working cfn-lint here (PyPI)")
+        done = subprocess.run([program, "-t", str(path)], capture_output=True, text=True,
+                              check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_it_deploys_and_an_event_arrives_through_rule_and_queue(self):
+        body = b"PK\x05\x06" + b"\0" * 18  # an empty zip
+        s3 = self.moto.client("s3")
+        s3.create_bucket(Bucket="code")
+        s3.put_object(Bucket="code", Key="rectify.zip", Body=body)
+        cloudformation = self.moto.client("cloudformation")
+        cloudformation.create_stack(
+            StackName="rectify", TemplateBody=self.template(),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {
+                "CodeBucket": "code", "CodeKey": "rectify.zip", "Store": "postgres://x"}.items()])
+        (stack,) = cloudformation.describe_stacks(StackName="rectify")["Stacks"]
+        self.assertEqual(stack["StackStatus"], "CREATE_COMPLETE")
+        queue = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}["QueueUrl"]
+        iam = self.moto.client("iam")
+        read = iam.get_role_policy(RoleName="rectify-read", PolicyName="read")["PolicyDocument"]
+        self.assertIn("s3:GetBucketTagging", str(read))  # moto keeps it in a form of its own
+        events = self.moto.client("events")
+        # moto runs events through schedules too, and cannot call a function from there
+        events.remove_targets(Rule="rectify-schedule", Ids=["rectify"])
+        for name, error in (("first", None), ("second", "AccessDenied")):
+            record = harness.create_bucket(name, error=error)
+            events.put_events(Entries=[{"Source": "aws.s3", "Detail": json.dumps(record),
+                                        "DetailType": "AWS API Call via CloudTrail"}])
+        sqs = self.moto.client("sqs")
+        got = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        names = [json.loads(m["Body"])["detail"]["requestParameters"]["bucketName"] for m in got]
+        self.assertEqual(names, ["first"])  # a failed call does not pass the rule
+
+
+if __name__ == "__main__":
+    harness.main()
