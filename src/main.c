@@ -57,8 +57,13 @@ const struct cli_command cli_commands[] = {
      "rectify aws s3:GetBucketTagging Bucket=my-bucket --query TagSet -o table", cli_aws},
     {"models pack", "DIR [OUT]", "make a model pack of botocore's data folder", "",
      "rectify models pack /usr/lib/python3/dist-packages/botocore/data models", cli_models_pack},
-    {"completion", "", "completion of commands and operations for bash", "models",
-     "source <(rectify completion)", cli_completion},
+    {"doctor", "", "everything it depends on: ok, warn or fail, and what to do",
+     "policies config models state kill-switch token-file json", "rectify doctor", cli_doctor},
+    {"schema", "[config]", "the JSON schema of a policy, or of rectify.yaml, for editors", "",
+     "rectify schema > policy.schema.json", cli_schema},
+    {"completion", "[SHELL]", "completion of commands and operations for bash, zsh or fish",
+     "models", "source <(rectify completion bash)", cli_completion},
+    {"man", "", "the manual page", "", "rectify man | man -l -", cli_man},
     {"help", "", "this text", "", "rectify help", cli_help},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -141,6 +146,27 @@ static bool command_takes(const struct cli_command *command, const char *name)
             return true;
     return strcmp(name, "help") == 0;
 }
+
+bool cli_option_at(const struct cli_command *command, size_t at, struct cli_option_text *ret)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option *option = &options_table[i];
+        if (!command_takes(command, option->name) || at-- > 0)
+            continue;
+        *ret = (struct cli_option_text){option->name, option->value, option->help};
+        return true;
+    }
+    return false;
+}
+
+const struct cli_exit cli_exits[] = {
+    {CLI_OK, "done"},
+    {CLI_FAILED, "failed; standard error says what happened, where, and what to do next"},
+    {CLI_DIFFERENT, "done, and not as it was wanted: a gate of replay"},
+    {CLI_WAITING, "something waits for a person, a guard or a later try"},
+    {CLI_USAGE, "wrong usage"},
+    {0, NULL},
+};
 
 static void print_command(const struct cli_command *c)
 {

@@ -111,7 +111,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     actions = json.loads(gzip.decompress((folder / "iam-actions.json.gz").read_bytes()))
     services = json.loads((folder / "iam-prefixes.json").read_text())
-    print("# Made by tools/make_iam_table.py out of AWS's Service Authorization Reference, mid 2026.")
+    print("# Made by tools/make_iam_table.py out of AWS's Service Authorization Reference, 2026.")
     for service, facts in sorted(services.items()):
         if facts["prefix"] != service:
             print(f">{service} {facts['prefix']}")

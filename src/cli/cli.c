@@ -63,20 +63,28 @@ static bool make_folder(const char *path, struct error *err)
     return true;
 }
 
-bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err)
+bool cli_state_path(const struct cli_options *options, char *ret, size_t size)
 {
     const char *env = getenv("RECTIFY_STATE"), *xdg = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
+    int len;
     if (options->state)
-        snprintf(ret, size, "%s", options->state);
+        len = snprintf(ret, size, "%s", options->state);
     else if (env && env[0])
-        snprintf(ret, size, "%s", env);
+        len = snprintf(ret, size, "%s", env);
     else if (xdg && xdg[0] == '/')
-        snprintf(ret, size, "%s/rectify", xdg);
+        len = snprintf(ret, size, "%s/rectify", xdg);
     else if (home && home[0] == '/')
-        snprintf(ret, size, "%s/.local/state/rectify", home);
+        len = snprintf(ret, size, "%s/.local/state/rectify", home);
     else
-        snprintf(ret, size, "/var/lib/rectify");
+        len = snprintf(ret, size, "/var/lib/rectify");
+    return len >= 0 && (size_t)len < size;
+}
+
+bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err)
+{
+    if (!cli_state_path(options, ret, size))
+        return error_set(err, "L0001", "the state folder's path is too long");
     return make_folder(ret, err);
 }
 
@@ -146,13 +154,12 @@ const char *cli_kill_switch(const struct cli_options *options, const struct poli
                             char *buf, size_t size)
 {
     char dir[3900];
-    struct error err;
     struct str configured = policies ? policy_set_kill_switch(policies) : (struct str){0};
     if (options->kill_switch)
         snprintf(buf, size, "%s", options->kill_switch);
     else if (configured.len)
         snprintf(buf, size, "%.*s", STR_FMT(configured));
-    else if (cli_state_dir(options, dir, sizeof dir, &err))
+    else if (cli_state_path(options, dir, sizeof dir))
         snprintf(buf, size, "%s/STOP", dir);
     else
         snprintf(buf, size, "/nonexistent/STOP"); // cannot be read: nothing is called

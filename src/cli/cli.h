@@ -36,6 +36,19 @@ struct cli_command {
 /* The table of commands; ends with a NULL name. */
 extern const struct cli_command cli_commands[];
 
+struct cli_option_text {
+    const char *name, *value, *help; // "policies", "DIR" ("" = a flag), what it is
+};
+/* The i-th option that a command takes. False: it takes no more. */
+bool cli_option_at(const struct cli_command *command, size_t i, struct cli_option_text *ret);
+
+struct cli_exit {
+    int code;
+    const char *meaning; // for people
+};
+/* Exit codes; ends with a NULL meaning. */
+extern const struct cli_exit cli_exits[];
+
 /* Prints an error to stderr, rustc-like; one of an expression as CEL's users know it. Returns
  * CLI_FAILED. */
 int cli_fail(const struct error *err);
@@ -45,6 +58,8 @@ int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The state folder: --state, RECTIFY_STATE, $XDG_STATE_HOME/rectify, ~/.local/state/rectify.
  * Created when it is not there (0700). */
 bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, struct error *err);
+/* The same path, without making it. False: too long. */
+bool cli_state_path(const struct cli_options *options, char *ret, size_t size);
 /* The store: --store, RECTIFY_STORE, rectify.db in the state folder. */
 const char *cli_store_said(const struct cli_options *options); // NULL: neither is given
 struct store *cli_open_store(const struct cli_options *options, struct error *err);
@@ -77,6 +92,13 @@ int cli_explain_remediation(const struct cli_options *options);
 int cli_approve(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
+int cli_completion(const struct cli_options *options);
+/* The scripts for zsh and fish, which name everything in the table of commands. */
+void cli_add_zsh(struct buf *out);
+void cli_add_fish(struct buf *out);
+int cli_doctor(const struct cli_options *options);
+int cli_man(const struct cli_options *options);
+int cli_schema(const struct cli_options *options);
 int cli_generate_iam(const struct cli_options *options);
 int cli_generate_cloudformation(const struct cli_options *options);
 int cli_generate_terraform(const struct cli_options *options);
@@ -88,7 +110,6 @@ int cli_audit_show(const struct cli_options *options);
 int cli_audit_verify(const struct cli_options *options);
 int cli_aws(const struct cli_options *options);
 int cli_models_pack(const struct cli_options *options);
-int cli_completion(const struct cli_options *options);
 int cli_help(const struct cli_options *options);
 
 #endif

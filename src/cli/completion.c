@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* rectify completion: a script for bash (and zsh's bashcompinit), which asks the program itself:
- * given a command line up to the cursor, the words that could be the last one. */
+/* rectify completion: a script for bash, which asks the program itself: given a command line up to
+ * the cursor, the words that could be the last one. zsh and fish: pages.c. */
 #include "aws/aws.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
 
 static const char script[] =
-    "# source <(rectify completion)\n"
+    "# source <(rectify completion bash)\n"
     "_rectify() {\n"
     "    local line=${COMP_LINE:0:COMP_POINT} last=${COMP_WORDS[COMP_CWORD]} word\n"
     "    local before=${line##* }\n"
@@ -25,26 +25,30 @@ static void offer(struct str word, struct str typed, const char *end)
         printf("%.*s%s\n", STR_FMT(word), end);
 }
 
-static void offer_commands(struct str typed)
+/* First words of commands, each once; with `first`, the second words of those that begin so. */
+static void offer_commands(struct str first, struct str typed)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
         struct str rest = str_from(c->name), word = str_cut(&rest, ' ');
         bool again = c != cli_commands && str_starts(str_from(c[-1].name), word) && rest.len;
-        if (!again)
+        if (first.len && rest.len && str_eq(word, first))
+            offer(rest, typed, "");
+        else if (!first.len && !again)
             offer(word, typed, "");
     }
 }
 
-static void offer_options(struct str command, struct str typed)
+/* The options of the command that a line begins with. */
+static void offer_options(struct str line, struct str typed)
 {
     for (const struct cli_command *c = cli_commands; c->name; c++) {
-        struct str options = str_from(c->options);
-        if (!str_is(command, c->name))
+        struct cli_option_text option;
+        struct str name = str_from(c->name);
+        if (!str_starts(line, name) || (line.len > name.len && line.ptr[name.len] != ' '))
             continue;
-        while (options.len) {
+        for (size_t i = 0; cli_option_at(c, i, &option); i++) {
             char text[64];
-            struct str name = str_cut(&options, ' ');
-            snprintf(text, sizeof text, "--%.*s", STR_FMT(name));
+            snprintf(text, sizeof text, "--%s", option.name);
             offer(str_from(text), typed, "");
         }
     }
@@ -68,13 +72,10 @@ static void offer_operations(const struct cli_options *options, struct str typed
     aws_models_close(models);
 }
 
-int cli_completion(const struct cli_options *options)
+/* What could stand at the end of a line that begins with the program's name. */
+static void offer_words(const struct cli_options *options, struct str line)
 {
-    if (options->arg_count == 0) {
-        fputs(script, stdout);
-        return CLI_OK;
-    }
-    struct str rest = str_from(options->args[0]), command = {0}, typed = {0};
+    struct str rest = line, command = {0}, typed = {0};
     size_t words = 0;
     while (rest.ptr) {
         typed = str_cut(&rest, ' ');
@@ -82,11 +83,32 @@ int cli_completion(const struct cli_options *options)
             command = typed;
         words += typed.len > 0 || !rest.ptr;
     }
+    str_cut(&line, ' ');
     if (words <= 2)
-        offer_commands(typed);
+        offer_commands((struct str){0}, typed);
     else if (str_starts(typed, STR("-")))
-        offer_options(command, typed);
+        offer_options(line, typed);
     else if (str_is(command, "aws"))
         offer_operations(options, typed);
+    else if (words == 3)
+        offer_commands(command, typed);
+}
+
+int cli_completion(const struct cli_options *options)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct buf out = {.arena = &arena};
+    const char *what = options->arg_count ? options->args[0] : "bash";
+    if (strcmp(what, "zsh") == 0)
+        cli_add_zsh(&out);
+    else if (strcmp(what, "fish") == 0)
+        cli_add_fish(&out);
+    else if (strcmp(what, "bash") == 0)
+        buf_add_cstr(&out, script);
+    else if (strchr(what, ' '))
+        offer_words(options, str_from(what));
+    else
+        return cli_usage("there is completion for bash, zsh and fish, not for `%s`", what);
+    cli_print(&out);
     return CLI_OK;
 }

@@ -4,6 +4,7 @@
  * are blocked in all threads and waited for here. */
 #include "cli/desk.h"
 #include "cli/running_internal.h"
+#include "cli/supervisor_internal.h"
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -11,8 +12,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LISTEN_DEFAULT "127.0.0.1:8787"
@@ -65,12 +68,30 @@ static void block_signals(sigset_t *ret)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* Waits; meanwhile the service manager hears that the store's writer still answers. A store that
+ * fails is said so elsewhere and is no reason to be started again; one that hangs is. */
+static void wait_for_signal(const sigset_t *signals, struct store *store)
 {
+    struct error err;
+    int64_t ms = supervisor_watchdog_ms();
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
     int number;
-    while (sigwait(signals, &number) != 0)
-        ;
+    while ((number = ms ? sigtimedwait(signals, NULL, &pause) : sigwaitinfo(signals, NULL)) < 0) {
+        if (errno != EAGAIN || !ms)
+            continue;
+        if (store_flush(store, &err) != STORE_OK)
+            log_line(LOG_WARN, "%s", err.message);
+        supervisor_tell("WATCHDOG=1");
+    }
+    supervisor_tell("STOPPING=1\nSTATUS=finishing the steps that run");
     log_line(LOG_INFO, "%s: finishing the steps that run", strsignal(number));
+}
+
+static void say_ready(const struct running *r)
+{
+    char text[100];
+    snprintf(text, sizeof text, "READY=1\nSTATUS=%zu policies", policy_set_count(r->policies));
+    supervisor_tell(text);
 }
 
 static void say_where(const struct running *r, const struct http_server *server, const char *socket,
@@ -103,7 +124,8 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
     if (workers) {
         api.workers = workers;
         say_where(r, server, socket, token.len > 0);
-        wait_for_signal(signals);
+        say_ready(r);
+        wait_for_signal(signals, r->store);
     }
     http_server_stop(server);
     engine_workers_stop(workers);

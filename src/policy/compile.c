@@ -244,8 +244,7 @@ struct read_set {
 static void compile_read(struct builder *b, const struct yaml *node, const struct cel_env *env,
                          struct policy_read *read)
 {
-    if (!YAML_CHECK_KEYS(node, "call", "with", "region", "account", "absent", "gone", "each",
-                         "as")) {
+    if (!policy_check_keys(node, POLICY_READ)) {
         b->ok = false;
         return;
     }
@@ -367,7 +366,7 @@ static void compile_decide(struct builder *b, const struct yaml *root)
         b->ok = false;
         return;
     }
-    b->ok = YAML_CHECK_KEYS(decide, "read", "let", "violation", "message") && b->ok;
+    b->ok = policy_check_keys(decide, POLICY_DECIDE) && b->ok;
     add_common(b, b->decide_env);
     struct read_set set = {.env = b->decide_env};
     compile_bindings(b, decide, &set);
@@ -429,7 +428,7 @@ static void compile_scan(struct builder *b, const struct yaml *detect)
     struct read_set set = {.env = cel_env_create(b->arena, NULL)};
     if (scan == &empty_map)
         return;
-    b->ok = set.env && YAML_CHECK_KEYS(scan, "every", "read", "let", "resources") && b->ok;
+    b->ok = set.env && policy_check_keys(scan, POLICY_SCAN) && b->ok;
     if (!set.env)
         return;
     cel_env_set_options(set.env, (struct cel_options){.cost_max = LIMIT_EXPRESSION_ESTIMATE});
@@ -454,7 +453,7 @@ static void compile_detect(struct builder *b, const struct yaml *root)
     const struct yaml *events = section(b, detect, "events");
     const struct yaml *pattern = yaml_get(detect, "pattern");
     struct error err;
-    b->ok = YAML_CHECK_KEYS(detect, "events", "pattern", "resources", "settle", "scan") && b->ok;
+    b->ok = policy_check_keys(detect, POLICY_DETECT) && b->ok;
     b->policy->settle_ms = policy_duration(yaml_get(detect, "settle"), 60000, &b->ok);
     compile_scan(b, detect);
     add_common(b, b->detect_env);
@@ -517,8 +516,7 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
     }
     step->undo = ARENA_ARRAY(b->arena, struct policy_call, undo->count);
     for (size_t i = 0; step->undo && i < undo->count; i++) {
-        b->ok =
-            YAML_CHECK_KEYS(undo->items[i], "when", "call", "with", "region", "account") && b->ok;
+        b->ok = policy_check_keys(undo->items[i], POLICY_UNDO) && b->ok;
         compile_call(b, undo->items[i], env, &step->undo[step->undo_count++]);
     }
 }
@@ -561,9 +559,7 @@ static void compile_act(struct builder *b, const struct yaml *root)
     }
     p->steps = ARENA_ARRAY(b->arena, struct policy_step, act->count + 1);
     for (size_t i = 0; p->steps && i < act->count; i++) {
-        b->ok = YAML_CHECK_KEYS(act->items[i], "call", "with", "region", "account", "each", "as",
-                                "done", "undo", "undo_none", "closes_hole") &&
-                b->ok;
+        b->ok = policy_check_keys(act->items[i], POLICY_STEP) && b->ok;
         if (act->items[i]->kind != YAML_MAP)
             continue;
         compile_call(b, act->items[i], b->decide_env, &p->steps[i].call);
@@ -587,7 +583,7 @@ static void compile_exemptions(struct builder *b, const struct yaml *list)
         const struct yaml *node = list->items[i], *when = yaml_get(node, "when");
         struct policy_exemption *e = &p->exemptions[p->exemption_count++];
         char text[CLOCK_TEXT_SIZE];
-        b->ok = YAML_CHECK_KEYS(node, "when", "owner", "reason", "until") && b->ok;
+        b->ok = policy_check_keys(node, POLICY_EXEMPTION) && b->ok;
         e->owner = policy_text(yaml_get(node, "owner"), "", &b->ok);
         e->reason = policy_text(yaml_get(node, "reason"), "", &b->ok);
         struct str until = policy_text(yaml_get(node, "until"), "", &b->ok);
@@ -610,12 +606,10 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     const struct yaml *guard = section(b, root, "guard");
     const struct yaml *breaker = section(b, guard, "breaker"), *limit = section(b, guard, "limit");
     const struct yaml *approval = section(b, guard, "approval"), *mode = yaml_get(guard, "mode");
-    b->ok = YAML_CHECK_KEYS(guard, "mode", "ask", "rollout", "breaker", "limit", "approval",
-                            "exempt") &&
-            b->ok;
-    b->ok = YAML_CHECK_KEYS(breaker, "in_a_row", "errors", "of", "in", "open") && b->ok;
-    b->ok = YAML_CHECK_KEYS(limit, "at_once", "per_hour", "share") && b->ok;
-    b->ok = YAML_CHECK_KEYS(approval, "via", "need", "expires") && b->ok;
+    b->ok = policy_check_keys(guard, POLICY_GUARD) && b->ok;
+    b->ok = policy_check_keys(breaker, POLICY_BREAKER) && b->ok;
+    b->ok = policy_check_keys(limit, POLICY_LIMIT) && b->ok;
+    b->ok = policy_check_keys(approval, POLICY_APPROVAL) && b->ok;
     p->mode = MODE_OBSERVE;
     if (mode && !mode_parse(mode->text, &p->mode)) {
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
@@ -646,7 +640,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
 static void compile_verify(struct builder *b, const struct yaml *root)
 {
     const struct yaml *verify = section(b, root, "verify");
-    b->ok = YAML_CHECK_KEYS(verify, "within", "else") && b->ok;
+    b->ok = policy_check_keys(verify, POLICY_VERIFY) && b->ok;
     b->policy->verify_within_ms = policy_duration(yaml_get(verify, "within"), 300000, &b->ok);
     struct str otherwise = policy_text(yaml_get(verify, "else"), "person", &b->ok);
     b->policy->verify_else_undo = str_is(otherwise, "undo");
@@ -669,7 +663,7 @@ static void compile_param(struct builder *b, const struct yaml *key, const struc
 {
     struct policy_param *param = &b->policy->param_types[b->policy->param_count++];
     struct value v = value_null();
-    b->ok = YAML_CHECK_KEYS(node, "type", "default", "description") && b->ok;
+    b->ok = policy_check_keys(node, POLICY_PARAM) && b->ok;
     const struct yaml *fallback = yaml_get(node, "default"), *type = yaml_get(node, "type");
     param->name = key->text;
     param->has_default = fallback != NULL;
@@ -697,11 +691,8 @@ static void compile_head(struct builder *b, const struct yaml *root)
 {
     struct policy *p = b->policy;
     const struct yaml *resource = section(b, root, "resource");
-    b->ok = YAML_CHECK_KEYS(root, "policy", "title", "owner", "severity", "controls", "params",
-                            "resource", "detect", "decide", "act", "verify", "guard", "notify",
-                            "description") &&
-            b->ok;
-    b->ok = YAML_CHECK_KEYS(resource, "type", "scope", "identity") && b->ok;
+    b->ok = policy_check_keys(root, POLICY_ROOT) && b->ok;
+    b->ok = policy_check_keys(resource, POLICY_RESOURCE) && b->ok;
     p->name = policy_text(yaml_get(root, "policy"), "", &b->ok);
     p->title = policy_text(yaml_get(root, "title"), "", &b->ok);
     p->owner = policy_text(yaml_get(root, "owner"), "", &b->ok);

@@ -29,7 +29,7 @@ static bool read_accounts(const struct yaml *node, struct policy_assignment_rule
 
 static bool read_rule(const struct yaml *node, struct policy_assignment_rule *rule)
 {
-    if (!YAML_CHECK_KEYS(node, "policies", "accounts", "mode", "params", "roles", "settle"))
+    if (!policy_check_keys(node, POLICY_ASSIGNMENT))
         return false;
     bool ok = true;
     const struct yaml *mode = yaml_get(node, "mode"), *roles = yaml_get(node, "roles");
@@ -49,7 +49,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     if (params)
         ok = yaml_value(params, &rule->params) && ok;
     if (roles)
-        ok = YAML_CHECK_KEYS(roles, "read", "act") && ok;
+        ok = policy_check_keys(roles, POLICY_ROLES) && ok;
     rule->read_role = policy_text(yaml_get(roles, "read"), "", &ok);
     rule->act_role = policy_text(yaml_get(roles, "act"), "", &ok);
     rule->settle_ms = policy_duration(yaml_get(node, "settle"), -1, &ok);
@@ -58,7 +58,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
 
 bool policy_config_read(const struct yaml *root, struct policy_config *ret)
 {
-    bool ok = YAML_CHECK_KEYS(root, "accounts", "assignments", "kill_switch");
+    bool ok = policy_check_keys(root, POLICY_CONFIG);
     const struct yaml *accounts = yaml_get(root, "accounts"), *list = yaml_get(root, "assignments");
     if (accounts)
         ok = yaml_value(accounts, &ret->accounts) && ok;

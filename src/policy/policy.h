@@ -180,6 +180,10 @@ struct value policy_set_account(const struct policy_set *set, struct str account
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
 
+/* The JSON schema of a policy, or of rectify.yaml (`config`), for editors; null when out of memory.
+ */
+struct value policy_schema(bool config, struct arena *arena);
+
 /* ---- reviewed tables ---- */
 
 /* May this operation be used under `read`? Only what AWS's own SecurityAudit policy lets a reviewer

@@ -19,6 +19,31 @@ struct policy_template {
     size_t count;
 };
 
+/* Mappings whose keys are known: one table of them (keys.c). Those of rectify.yaml come last. */
+enum policy_section {
+    POLICY_ROOT,
+    POLICY_PARAM,
+    POLICY_RESOURCE,
+    POLICY_DETECT,
+    POLICY_SCAN,
+    POLICY_DECIDE,
+    POLICY_READ,
+    POLICY_STEP,
+    POLICY_UNDO,
+    POLICY_VERIFY,
+    POLICY_GUARD,
+    POLICY_BREAKER,
+    POLICY_LIMIT,
+    POLICY_APPROVAL,
+    POLICY_EXEMPTION,
+    POLICY_CONFIG,
+    POLICY_ASSIGNMENT,
+    POLICY_ROLES,
+    POLICY_SECTION_COUNT,
+};
+/* Reports every key of `map` that the section does not have. False: there are, or it is no map. */
+bool policy_check_keys(const struct yaml *map, enum policy_section section);
+
 /* Where expressions are being compiled. */
 struct policy_compiler {
     struct aws_models *models;

@@ -46,9 +46,6 @@ void yaml_error(const struct yaml *node, const char *code, const char *hint, con
 /* Every key of `map` must be one of `names`; others are reported with "did you mean". False when
  * `map` is not a map (reported) or has such keys. */
 bool yaml_check_keys(const struct yaml *map, const char *const *names, size_t count);
-#define YAML_CHECK_KEYS(map, ...)                                                                  \
-    yaml_check_keys(map, (const char *const[]){__VA_ARGS__},                                       \
-                    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 /* Plain data by the core schema (null, bool, int, float, string). */
 bool yaml_value(const struct yaml *node, struct value *ret);
 /* Where an expression in this scalar stands in the file. The context lives in the arena. */

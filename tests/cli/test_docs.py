@@ -39,6 +39,9 @@ class TestDocs(ShellCase):
     def test_replay(self):
         self.run_page("docs/howto/replay.md", 4)
 
+    def test_operate(self):
+        self.run_page("docs/operate.md", 8)
+
     def test_deploy(self):
         self.run_page("docs/howto/deploy.md", 7)
 

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+/* doctor: everything that rectify depends on, one line each: ok, warn or fail, and what to do. It
+ * changes nothing and makes one call, to STS, which every credential may make. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FREE_BYTES_MIN (256ull << 20)
+
+enum health { HEALTH_OK, HEALTH_WARN, HEALTH_FAIL };
+static const char *const health_names[] = {"ok", "warn", "fail"};
+
+struct doctor {
+    const struct cli_options *options;
+    struct arena arena;
+    struct value_builder found;
+    bool failed;
+    struct aws_models *models;
+    struct policy_set *policies;
+};
+
+/* `fix` NULL = nothing to do. */
+__attribute__((format(printf, 5, 6))) static void say(struct doctor *d, enum health health,
+                                                      const char *what, const char *fix,
+                                                      const char *format, ...)
+{
+    char detail[700];
+    va_list args;
+    struct value_builder one = {.arena = &d->arena};
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    value_set(&one, "check", value_cstr(what));
+    value_set(&one, "health", value_cstr(health_names[health]));
+    value_set(&one, "detail", value_string(str_copy(&d->arena, str_from(detail))));
+    if (fix)
+        value_set(&one, "fix", value_string(str_copy(&d->arena, str_from(fix))));
+    value_push(&d->found, value_finish_map(&one));
+    d->failed = d->failed || health == HEALTH_FAIL;
+}
+
+static void say_error(struct doctor *d, const char *what, const char *fix, const struct error *err)
+{
+    say(d, HEALTH_FAIL, what, err->hint[0] ? err->hint : fix, "%s", err->message);
+}
+
+static void check_models(struct doctor *d)
+{
+    struct error err;
+    d->models = cli_open_models(d->options, &err);
+    if (!d->models) {
+        say_error(d, "models", "./dev build makes them", &err);
+        return;
+    }
+    struct str source = aws_models_source(d->models);
+    say(d, HEALTH_OK, "models", NULL, "%.*s", STR_FMT(source.len ? source : STR("unknown source")));
+}
+
+static void check_policies(struct doctor *d)
+{
+    struct error_list errors = {.arena = &d->arena};
+    const char *env = getenv("RECTIFY_POLICIES");
+    struct policy_options load = {d->options->policies ? d->options->policies : env,
+                                  d->options->config, d->models};
+    if (!load.dir) {
+        say(d, HEALTH_WARN, "policies", "--policies DIR or RECTIFY_POLICIES name the folder",
+            "no folder of policies was given");
+        return;
+    }
+    if (!d->models)
+        return;
+    d->policies = policy_set_load(&load, &errors);
+    if (!d->policies) {
+        say(d, HEALTH_FAIL, "policies", "`rectify validate` shows all of them with their places",
+            "%zu errors, the first: %s", errors.count,
+            errors.count ? errors.items[0]->message : "out of memory");
+        return;
+    }
+    say(d, HEALTH_OK, "policies", NULL, "%zu in %s", policy_set_count(d->policies), load.dir);
+}
+
+static void check_state(struct doctor *d)
+{
+    char dir[3900];
+    struct stat info;
+    struct statvfs space;
+    struct error err;
+    if (!cli_state_path(d->options, dir, sizeof dir)) {
+        say_error(d, "state", NULL, (error_set(&err, "L0001", "the path is too long"), &err));
+    } else if (stat(dir, &info) != 0) {
+        say(d, errno == ENOENT ? HEALTH_OK : HEALTH_FAIL, "state", NULL, "%s: %s", dir,
+            errno == ENOENT ? "not there yet; the first run makes it" : strerror(errno));
+    } else if (access(dir, W_OK | X_OK) != 0) {
+        say(d, HEALTH_FAIL, "state", "give it to the user that runs rectify", "%s: %s", dir,
+            strerror(errno));
+    } else if (info.st_mode & 077) {
+        say(d, HEALTH_WARN, "state", "chmod 700 it", "others may look into %s", dir);
+    } else if (statvfs(dir, &space) == 0 &&
+               (unsigned long long)space.f_bavail * space.f_frsize < FREE_BYTES_MIN) {
+        say(d, HEALTH_WARN, "state", "make room: a full disk stops all work",
+            "%s has less than 256 MiB left", dir);
+    } else {
+        say(d, HEALTH_OK, "state", NULL, "%s", dir);
+    }
+}
+
+static void check_daemon(struct doctor *d)
+{
+    char dir[3900];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!cli_state_path(d->options, dir, sizeof dir))
+        return;
+    int len = snprintf(address.sun_path, sizeof address.sun_path, "%s/rectify.sock", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool runs = fd >= 0 && len > 0 && (size_t)len < sizeof address.sun_path &&
+                connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (fd >= 0)
+        close(fd);
+    say(d, HEALTH_OK, "daemon", NULL, "%s", runs ? "runs" : "does not run here");
+}
+
+static void check_kill_switch(struct doctor *d)
+{
+    char path[4096];
+    struct stat info;
+    cli_kill_switch(d->options, d->policies, path, sizeof path);
+    if (stat(path, &info) == 0)
+        say(d, HEALTH_WARN, "kill switch", "remove the file when work may go on",
+            "%s exists: nothing is changed", path);
+    else if (errno == ENOENT)
+        say(d, HEALTH_OK, "kill switch", NULL, "%s is not there", path);
+    else
+        say(d, HEALTH_FAIL, "kill switch", "make its folder readable",
+            "%s cannot be looked for, so nothing is changed: %s", path, strerror(errno));
+}
+
+static void say_identity(struct doctor *d, const struct aws_answer *answer)
+{
+    struct str account = value_path_str(answer->output, "Account");
+    if (answer->outcome == AWS_OK)
+        say(d, HEALTH_OK, "credentials", NULL, "%.*s in account %.*s",
+            STR_FMT(value_path_str(answer->output, "Arn")), STR_FMT(account));
+    else
+        say(d, HEALTH_FAIL, "credentials",
+            answer->clock_skewed ? "set the clock (chrony, systemd-timesyncd)"
+                                 : "they come from where every AWS tool looks: AWS_PROFILE, "
+                                   "AWS_ACCESS_KEY_ID, the instance's or the container's role",
+            "%.*s: %.*s", STR_FMT(answer->code), STR_FMT(answer->message));
+    struct policy_assignment assigned;
+    size_t acting = 0;
+    for (size_t i = 0; d->policies && account.len && i < policy_set_count(d->policies); i++) {
+        assigned =
+            policy_set_assign(d->policies, policy_set_at(d->policies, i), account, &d->arena);
+        acting += assigned.mode > MODE_OBSERVE;
+    }
+    if (d->policies && account.len && acting == 0)
+        say(d, HEALTH_WARN, "assignments", "rectify.yaml beside the policies says where they act",
+            "no policy may act in account %.*s: all only observe", STR_FMT(account));
+    else if (d->policies && account.len)
+        say(d, HEALTH_OK, "assignments", NULL, "%zu policies may act in account %.*s", acting,
+            STR_FMT(account));
+}
+
+static void ask_who_we_are(struct doctor *d, struct aws_client *client)
+{
+    struct error err;
+    struct aws_answer answer;
+    struct value_builder nothing = {.arena = &d->arena};
+    struct str region = aws_client_region(client);
+    if (region.len)
+        say(d, HEALTH_OK, "region", NULL, "%.*s", STR_FMT(region));
+    else
+        say(d, HEALTH_WARN, "region", "set AWS_REGION or the profile's region",
+            "none is configured; events say theirs");
+    const struct aws_operation *op =
+        aws_operation_find(d->models, STR("sts:GetCallerIdentity"), &err);
+    if (!op) {
+        say_error(d, "credentials", NULL, &err);
+        return;
+    }
+    struct aws_call call = {.operation = op,
+                            .input = value_finish_map(&nothing),
+                            .region = region.len ? region : STR("us-east-1")};
+    aws_call(client, &call, &d->arena, &answer);
+    say_identity(d, &answer);
+}
+
+static void check_cloud(struct doctor *d)
+{
+    struct error err;
+    struct net_options options = {.clock = clock_system()};
+    if (!d->models)
+        return;
+    struct net *net = net_create(&options, &err);
+    struct aws_client_options client_options = {
+        .models = d->models, .net = net, .clock = clock_system()};
+    struct aws_client *client = net ? aws_client_create(&client_options, &err) : NULL;
+    if (client)
+        ask_who_we_are(d, client);
+    else
+        say_error(d, "cloud", "see the AWS configuration files", &err);
+    aws_client_destroy(client);
+    net_destroy(net);
+}
+
+static void check_token(struct doctor *d)
+{
+    const char *env = getenv("RECTIFY_TOKEN");
+    if (d->options->token_file && access(d->options->token_file, R_OK) != 0)
+        say(d, HEALTH_FAIL, "token", "name a file that can be read", "%s: %s",
+            d->options->token_file, strerror(errno));
+    else if (d->options->token_file || (env && env[0]))
+        say(d, HEALTH_OK, "token", NULL, "events are taken over HTTP");
+    else
+        say(d, HEALTH_WARN, "token", "--token-file FILE or RECTIFY_TOKEN",
+            "none: the daemon takes events over its Unix socket only");
+}
+
+static void print(struct doctor *d)
+{
+    struct value found = value_finish_list(&d->found);
+    struct buf out = {.arena = &d->arena};
+    if (d->options->json) {
+        cli_print_json(&d->arena, found);
+        return;
+    }
+    for (uint32_t i = 0; i < found.len; i++) {
+        struct str fix = value_path_str(found.items[i], "fix");
+        buf_printf(&out, "%-5.*s %-12.*s ", STR_FMT(value_path_str(found.items[i], "health")),
+                   STR_FMT(value_path_str(found.items[i], "check")));
+        cli_add_safe(&out, value_path_str(found.items[i], "detail"));
+        if (fix.len)
+            buf_printf(&out, "\n%19s%.*s", "-> ", STR_FMT(fix));
+        buf_add_byte(&out, '\n');
+    }
+    cli_print(&out);
+}
+
+int cli_doctor(const struct cli_options *options)
+{
+    struct doctor d = {.options = options};
+    d.found.arena = &d.arena;
+    check_models(&d);
+    check_policies(&d);
+    check_state(&d);
+    check_daemon(&d);
+    check_kill_switch(&d);
+    check_token(&d);
+    check_cloud(&d);
+    print(&d);
+    int code = d.failed ? CLI_FAILED : CLI_OK;
+    policy_set_destroy(d.policies);
+    aws_models_close(d.models);
+    arena_finish(&d.arena);
+    return code;
+}

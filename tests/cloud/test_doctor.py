@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""rectify doctor: what it says of each dependency as it is, and as it should not be."""
+import os
+
+import harness
+from harness import CloudCase
+
+
+class TestDoctor(CloudCase):
+    def doctor(self, rectify, *args, status=0, env=None):
+        done = rectify.command("doctor", "-o", "json", *args, env=env)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        import json
+        return {f["check"]: f for f in json.loads(done.stdout)}
+
+    def test_a_healthy_system(self):
+        rectify = self.rectify("s3", env={"RECTIFY_TOKEN": "a-token-of-enough-length-0123456789"})
+        os.chmod(rectify.state, 0o700)
+        found = self.doctor(rectify)
+        self.assertEqual({f["health"] for f in found.values()}, {"ok"}, found)
+        self.assertIn(harness.ACCOUNT, found["credentials"]["detail"])
+        self.assertIn("1 policies may act", found["assignments"]["detail"])
+        text = rectify.command("doctor").stdout
+        self.assertRegex(text, r"ok +credentials +arn:aws:")
+
+    def test_what_only_deserves_attention_is_a_warning(self):
+        rectify = self.rectify("s3", assignments=['{policies: ["*"], accounts: "*"}'],
+                               env={"AWS_REGION": "", "AWS_DEFAULT_REGION": ""})
+        os.chmod(rectify.state, 0o755)
+        (rectify.state / "STOP").touch()
+        found = self.doctor(rectify)
+        for check in ("state", "kill switch", "token", "region", "assignments"):
+            self.assertEqual(found[check]["health"], "warn", found[check])
+            self.assertTrue(found[check]["fix"])
+
+    def test_what_stops_the_work_fails(self):
+        rectify = self.rectify("s3", env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+        (rectify.policies / "bad.yaml").write_text("policy: bad\nwrong: 1\n")
+        found = self.doctor(rectify, "--token-file", self.home / "none", status=1)
+        for check in ("credentials", "policies", "token"):
+            self.assertEqual(found[check]["health"], "fail", found[check])
+            self.assertTrue(found[check]["fix"])
+        found = self.doctor(rectify, "--models", self.home / "none", status=1)
+        self.assertEqual(found["models"]["health"], "fail")
+
+    def test_it_makes_nothing_and_calls_only_sts(self):
+        rectify = self.rectify("s3")
+        os.rmdir(rectify.state)
+        self.doctor(rectify)
+        self.assertFalse(rectify.state.exists())
+        self.assertEqual(len(self.proxy.seen), 1)
+
+
+if __name__ == "__main__":
+    harness.main()
