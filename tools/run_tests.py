@@ -36,7 +36,8 @@ CMOCKA_COUNT = {
 PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 # What the sanitizers' builds run under --all: every unit test for addresses and undefined
 # behaviour, those of the folders with threads for races.
-ALSO = {"asan": ("unit",), "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/")}
+ALSO = {"asan": ("unit",),
+        "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/", "replay/")}
 LINT = ("format", "cppcheck", "tidy")
 HOUSE = ["may_use.py", "check_links.py", "check_headers.py"]
 

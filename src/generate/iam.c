@@ -24,6 +24,7 @@ struct needs {
     struct str facts;
     struct need *items;
     size_t count;
+    bool any_region; // the call at hand names its own
 };
 
 /* What an operation needs besides its own action when its input has a member. Reviewed by hand. */
@@ -115,7 +116,7 @@ static struct value fill_arn(const struct needs *n, struct str format)
             buf_add_str(&out, partition);
         else if (str_is(name, "{Account") && o->account.len)
             buf_add_str(&out, o->account);
-        else if (str_is(name, "{Region") && o->region.len)
+        else if (str_is(name, "{Region") && o->region.len && !n->any_region)
             buf_add_str(&out, o->region);
         else
             buf_add_byte(&out, '*');
@@ -207,6 +208,7 @@ static bool add_call(struct needs *n, const struct policy *policy, const struct 
 {
     struct str *actions;
     size_t count;
+    n->any_region = call->region != NULL;
     if (!facts_actions(n->facts, call->name, n->arena, &actions, &count, err))
         return error_context(err, "policy %.*s", STR_FMT(policy->name));
     for (size_t i = 0; i < count; i++)

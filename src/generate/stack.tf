@@ -9,7 +9,7 @@ variable "code_file" {
 variable "store" {
   type        = string
   sensitive   = true
-  description = "Where state is kept: postgres://... or a folder on a mounted file system"
+  description = "Where state is kept: postgres://..., or a file on a mounted file system"
 }
 
 variable "alarm_topics" {
@@ -124,7 +124,8 @@ resource "aws_lambda_function" "rectify" {
   environment {
     variables = {
       RECTIFY_POLICIES = "/var/task/policies"
-      RECTIFY_STATE    = var.store
+      RECTIFY_STATE    = "/tmp/rectify"
+      RECTIFY_STORE    = var.store
     }
   }
 

@@ -218,6 +218,18 @@ class TestDocuments(unittest.TestCase):
         other = self.iam("--account", "444455556666", policies=folder)
         self.assertEqual([d["Statement"] for d in other.values()], [[], []])
 
+    def test_a_call_to_another_region_is_not_narrowed_to_the_given_one(self):
+        folder = policy_folder(self.home, "kms")
+        path = folder / POLICIES["kms"].name
+        text = path.read_text()
+        call = "  - call: kms:EnableKeyRotation\n"
+        self.assertIn(call, text)
+        path.write_text(text.replace(call, call + "    region: us-east-1\n"))
+        document = self.iam("--region", "eu-west-1", "--role", "act", policies=folder)
+        self.assertEqual({s["Resource"]: s["Action"] for s in document["Statement"]},
+                         {"arn:aws:kms:*:*:key/*": ["kms:EnableKeyRotation"],
+                          "arn:aws:kms:eu-west-1:*:key/*": ["kms:DisableKeyRotation"]})
+
     def test_buckets_are_confined_to_the_account(self):
         document = self.iam("--account", "111122223333", "--role", "read")
         (buckets,) = [s for s in document["Statement"] if "s3:GetBucketTagging" in s["Action"]]
