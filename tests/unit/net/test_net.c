@@ -475,7 +475,9 @@ static void test_net__destroying_cancels_what_is_under_way(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, wait_for_silence, &f), 0);
     while (stub_requests(f.stub) < 4)
         usleep(1000);
+    int64_t start_ms = clock_steady_ms(clock_system());
     net_destroy(f.net);
+    assert_true(clock_steady_ms(clock_system()) - start_ms < 700); // woken, not found out
     for (int i = 0; i < 4; i++) {
         void *outcome;
         pthread_join(threads[i], &outcome);
