@@ -249,6 +249,30 @@ static bool check_sendable(const struct aws_operation *op, const struct aws_reso
     return true;
 }
 
+/* What an input holds may be anything; HTTP's names may not, and a line break would begin another
+ * header (RFC 9110). */
+static bool check_headers(const struct aws_operation *op, const struct aws_http_request *request,
+                          struct error *err)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        struct str name = request->headers[i].name, value = request->headers[i].value;
+        for (size_t k = 0; k < value.len; k++) {
+            if (value.ptr[k] == '\r' || value.ptr[k] == '\n' || value.ptr[k] == '\0')
+                return error_set(err, "A0155", "%.*s:%.*s: %.*s may not hold line breaks",
+                                 STR_FMT(op->service->name), STR_FMT(op->name), STR_FMT(name));
+        }
+        bool ok = name.len > 0;
+        for (size_t k = 0; ok && k < name.len; k++) {
+            unsigned char c = (unsigned char)name.ptr[k];
+            ok = c > ' ' && c < 127 && !strchr("()<>@,;:\\\"/[]?={}", c);
+        }
+        if (!ok)
+            return error_set(err, "A0155", "%.*s:%.*s: `%.*s` cannot be the name of a header",
+                             STR_FMT(op->service->name), STR_FMT(op->name), STR_FMT(name));
+    }
+    return true;
+}
+
 bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, int64_t wall_ms,
                  struct arena *arena, struct aws_prepared *ret, struct error *err)
 {
@@ -258,6 +282,7 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     struct value input;
     if (!aws_copy_input(client, sending, wall_ms, arena, &input, err) ||
         !aws_serialize(op, input, arena, &made.request, err) ||
+        !check_headers(op, &made.request, err) ||
         !aws_client_endpoint(client, op, input, sending->region, arena, &endpoint, err))
         return false;
     if (op->endpoint_discovery_required && !aws_client_endpoint_url(client, op->service, arena).len)

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Data: operation, models with which it cannot pass (NULL = any), reason. */
-{"s3:CreateMultipartUpload", NULL, "the metadata's name holds a space: there is no such header"},
-    {"s3:PutObject", NULL, "the metadata's name holds a space: there is no such header"},
-    {"dataexchange:SendApiAsset", NULL, "the header's name holds a space: there is no such header"},
-    {"geo-routes:CalculateIsolines", "botocore 1.43.11", "an older model: another path"},
+{"geo-routes:CalculateIsolines", "botocore 1.43.11", "an older model: another path"},
     {"geo-routes:CalculateRouteMatrix", "botocore 1.43.11", "an older model: another path"},
     {"geo-routes:OptimizeWaypoints", "botocore 1.43.11", "an older model: another path"},
     {"route53globalresolver:ListHostedZoneAssociations", "botocore 1.43.11",

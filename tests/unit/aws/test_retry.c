@@ -281,6 +281,33 @@ static void test_aws_draft__shows_the_request_without_the_token(void **state)
     teardown(&f);
 }
 
+static void test_aws_draft__what_no_header_can_hold_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct str value;
+    } cases[] = {{"a b", {"x", 1}},  {"a:b", {"x", 1}},    {"\xC3\xBC", {"x", 1}},
+                 {"(a)", {"x", 1}},  {"a\r\nb", {"x", 1}}, {"a", {"x\r\nHost: evil", 13}},
+                 {"a", {"x\ny", 3}}, {"a", {"x\ry", 3}},   {"a", {"x\0y", 3}}};
+    struct fixture f;
+    struct error err;
+    struct aws_draft draft;
+    setup(&f, NULL, NULL, true);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct aws_call call = call_of(&f, "s3:PutObject");
+        struct value_builder metadata = {.arena = &f.arena}, input = {.arena = &f.arena};
+        value_set(&metadata, cases[i].name, value_string(cases[i].value));
+        value_set(&input, "Bucket", value_cstr("my-bucket"));
+        value_set(&input, "Key", value_cstr("k"));
+        value_set(&input, "Metadata", value_finish_map(&metadata));
+        call.input = value_finish_map(&input);
+        assert_false(aws_call_draft(f.client, &call, &f.arena, &draft, &err));
+        assert_string_equal(err.code, "A0155");
+    }
+    teardown(&f);
+}
+
 static void test_aws_presign__bodies_and_durations_are_checked(void **state)
 {
     (void)state;
@@ -363,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_aws_retry__adaptive_holds_back_what_would_be_throttled),
         cmocka_unit_test(test_aws_retry__settings_that_mean_nothing_are_refused),
         cmocka_unit_test(test_aws_draft__shows_the_request_without_the_token),
+        cmocka_unit_test(test_aws_draft__what_no_header_can_hold_is_refused),
         cmocka_unit_test(test_aws_presign__bodies_and_durations_are_checked),
         cmocka_unit_test(test_aws_copy__a_copy_from_another_region_carries_its_url),
         cmocka_unit_test(test_aws_scope__global_services_sign_for_their_region),
