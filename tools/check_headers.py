@@ -9,8 +9,11 @@ import sys
 
 from project import ROOT, files, finish
 
+# What Debian keeps outside of the compiler's own folders.
+POSTGRES = subprocess.run(["pkg-config", "--cflags", "libpq"], capture_output=True, text=True,
+                          check=False).stdout.split()
 COMMAND = [os.environ.get("CC", "cc"), "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
-           "-fsyntax-only", "-Isrc", "-include"]
+           "-fsyntax-only", "-Isrc", *POSTGRES, "-include"]
 TABLE = re.compile(r"_table\.h$")  # rows for the middle of one .c file
 
 

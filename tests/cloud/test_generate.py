@@ -24,7 +24,6 @@ from harness.rectify import RECTIFY, ROOT, Rectify
 # Actions that no call to moto can show to be needed, and why.
 NOT_SHOWN = {
     "ec2:CreateTags": "AWS asks for it when a rule is authorised with tags; moto does not",
-    "s3:ListAllMyBuckets": "for scans, which no event's story makes",
 }
 
 
@@ -103,14 +102,26 @@ class TestEnoughAndNoMore(CloudCase):
                 as_moto_can_check(document)))
         return names
 
+    def scans(self, policy, names):
+        """Whether what exists can be listed, in observe mode."""
+        looking = Rectify(self.home / f"scan-{self.runs}", self.env, [POLICIES[policy]], [
+            '{policies: ["*"], accounts: "*", mode: observe, roles: {read: %s}}' % names["read"]])
+        try:
+            done = looking.command("scan", timeout_s=20)
+        except subprocess.TimeoutExpired:
+            return False  # it waits for a right that it will not get
+        return "cannot be listed" not in done.stderr
+
     def story(self, policy, documents):
-        """Repairs what the policy repairs and takes it back; the states it saw."""
+        """Repairs what the policy repairs and takes it back; the states it saw, and whether what
+        exists could be listed."""
         names = self.roles(documents)
         rectify = Rectify(self.home / f"run-{self.runs}", self.env, [POLICIES[policy]], [
             '{policies: ["*"], accounts: "*", mode: enforce, settle: 0s, roles: {read: %s, act: '
             '%s}}' % (names["read"], names["act"])])
         events = getattr(self, f"make_{policy}")()
         self.enforce(True)
+        listed = self.scans(policy, names)
         try:
             for event in events:
                 rectify.run(event, timeout_s=20)
@@ -124,7 +135,7 @@ class TestEnoughAndNoMore(CloudCase):
             pass  # it waits for a right that it will not get
         finally:
             self.enforce(False)
-        return sorted(r["state"] for r in rectify.list())
+        return sorted(r["state"] for r in rectify.list()) + ["listed" if listed else "not listed"]
 
     def make_s3(self):
         return [harness.create_bucket(self.bucket()),
@@ -147,9 +158,9 @@ class TestEnoughAndNoMore(CloudCase):
         return made
 
     WANTED = {  # each repair, and that each was taken back
-        "s3": ["healed", "healed", "rolled back", "rolled back"],
-        "kms": ["healed", "rolled back"],
-        "ec2": ["healed", "healed", "rolled back", "rolled back"],
+        "s3": ["healed", "healed", "rolled back", "rolled back", "listed"],
+        "kms": ["healed", "rolled back", "listed"],
+        "ec2": ["healed", "healed", "rolled back", "rolled back", "listed"],
     }
 
     def check(self, policy):
@@ -193,12 +204,16 @@ class TestDocuments(unittest.TestCase):
         return json.loads(generate("iam", "--policies", policies, *args).stdout)
 
     def test_the_calls_of_every_policys_cases_are_allowed_and_nothing_else(self):
-        """The recorder is the cases beside each policy: they name every call that is made."""
+        """The recorder is the cases beside each policy: they name every call that an event makes;
+        a scan's are in the policy."""
         import yaml
-        actions = {"s3:DeleteBucketTagging": "s3:PutBucketTagging"}
+        actions = {"s3:DeleteBucketTagging": "s3:PutBucketTagging",
+                   "s3:ListBuckets": "s3:ListAllMyBuckets"}
         for name, path in POLICIES.items():
             cases = yaml.safe_load(path.with_suffix(".test.yaml").read_text())["cases"]
             called = {call["call"] for case in cases for call in case.get("calls", ())}
+            scan = yaml.safe_load(path.read_text())["detect"]["scan"]
+            called |= {read["call"] for read in scan["read"].values()}
             wanted = {actions.get(c, c) for c in called}
             documents = self.iam(policies=policy_folder(self.home, name))
             allowed = set(actions_of(documents["read"])) | set(actions_of(documents["act"]))
@@ -212,9 +227,12 @@ class TestDocuments(unittest.TestCase):
              "arn:aws:ec2:*:*:security-group-rule/*", "arn:aws:ec2:*:*:*/*"})
         folder = policy_folder(self.home, "kms", 'assignments: [{policies: ["*"], accounts: '
                                '["111122223333"], mode: enforce}]\n')
-        (only,) = self.iam("--account", "111122223333", "--region", "cn-north-1", "--role", "one",
-                           policies=folder)["Statement"]
-        self.assertEqual(only["Resource"], "arn:aws-cn:kms:cn-north-1:111122223333:key/*")
+        statements = self.iam("--account", "111122223333", "--region", "cn-north-1", "--role",
+                              "one", policies=folder)["Statement"]
+        self.assertEqual({s["Resource"] for s in statements},
+                         {"arn:aws-cn:kms:cn-north-1:111122223333:key/*", "*"})
+        self.assertEqual([s["Action"] for s in statements if s["Resource"] == "*"],
+                         [["kms:ListKeys"]])
         other = self.iam("--account", "444455556666", policies=folder)
         self.assertEqual([d["Statement"] for d in other.values()], [[], []])
 
