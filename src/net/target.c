@@ -20,7 +20,7 @@ static bool fail(char reason[256], const char *why)
 static bool parse_authority(struct str authority, const char *default_port, struct str *ret_host,
                             char ret_port[6])
 {
-    struct str host = authority, port = {0};
+    struct str host, port;
     if (authority.len && authority.ptr[0] == '[') {
         size_t end = str_find_byte(authority, ']');
         if (end == SIZE_MAX)
@@ -56,7 +56,7 @@ static bool is_clean(struct str s)
 
 static bool parse_url(struct str url, struct target *ret, char reason[256])
 {
-    struct str rest = url;
+    struct str rest;
     if (str_starts(url, STR("https://"))) {
         ret->tls = true;
         rest = str_sub(url, 8, SIZE_MAX);

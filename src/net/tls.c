@@ -72,7 +72,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     struct tls_session *kept = session_of(net, connection);
     SSL_SESSION_free(kept->session);
     free(kept->key);
-    *kept = (struct tls_session){key, session};
+    kept->key = key;
+    kept->session = session;
     pthread_mutex_unlock(&net->tls_lock);
     return 1; // ours now
 }

@@ -25,8 +25,8 @@ class TestCeph(unittest.TestCase):
         if not harness.RECTIFY.exists():
             raise unittest.SkipTest("rectify is not built yet")
         if missing():
-            raise unittest.SkipTest(f"{missing()} is not installed: ./dev test --all brings radosgw,"
-                                    " ceph-mon, ceph-osd")
+            raise unittest.SkipTest(f"{missing()} is not installed: ./dev test --all brings "
+                                    "radosgw, ceph-mon, ceph-osd")
         home = tempfile.mkdtemp(prefix="rectify-ceph-")
         cls.addClassCleanup(shutil.rmtree, home, ignore_errors=True)
         cls.ceph = Ceph(pathlib.Path(home) / "ceph")

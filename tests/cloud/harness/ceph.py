@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ceph's object gateway with one monitor and one store in memory, in a folder of its own and on free
-ports: an S3, IAM and STS that is nobody's simulation and checks signatures. Needs the Debian packages
-radosgw, ceph-mon, ceph-osd."""
+"""Ceph's object gateway with one monitor and one store in memory, in a folder of its own and on
+free ports: an S3, IAM and STS that is nobody's simulation and checks signatures. Needs the Debian
+packages radosgw, ceph-mon, ceph-osd."""
 import pathlib
 import shutil
 import subprocess
