@@ -53,7 +53,7 @@ const struct cli_command cli_commands[] = {
      cli_audit_verify},
     {"aws", "OPERATION [INPUT...]", "call any operation of any AWS service",
      "query output all-pages wait dry-run presign list describe region role account timeout models "
-     "state store kill-switch",
+     "state kill-switch",
      "rectify aws s3:GetBucketTagging Bucket=my-bucket --query TagSet -o table", cli_aws},
     {"models pack", "DIR [OUT]", "make a model pack of botocore's data folder", "",
      "rectify models pack /usr/lib/python3/dist-packages/botocore/data models", cli_models_pack},

@@ -161,8 +161,10 @@ static void run(const char *where)
 static void test_store__threads_share_a_file(void **state)
 {
     (void)state;
-    if (backend_is_postgres())
-        skip(); // SQLite's own; the next is both backends'
+    if (backend_is_postgres()) {
+        printf("a file is SQLite's own; the next test is both backends'\n");
+        skip();
+    }
     char folder[256], path[300];
     struct test_time time;
     test_time_init(&time);
