@@ -45,16 +45,6 @@ static const struct meaning meanings[] = {
     {"", "S0007", "cannot be reached", SERVER_BACK}, // the library found out by itself
 };
 
-/* The library's own refusals have no state, only words. */
-static const struct meaning no_tls = {
-    "", "S0002", "does not prove by TLS who it is",
-    "sslrootcert=FILE names the authority; sslmode=... in the address asks for less"};
-
-static bool speaks_of_tls(const char *said)
-{
-    return said && (strstr(said, "SSL") || strstr(said, "certificate"));
-}
-
 static const struct meaning *meaning_of(const char *state)
 {
     for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
@@ -63,6 +53,20 @@ static const struct meaning *meaning_of(const char *state)
             return &meanings[i];
     }
     return NULL;
+}
+
+/* The library's own refusals have no state, only words. */
+static const struct meaning no_tls = {
+    "", "S0002", "does not prove by TLS who it is",
+    "sslrootcert=FILE names the authority; sslmode=... in the address asks for less"};
+
+static const struct meaning *meaning_of_words(const char *said)
+{
+    if (strstr(said, "SSL") || strstr(said, "certificate"))
+        return &no_tls;
+    if (strstr(said, "session is read-only") || strstr(said, "in hot standby mode"))
+        return meaning_of("25006");
+    return meaning_of("");
 }
 
 /* The first line, without the severity and state that a verbose message begins with. */
@@ -81,7 +85,7 @@ static struct str first_line(const char *said)
 bool postgres_error(const struct postgres_store *store, const char *state, const char *said,
                     struct error *err)
 {
-    const struct meaning *meaning = !*state && speaks_of_tls(said) ? &no_tls : meaning_of(state);
+    const struct meaning *meaning = *state ? meaning_of(state) : meaning_of_words(said);
     struct str line = first_line(said);
     if (!meaning)
         return error_set(err, "S0006", "%s refused a statement: %.*s (%s)", store->label,

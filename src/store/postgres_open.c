@@ -19,7 +19,7 @@
 #define OPTIONS                                                                                    \
     "-c search_path=rectify,pg_temp -c default_transaction_isolation=read\\ committed "            \
     "-c statement_timeout=30000 -c lock_timeout=10000 "                                            \
-    "-c idle_in_transaction_session_timeout=10000 -c enable_seqscan=off -c "                       \
+    "-c idle_in_transaction_session_timeout=5000 -c enable_seqscan=off -c "                        \
     "plan_cache_mode=force_generic_plan -c jit=off "                                               \
     "-c client_min_messages=error"
 #define OPTIONS_TO_LOOK " -c default_transaction_read_only=on"
@@ -100,15 +100,22 @@ static bool is_missing(const struct error *err)
     return strcmp(err->code, "S0003") == 0; // no such schema or table
 }
 
-static bool create_schema(struct postgres_store *store, struct postgres_link *link,
-                          struct error *err)
+/* What leads from each version to the next; 0 is nothing at all. */
+static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema};
+
+/* Makes the tables, or brings those of an older version here, in one transaction. */
+static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
 {
-    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
+    POSTGRES_ROWS_AUTO struct postgres_rows made = {0}, version = {0};
     if (!postgres_script(store, link, create_begin, err) ||
-        !postgres_run(store, link, POSTGRES_IS_MADE, NULL, &rows, err))
-        return error_context(err, "making rectify's tables");
-    if (!postgres_int(&rows, 0, 0) && !postgres_script(store, link, postgres_schema, err))
-        return error_context(err, "making rectify's tables");
+        !postgres_run(store, link, POSTGRES_IS_MADE, NULL, &made, err))
+        return false;
+    bool there = postgres_int(&made, 0, 0);
+    if (there && !postgres_run(store, link, POSTGRES_VERSION, NULL, &version, err))
+        return false;
+    for (int64_t v = there ? postgres_int(&version, 0, 0) : 0; v < POSTGRES_SCHEMA_VERSION; v++)
+        if (!postgres_script(store, link, steps[v], err))
+            return false;
     return postgres_script(store, link, "COMMIT", err);
 }
 
@@ -122,12 +129,10 @@ static bool check_version(const struct postgres_store *store, int64_t version, s
 {
     if (version == POSTGRES_SCHEMA_VERSION)
         return true;
-    if (version < POSTGRES_SCHEMA_VERSION)
-        return error_set(err, "S0002", "%s has rectify's schema %" PRId64 ", which never was",
-                         store->label, version);
     error_set(err, "S0005",
-              "%s was made by a newer rectify (its schema is %" PRId64 ", this one knows %d)",
-              store->label, version, POSTGRES_SCHEMA_VERSION);
+              "%s was made by %s rectify (its schema is %" PRId64 ", this one knows %d)",
+              store->label, version > POSTGRES_SCHEMA_VERSION ? "a newer" : "an older", version,
+              POSTGRES_SCHEMA_VERSION);
     return error_hint(err, "use that version, or another database");
 }
 
@@ -170,14 +175,26 @@ static bool check_head(struct postgres_store *store, struct postgres_link *link,
     return check_tail(store, link, &tree, err);
 }
 
+/* One row, or none when there is no head. A missing or older schema is made first. */
+static bool read_state(struct postgres_store *store, struct postgres_link *link,
+                       struct postgres_rows *ret, struct error *err)
+{
+    bool there = postgres_run(store, link, POSTGRES_OPEN, NULL, ret, err);
+    if (!there && !is_missing(err))
+        return false;
+    bool old = there && ret->count && postgres_int(ret, 0, 0) < POSTGRES_SCHEMA_VERSION;
+    if (store->to_look || (there && !old))
+        return there;
+    postgres_rows_finish(ret);
+    if (!make_schema(store, link, err))
+        return error_context(err, "making rectify's tables");
+    return postgres_run(store, link, POSTGRES_OPEN, NULL, ret, err);
+}
+
 static bool check(struct postgres_store *store, struct postgres_link *link, struct error *err)
 {
     POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
-    bool there = postgres_run(store, link, POSTGRES_OPEN, NULL, &rows, err);
-    if (!there && (store->to_look || !is_missing(err)))
-        return false;
-    if (!there && (!create_schema(store, link, err) ||
-                   !postgres_run(store, link, POSTGRES_OPEN, NULL, &rows, err)))
+    if (!read_state(store, link, &rows, err))
         return false;
     if (rows.count == 0)
         return store->to_look || damaged(store, "its log has no head", err);

@@ -24,6 +24,7 @@
       "SELECT version, size, root, peaks, (SELECT coalesce(max(position) + 1, 0) FROM record), "   \
       "current_setting('server_encoding') FROM rectify.meta, rectify.head")                        \
     X(IS_MADE, READ, "SELECT to_regclass('rectify.meta') IS NOT NULL")                             \
+    X(VERSION, READ, "SELECT version FROM rectify.meta")                                           \
     X(INSTANCE, WRITE, "SELECT nextval('instance')")                                               \
     X(ACCEPT, WRITE,                                                                               \
       "SELECT * FROM accept($1::bigint, $2::bigint, $3::bytea[], $4::text[], $5::text[], "         \

@@ -241,6 +241,23 @@ bool backend_sql_as(const char *user, const char *text)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
+static PGconn *held[100];
+static int held_count;
+
+int backend_hold_connections(void)
+{
+    while (held_count < 100 && PQstatus(held[held_count] = connect_as("")) == CONNECTION_OK)
+        held_count++;
+    PQfinish(held[held_count]);
+    return held_count;
+}
+
+void backend_release_connections(void)
+{
+    while (held_count)
+        PQfinish(held[--held_count]);
+}
+
 const char *backend_fresh(const char *otherwise)
 {
     if (!backend_is_postgres())

@@ -22,7 +22,9 @@ const char *backend_port(void);            // on 127.0.0.1, without TLS
 void backend_sql(const char *text);
 int64_t backend_number(const char *text);
 bool backend_sql_as(const char *user, const char *text); // false: refused
-void backend_stop_server(void);                          // at once, as in a crash
+int backend_hold_connections(void);                      // all that the server still has; how many
+void backend_release_connections(void);
+void backend_stop_server(void); // at once, as in a crash
 void backend_start_server(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "store/postgres_internal.h"
 #include "tree/tree.h"
 
 struct fixture {
@@ -46,6 +47,13 @@ static int teardown(void **state)
     arena_finish(&f->arena);
     free(f);
     return 0;
+}
+
+static void must_not_open(struct fixture *f, const char *where, const char *code)
+{
+    f->err = (struct error){0};
+    assert_null(store_open(where, &f->time.clock, &f->err));
+    assert_string_equal(f->err.code, code);
 }
 
 /* ---- takeover ---- */
@@ -575,10 +583,14 @@ static void test_postgres__killed_under_load_everything_adds_up(void **state)
 
 /* ---- rights ---- */
 
-static void make_worker(void)
+static void make_role(const char *name)
 {
-    backend_sql("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'worker') THEN "
-                "CREATE ROLE worker LOGIN; END IF; END $$");
+    char text[300];
+    snprintf(text, sizeof text,
+             "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%s') THEN "
+             "CREATE ROLE %s LOGIN; END IF; END $$",
+             name, name);
+    backend_sql(text);
 }
 
 static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **state)
@@ -597,7 +609,7 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
         "CREATE OR REPLACE FUNCTION rectify.clock_ms(host_ms bigint) RETURNS bigint LANGUAGE sql "
         "AS 'SELECT 0::bigint'"};
     struct fixture *f = *state;
-    make_worker();
+    make_role("worker");
     assert_null(store_open(backend_url("worker"), &f->time.clock, &f->err));
     assert_string_equal(f->err.code, "S0002");
     assert_non_null(strstr(f->err.hint, "grant_worker"));
@@ -638,13 +650,6 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
 
 /* ---- opening ---- */
 
-static void must_not_open(struct fixture *f, const char *where, const char *code)
-{
-    f->err = (struct error){0};
-    assert_null(store_open(where, &f->time.clock, &f->err));
-    assert_string_equal(f->err.code, code);
-}
-
 static void test_postgres__addresses_that_lead_nowhere(void **state)
 {
     struct fixture *f = *state;
@@ -672,6 +677,70 @@ static void test_postgres__other_machines_have_to_prove_themselves(void **state)
     snprintf(where, sizeof where, "postgres://rectify@0.0.0.0:%s/postgres?sslmode=disable",
              backend_port());
     store_close(open_or_fail(where, &f->time.clock));
+}
+
+static void test_postgres__what_errors_mean(void **state)
+{
+    static const struct {
+        const char *state, *said, *code;
+    } cases[] = {{"28P01", "password authentication failed", "S0002"},
+                 {"3D000", "database does not exist", "S0002"},
+                 {"42501", "permission denied for table record", "S0002"},
+                 {"", "server does not support SSL, but SSL was required", "S0002"},
+                 {"42P01", "relation does not exist", "S0003"},
+                 {"XX001", "invalid page in block 7", "S0003"},
+                 {"53100", "could not extend file: No space left on device", "S0004"},
+                 {"58030", "could not read block", "S0004"},
+                 {"25006", "cannot execute INSERT in a read-only transaction", "S0004"},
+                 {"", "session is read-only", "S0004"},
+                 {"53300", "sorry, too many clients already", "S0007"},
+                 {"57P01", "terminating connection due to administrator command", "S0007"},
+                 {"57P03", "the database system is starting up", "S0007"},
+                 {"57014", "canceling statement due to statement timeout", "S0007"},
+                 {"55P03", "canceling statement due to lock timeout", "S0007"},
+                 {"40P01", "deadlock detected", "S0007"},
+                 {"08006", "connection failure", "S0007"},
+                 {"", "server closed the connection unexpectedly", "S0007"},
+                 {"22021", "invalid byte sequence", "S0006"}};
+    struct postgres_store store = {.label = "database d at h"};
+    char found[6];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        assert_false(postgres_error(&store, cases[i].state, cases[i].said, &err));
+        assert_string_equal(err.code, cases[i].code);
+        assert_non_null(strstr(err.message, "database d at h"));
+        assert_non_null(strstr(err.message, cases[i].said));
+        assert_true(err.hint[0] || strcmp(err.code, "S0006") == 0);
+    }
+    postgres_state_of("connection to server failed: FATAL:  28P01: password\nLOCATION: x", found);
+    assert_string_equal(found, "28P01");
+    postgres_state_of("connection to server at \"h\", port 1 failed: Connection refused", found);
+    assert_string_equal(found, "");
+}
+
+static void test_postgres__read_only_server_says_so(void **state)
+{
+    struct fixture *f = *state;
+    store_close(open_or_fail(backend_url(""), &f->time.clock));
+    make_role("reader");
+    backend_sql("ALTER ROLE reader SET default_transaction_read_only = on");
+    must_not_open(f, backend_url("reader"), "S0004");
+    assert_non_null(strstr(f->err.hint, "primary"));
+}
+
+/* All connections but those that the stores have are others'. */
+static void test_postgres__full_server_leaves_us_what_we_have(void **state)
+{
+    struct fixture *f = *state;
+    atomic_int failures = 0;
+    int held = backend_hold_connections();
+    in_crowd(f, accept_shared, &failures, NULL, NULL);
+    must_not_open(f, backend_url(""), "S0007");
+    backend_release_connections();
+    assert_true(held > 10);
+    assert_int_equal(failures, 0);
+    verify_log(f, f->a);
 }
 
 static void test_postgres__newer_and_foreign_schemas_are_left_alone(void **state)
@@ -776,6 +845,9 @@ int main(void)
         WITH(test_postgres__worker_role_works_and_cannot_rewrite_history, setup),
         WITH(test_postgres__addresses_that_lead_nowhere, setup_empty),
         WITH(test_postgres__other_machines_have_to_prove_themselves, setup_empty),
+        WITH(test_postgres__what_errors_mean, setup_empty),
+        WITH(test_postgres__read_only_server_says_so, setup_empty),
+        WITH(test_postgres__full_server_leaves_us_what_we_have, setup),
         WITH(test_postgres__newer_and_foreign_schemas_are_left_alone, setup_empty),
         WITH(test_postgres__damaged_log_is_refused_but_can_be_looked_at, setup_empty),
         WITH(test_postgres__all_is_there_after_closing, setup_empty),
