@@ -58,7 +58,8 @@ const struct cli_command cli_commands[] = {
     {"models pack", "DIR [OUT]", "make a model pack of botocore's data folder", "",
      "rectify models pack /usr/lib/python3/dist-packages/botocore/data models", cli_models_pack},
     {"doctor", "", "everything it depends on: ok, warn or fail, and what to do",
-     "policies config models state kill-switch token-file json", "rectify doctor", cli_doctor},
+     "policies config models state store kill-switch token-file json", "rectify doctor",
+     cli_doctor},
     {"schema", "[config]", "the JSON schema of a policy, or of rectify.yaml, for editors", "",
      "rectify schema > policy.schema.json", cli_schema},
     {"completion", "[SHELL]", "completion of commands and operations for bash, zsh or fish",
@@ -109,9 +110,10 @@ static const struct option {
     OPTION("query", TEXT, query, "JMESPATH", "what of the answer is shown"),
     OPTION("output", TEXT, output, "FORMAT", "json, yaml or table (also -o)"),
     OPTION("wait", TEXT, wait, "NAME", "ask again until this waiter's state is reached"),
-    OPTION("region", TEXT, region, "REGION",
-           "another region than the configured one, or the one that is generated for (scan: several, "
-           "with commas)"),
+    OPTION(
+        "region", TEXT, region, "REGION",
+        "another region than the configured one, or the one that is generated for (scan: several, "
+        "with commas)"),
     OPTION("role", TEXT, role, "ROLE",
            "assume this role first (an ARN); generate iam: read, act, both, or one for both"),
     OPTION("account", TEXT, account, "ID",

@@ -112,6 +112,34 @@ static void check_state(struct doctor *d)
     }
 }
 
+/* Only looked into: no table is made, nothing is repaired. */
+static void check_store(struct doctor *d)
+{
+    char dir[3900], path[4096];
+    struct stat info;
+    struct error err;
+    const char *where = cli_store_said(d->options);
+    bool server = where && store_is_server(where);
+    if (!where && cli_state_path(d->options, dir, sizeof dir)) {
+        snprintf(path, sizeof path, "%s/rectify.db", dir);
+        where = path;
+    }
+    const char *what = server ? "the PostgreSQL server" : where; // an address may hold a password
+    if (!where || (!server && stat(where, &info) != 0 && errno == ENOENT)) {
+        say(d, HEALTH_OK, "store", NULL, "%s: not there yet; the first run makes it",
+            where ? where : "rectify.db");
+        return;
+    }
+    struct store *store = store_open_to_look(where, clock_system(), &err);
+    if (store)
+        say(d, HEALTH_OK, "store", NULL, "%s can be read", what);
+    else if (err.code && strcmp(err.code, "S0001") == 0)
+        say(d, HEALTH_OK, "store", NULL, "%s", err.message);
+    else
+        say_error(d, "store", "`rectify audit verify` says more", &err);
+    store_close(store);
+}
+
 static void check_daemon(struct doctor *d)
 {
     char dir[3900];
@@ -251,6 +279,7 @@ int cli_doctor(const struct cli_options *options)
     check_models(&d);
     check_policies(&d);
     check_state(&d);
+    check_store(&d);
     check_daemon(&d);
     check_kill_switch(&d);
     check_token(&d);

@@ -44,6 +44,23 @@ class TestDoctor(CloudCase):
         found = self.doctor(rectify, "--models", self.home / "none", status=1)
         self.assertEqual(found["models"]["health"], "fail")
 
+    def test_the_store(self):
+        rectify = self.rectify("s3")
+        self.assertIn("not there yet", self.doctor(rectify)["store"]["detail"])
+        rectify.run(harness.create_bucket(self.bucket()))
+        self.assertIn("can be read", self.doctor(rectify)["store"]["detail"])
+        daemon = rectify.start("--listen", "none")
+        self.addCleanup(rectify.stop, daemon)
+        self.assertTrue(rectify.wait_for((rectify.state / "rectify.sock").exists))
+        found = self.doctor(rectify)
+        self.assertEqual((found["store"]["health"], found["daemon"]["detail"]), ("ok", "runs"))
+        self.assertEqual(rectify.stop(daemon), 0)
+        (rectify.state / "rectify.db").write_bytes(b"no database " * 1000)
+        self.assertEqual(self.doctor(rectify, status=1)["store"]["health"], "fail")
+        found = self.doctor(rectify, "--store", "postgres://u:secret@127.0.0.1:1/x", status=1)
+        self.assertEqual(found["store"]["health"], "fail")
+        self.assertNotIn("secret", str(found))
+
     def test_it_makes_nothing_and_calls_only_sts(self):
         rectify = self.rectify("s3")
         os.rmdir(rectify.state)
