@@ -3,11 +3,13 @@
 """Tables that a script made are what the script makes, where its sources are at hand."""
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 
 import shell
-from shell import ROOT, ShellCase
+from shell import RECTIFY, ROOT, ShellCase
 
 SHARED = pathlib.Path(os.environ.get("RECTIFY_SHARED") or ROOT.parent / "shared")
 
@@ -20,6 +22,36 @@ class TestTables(ShellCase):
         made = subprocess.run([sys.executable, str(ROOT / "tools" / "make_iam_table.py"),
                                str(data)], capture_output=True, text=True, check=True).stdout
         self.assertEqual(made, (ROOT / "src" / "generate" / "iam.txt").read_text())
+
+
+class TestContainer(ShellCase):
+    """The image cannot be built here; what it installs is held against what is needed."""
+
+    def installs(self):
+        text = (ROOT / "deploy" / "container" / "Containerfile").read_text().replace("\\\n", " ")
+        return [set(re.findall(r"--no-install-recommends ([^&]*)", line)[0].split())
+                for line in text.splitlines() if "--no-install-recommends" in line]
+
+    def test_it_builds_with_what_dev_builds_with(self):
+        dev = (ROOT / "dev").read_text()
+        wanted = set(re.search(r"^packages_build=\(([^)]*)\)", dev, re.M).group(1).split())
+        self.assertEqual(self.installs()[0] - wanted, {"python3-botocore"})
+        self.assertEqual(wanted - self.installs()[0], set())
+
+    def test_it_has_the_libraries_that_the_program_loads(self):
+        if not shutil.which("ldd") or not shutil.which("dpkg-query"):
+            self.skipTest("no ldd and dpkg-query here")
+        loaded = subprocess.run(["ldd", RECTIFY], capture_output=True, text=True,
+                                check=True).stdout
+        sources = "".join(p.read_text() for p in (ROOT / "src").rglob("*.c*"))
+        names = set(re.findall(r"^\s*(lib\S+)", loaded, re.M))
+        names |= set(re.findall(r'"(lib[a-z0-9+-]+\.so\.\d+)"', sources))
+        found = subprocess.run(["dpkg-query", "-S", *(f"*/{n}" for n in sorted(names))],
+                               capture_output=True, text=True, check=False).stdout
+        packages = {line.split(":")[0] for line in found.splitlines()}
+        others = {"libc6-i386", "libc6-x32", "libasan8", "libubsan1", "libtsan2", "libgcc-s1", "libstdc++6"}
+        self.assertGreater(len(packages), 4)
+        self.assertEqual(packages - self.installs()[1] - {"libc6"} - others, set())
 
 
 if __name__ == "__main__":
