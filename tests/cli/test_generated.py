@@ -49,7 +49,8 @@ class TestContainer(ShellCase):
         found = subprocess.run(["dpkg-query", "-S", *(f"*/{n}" for n in sorted(names))],
                                capture_output=True, text=True, check=False).stdout
         packages = {line.split(":")[0] for line in found.splitlines()}
-        others = {"libc6-i386", "libc6-x32", "libasan8", "libubsan1", "libtsan2", "libgcc-s1", "libstdc++6"}
+        others = {"libc6-i386", "libc6-x32",  # of other ABIs
+                  "libasan8", "libubsan1", "libtsan2", "libgcc-s1", "libstdc++6"}  # sanitizers'
         self.assertGreater(len(packages), 4)
         self.assertEqual(packages - self.installs()[1] - {"libc6"} - others, set())
 
