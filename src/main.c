@@ -185,7 +185,7 @@ int cli_help(const struct cli_options *options)
     (void)options;
     printf("rectify: self-healing infrastructure\n\n");
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        printf("  %-13s %-6s %s\n", c->name, c->args, c->summary);
+        printf("  %s %-*s %s\n", c->name, (int)(31 - strlen(c->name)), c->args, c->summary);
     printf("\nrectify COMMAND --help shows its options. Exit codes: 0 ok, 1 failed, 2 not "
            "as wanted, 3 waiting, 64 usage.\n");
     return CLI_OK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Named points at which a test kills or stops the process, as a power cut or a paused machine would,
- * or does something of its own. In release builds (RECTIFY_FAULTS not defined) nothing of it is left.
+/* Named points at which a test kills or stops the process, as a power cut or a paused machine
+ * would, or does something of its own. In release builds (RECTIFY_FAULTS not defined) nothing of it
+ * is left.
  *
  * RECTIFY_FAULT="calling.written" kills at the first pass of that point, "calling.written:3" at the
  * third, "calling.written:3:stop" stops it there (SIGSTOP) instead. The points are `<state>.write`

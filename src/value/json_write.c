@@ -14,7 +14,8 @@
 static void write_value(struct buf *out, struct value v, enum json_style style, unsigned depth);
 
 /* From `at`, the first byte that has to be escaped, or s.len. Eight bytes at once: in `bad` the top
- * bit of a byte may be set in vain (behind a real one, or for a byte over 0x7F), never be missing. */
+ * bit of a byte may be set in vain (behind a real one, or for a byte over 0x7F), never be missing.
+ */
 static size_t plain_bytes(struct str s, size_t at)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
