@@ -6,7 +6,7 @@
  * certificates are loaded at the first https request. A kept connection that proves dead is
  * replaced; a request that may have begun to leave is sent again for GET and HEAD only.
  * Proxies: http_proxy, https_proxy (or HTTPS_PROXY), all_proxy, no_proxy as curl reads them,
- * http:// proxies only. Errors: N0001 out of memory. */
+ * http:// proxies only, never for link-local addresses. Errors: N0001 out of memory. */
 #ifndef RECTIFY_NET_NET_H
 #define RECTIFY_NET_NET_H
 

@@ -130,6 +130,13 @@ static bool is_excepted(const char *none, struct str host)
     return false;
 }
 
+/* The machine's own metadata and credential servers: what they say is nobody else's business. */
+static bool is_link_local(struct str host)
+{
+    return str_starts(host, STR("169.254.")) || str_starts(host, STR("fe80:")) ||
+           str_starts(host, STR("fd00:ec2::"));
+}
+
 static bool use_proxy(const char *url, struct target *ret, char reason[256])
 {
     struct str rest = str_from(url);
@@ -162,8 +169,8 @@ bool target_parse(const struct proxies *proxies, const struct net_request *reque
     memcpy(target.connect_port, target.port, sizeof(target.port));
     const char *proxy = target.tls ? proxies->https : proxies->http;
     proxy = proxy ? proxy : proxies->all;
-    if (proxy && !target.unix_socket.len && !is_excepted(proxies->none, target.host) &&
-        !use_proxy(proxy, &target, reason))
+    if (proxy && !target.unix_socket.len && !is_link_local(target.host) &&
+        !is_excepted(proxies->none, target.host) && !use_proxy(proxy, &target, reason))
         return false;
     struct str pieces[] = {target.tls ? STR("s ") : STR("p "),
                            target.host,

@@ -286,6 +286,11 @@ static void test_proxy__requests_go_where_the_environment_says(void **state)
     assert_string_equal(seen.authorization, "Basic dXNlcjpwYXNz");
     unsigned before = stub_requests(stub);
     assert_int_equal(ask(net, &arena, "GET", "http://127.0.0.9:1/").outcome, NET_NOT_SENT);
+    struct net_request metadata = {.method = STR("GET"),
+                                   .url = STR("http://169.254.169.254:1/"),
+                                   .deadline_ms = clock_steady_ms(clock_system()) + 100};
+    net_request(net, &metadata, &arena, &answer);
+    assert_int_equal(answer.outcome, NET_NOT_SENT);
     assert_int_equal(stub_requests(stub), before);
     net_destroy(net);
     setenv("http_proxy", "socks5://127.0.0.1:1", 1);
