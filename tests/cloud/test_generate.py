@@ -287,6 +287,53 @@ class TestDocuments(unittest.TestCase):
         return [r["Properties"] for r in template["Resources"].values()
                 if r["Type"] == "AWS::Events::Rule" and "EventPattern" in r["Properties"]]
 
+    def patterns(self, count, value="x"):
+        folder = self.home / f"patterns-{count}"
+        folder.mkdir()
+        for i in range(count):
+            (folder / f"p{i}.yaml").write_text(
+                f"policy: p{i}\nresource: {{type: AWS::EC2::VPC}}\n"
+                f"detect: {{pattern: {{source: ['{value}{i}']}}, resources: \"'x'\"}}\n"
+                "decide:\n  read: {t: {call: ec2:DescribeVpcs}}\n  violation: size(t.Vpcs) > 9\n")
+        return folder
+
+    def test_as_many_rules_as_a_bus_takes_and_one_more_is_an_error(self):
+        stack = json.loads(generate("cloudformation", "--policies", self.patterns(300)).stdout)
+        kinds = [r["Type"] for r in stack["Resources"].values()]
+        self.assertEqual(kinds.count("AWS::Events::Rule"), 300 + 1)  # and the schedule
+        done = generate("cloudformation", "--policies", self.patterns(301), status=1)
+        self.assertIn("J0006", done.stderr)
+
+    def test_a_pattern_that_is_too_long_is_an_error(self):
+        frame = len('{"source":["0"]}')
+        done = generate("terraform", "--policies", self.patterns(1, "x" * (2048 - frame)))
+        self.assertIn("rectify-pattern-p0", done.stdout)
+        shutil.rmtree(self.home / "patterns-1")
+        done = generate("terraform", "--policies", self.patterns(1, "x" * (2049 - frame)),
+                        status=1)
+        self.assertIn("J0005", done.stderr)
+
+    def test_more_rights_than_a_role_can_hold_are_an_error(self):
+        import botocore.session
+        facts, names = (ROOT / "src" / "generate" / "iam.txt").read_text(), []
+        for service in ("ec2", "iam", "rds", "redshift"):
+            model = botocore.session.get_session().get_service_model(service)
+            names += [f"{service}:{n}" for n in model.operation_names
+                      if n.startswith(("Describe", "Get", "List")) and
+                      f"!{service}:{n}\n" not in facts and not getattr(
+                          model.operation_model(n).input_shape, "required_members", None)]
+        folder = self.home / "rights"
+        folder.mkdir()
+        for i in range(0, len(names), 10):
+            steps = "".join(f"  - {{call: '{n}', undo: none, undo_none: x}}\n"
+                            for n in names[i:i + 10])
+            (folder / f"p{i}.yaml").write_text(
+                f"policy: p{i}\nresource: {{type: AWS::EC2::VPC}}\ndetect:\n  events:\n"
+                "    ec2:CreateVpc: \"'x'\"\ndecide:\n  read: {t: {call: ec2:DescribeVpcs}}\n"
+                f"  violation: size(t.Vpcs) > 9\nact:\n{steps}guard: {{mode: enforce}}\n")
+        done = generate("iam", "--policies", folder, "--role", "act", status=1)
+        self.assertIn("J0004", done.stderr)
+
     def test_patterns_stay_within_their_limit_and_lose_nothing(self):
         import botocore.session
         model = botocore.session.get_session().get_service_model("ec2")
