@@ -369,7 +369,8 @@ static const struct {
     {0x1E900, 0x1E921, 1, 34, 0, 34},
     {0x1E922, 0x1E943, 1, 0, -34, 0},
 };
-#define FOLD_RUNS_DEEP 2 // a code point's run is among so many that begin last before it
+/* A code point's run is among so many that begin last before it. */
+#define FOLD_RUNS_DEEP 2
 /* Those one of whose cases is not one code point. UTF-8. */
 static const struct {
     uint32_t code_point;

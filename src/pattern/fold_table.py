@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes fold_table.h: lower and upper case of every code point above ASCII that has them (Unicode's
-full mappings without context and language), and what fold_text() makes of it.
+"""Writes fold_table.h: lower and upper case of every code point above ASCII that has them
+(Unicode's full mappings without context and language), and what fold_text() makes of it.
 
     python3 fold_table.py > fold_table.h
 """
@@ -21,7 +21,8 @@ def check(c):
     assert len(fold(c).encode()) <= 3 * len(c.encode())
 
 
-runs, singles = [], []  # [first, last, step, distances to lower, upper, fold]; (code point, three texts)
+runs = []  # [first, last, step, distances to lower, upper, fold]
+singles = []  # (code point, three texts)
 for cp in list(range(0x80, 0xD800)) + list(range(0xE000, 0x110000)):
     c = chr(cp)
     cases = (c.lower(), c.upper(), fold(c))
@@ -61,7 +62,8 @@ print("};")
 firsts = sorted(run[0] for run in runs)
 deep = max(sum(run[0] < f <= cp for f in firsts) + 1
            for run in runs for cp in range(run[0], run[1] + 1, run[2]))
-print("#define FOLD_RUNS_DEEP %d // a code point's run is among so many that begin last before it" % deep)
+print("/* A code point's run is among so many that begin last before it. */")
+print("#define FOLD_RUNS_DEEP %d" % deep)
 print("/* Those one of whose cases is not one code point. UTF-8. */")
 print("static const struct {")
 print("    uint32_t code_point;")

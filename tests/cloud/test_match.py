@@ -18,7 +18,8 @@ from harness import RECTIFY
 SOME, NONE, ERROR = 0, 1, 2
 S3 = {"source": ["aws.s3"]}
 # the two events of `TwoEvents` as `zstd -19` packs them
-ZSTD = base64.b64decode("KLUv/QRotQEAxAJ7InNvdXJjZSI6ImF3cy5zMyIsImRldGFpbCI6eyJuIjoxfX0KZWMyMn19CgIASSGjqFNP3WpZNg==")
+ZSTD = base64.b64decode("KLUv/QRotQEAxAJ7InNvdXJjZSI6ImF3cy5zMyIsImRldGFpbCI6eyJu"
+                        "IjoxfX0KZWMyMn19CgIASSGjqFNP3WpZNg==")
 
 
 def match(*args, stdin=b""):
