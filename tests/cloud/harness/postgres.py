@@ -64,7 +64,8 @@ class Postgres:
         return self
 
     def serve(self):
-        settings = ["listen_addresses=", "shared_buffers=32MB", "max_wal_size=256MB", *self.settings]
+        settings = ["listen_addresses=", "shared_buffers=32MB", "max_wal_size=256MB",
+                    *self.settings]
         self.process = self._run("postgres", "-D", self.folder / "data", "-k", self.folder,
                                  *[word for s in settings for word in ("-c", s)])
         deadline = time.monotonic() + READY_WITHIN_S
