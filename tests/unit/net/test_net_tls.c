@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/net.h"
+#include "net/net_internal.h"
 #include "stub.h"
 
 /* ---- a server that speaks TLS, one connection at a time ---- */
@@ -286,11 +286,6 @@ static void test_proxy__requests_go_where_the_environment_says(void **state)
     assert_string_equal(seen.authorization, "Basic dXNlcjpwYXNz");
     unsigned before = stub_requests(stub);
     assert_int_equal(ask(net, &arena, "GET", "http://127.0.0.9:1/").outcome, NET_NOT_SENT);
-    struct net_request metadata = {.method = STR("GET"),
-                                   .url = STR("http://169.254.169.254:1/"),
-                                   .deadline_ms = clock_steady_ms(clock_system()) + 100};
-    net_request(net, &metadata, &arena, &answer);
-    assert_int_equal(answer.outcome, NET_NOT_SENT);
     assert_int_equal(stub_requests(stub), before);
     net_destroy(net);
     setenv("http_proxy", "socks5://127.0.0.1:1", 1);
@@ -303,6 +298,29 @@ static void test_proxy__requests_go_where_the_environment_says(void **state)
     unsetenv("HTTPS_PROXY");
     unsetenv("no_proxy");
     stub_stop(stub);
+}
+
+static void test_proxy__the_machines_own_servers_are_asked_directly(void **state)
+{
+    (void)state;
+    static char proxy[] = "http://127.0.0.1:1";
+    static const struct {
+        const char *url;
+        bool through;
+    } cases[] = {{"http://169.254.169.254/latest", false},
+                 {"http://169.254.170.2/x", false},
+                 {"http://[fd00:ec2::254]/", false},
+                 {"http://[fd00:ec3::1]/", true},
+                 {"http://169.253.1.1/", true},
+                 {"http://example.com:8080", true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct proxies proxies = {.http = proxy};
+        struct net_request request = {.method = STR("GET"), .url = str_from(cases[i].url)};
+        struct target target;
+        char reason[256];
+        assert_true(target_parse(&proxies, &request, &target, reason));
+        assert_int_equal(target.through_proxy, cases[i].through);
+    }
 }
 
 /* A proxy that carries bytes to a TLS server. */
@@ -380,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_tls__the_second_handshake_is_a_short_one),
         cmocka_unit_test(test_tls__a_kept_connection_serves_many),
         cmocka_unit_test(test_proxy__requests_go_where_the_environment_says),
+        cmocka_unit_test(test_proxy__the_machines_own_servers_are_asked_directly),
         cmocka_unit_test(test_proxy__tls_goes_through_a_tunnel_and_is_verified),
     };
     return cmocka_run_group_tests_name("net_tls", tests, NULL, NULL);
