@@ -457,7 +457,7 @@ bool xml_parse(struct arena *arena, struct str text, struct xml_node **ret, stru
     if (p.refused)
         return error_set(err, "A0184", "the XML answer is refused: %s", p.refused);
     unsigned long line = 1;
-    for (const char *i = text.ptr; i < p.at; i++)
+    for (const char *i = begin; i < p.at; i++)
         line += *i == '\n';
     return error_set(err, "A0183", "the answer is not XML: %s in line %lu", p.malformed, line);
 }
