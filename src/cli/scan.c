@@ -24,11 +24,12 @@ static bool own_account(struct running *r, struct arena *arena, struct str *ret,
     return error_hint(err, "credentials, or --account, say so");
 }
 
-static size_t read_regions(struct running *r, struct str regions[REGIONS_MAX])
+/* One more than REGIONS_MAX: too many. */
+static size_t read_regions(struct running *r, struct str regions[REGIONS_MAX + 1])
 {
     struct str rest = r->options->region ? str_from(r->options->region) : (struct str){0};
     size_t count = 0;
-    while (rest.len && count < REGIONS_MAX)
+    while (rest.len && count <= REGIONS_MAX)
         regions[count++] = str_trim(str_cut(&rest, ','));
     if (count == 0)
         regions[count++] = aws_client_region(r->client);
@@ -37,7 +38,7 @@ static size_t read_regions(struct running *r, struct str regions[REGIONS_MAX])
 
 static int scan(struct running *r, struct arena *arena)
 {
-    struct str regions[REGIONS_MAX];
+    struct str regions[REGIONS_MAX + 1];
     struct engine_scanned scanned;
     struct error err;
     struct engine_scan_options options = {
@@ -45,6 +46,8 @@ static int scan(struct running *r, struct arena *arena)
         .account = r->options->account ? str_from(r->options->account) : (struct str){0},
         .regions = regions,
         .region_count = read_regions(r, regions)};
+    if (options.region_count > REGIONS_MAX)
+        return cli_usage("--region takes at most %d", REGIONS_MAX);
     if (regions[0].len == 0)
         return cli_usage("scan needs --region, or AWS_REGION");
     if (options.account.len == 0 && !own_account(r, arena, &options.account, &err))
@@ -59,7 +62,10 @@ static int scan(struct running *r, struct arena *arena)
     int code = running_work_off(r, NULL);
     if (scanned.unread)
         cli_fail(&scanned.why);
-    return scanned.unread || scanned.policies == 0 ? CLI_FAILED : code;
+    if (scanned.unusable)
+        fprintf(stderr, "%zu ids of `scan.resources` name no resource\n", scanned.unusable);
+    bool bad = scanned.unread || scanned.unusable || scanned.policies == 0;
+    return bad ? CLI_FAILED : code;
 }
 
 int cli_scan(const struct cli_options *options)

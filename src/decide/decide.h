@@ -17,6 +17,7 @@ struct decide_subject {
     struct str region;    // where calls go
     struct value account; // {id, ...}
     int64_t now_ms;       // wall clock, fixed for this decision
+    int64_t deadline_ms;  // steady clock, of all reads together; 0 = each has its own
     struct aws_caller caller;
 };
 
@@ -54,7 +55,8 @@ bool decide_undo(const struct decide_subject *subject, const struct decide_findi
                  struct value plan, size_t steps_done, struct value before, struct value after,
                  const struct clock *clock, struct arena *arena, struct value *ret,
                  struct error *err) __attribute__((warn_unused_result));
-/* What is approved: SHA-256 over calls, parameters, fingerprint and policy. */
+/* What is approved: SHA-256 over calls, parameters, fingerprint and policy; empty when memory ran
+ * out. */
 void decide_plan_hash(const struct decide_subject *subject, struct value plan,
                       const char *fingerprint, struct arena *arena, char ret[65]);
 /* Is this planned call's effect already there? By the step's `done`, else "the policy is obeyed".

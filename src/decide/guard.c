@@ -112,7 +112,7 @@ static void guard_breaker(struct deciding *d)
     bool row = p->breaker_in_a_row > 0 && g->breaker_in_a_row >= p->breaker_in_a_row;
     bool share = g->breaker_total >= p->breaker_of && p->breaker_of > 0 &&
                  g->breaker_bad * 100 >= p->breaker_percent * g->breaker_total;
-    if ((row || share) && g->breaker_open_until_ms == 0) {
+    if (row || share) { // of results since it was opened last
         d->decision->trip_breaker = true;
         hold(d, p->breaker_open_ms, "too many repairs of this policy failed: the breaker opens");
     }

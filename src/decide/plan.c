@@ -54,6 +54,18 @@ struct planning {
     struct value_builder plan;
 };
 
+/* The journal is JSON: bytes would come back as their base64 text, and a repeated call would send
+ * that. */
+static bool has_bytes(struct value v)
+{
+    bool found = v.kind == VALUE_BYTES;
+    for (uint32_t i = 0; !found && i < v.len && v.kind == VALUE_LIST; i++)
+        found = has_bytes(v.items[i]);
+    for (uint32_t i = 0; !found && i < v.len && v.kind == VALUE_MAP; i++)
+        found = has_bytes(v.pairs[i].value);
+    return found;
+}
+
 static bool plan_call(struct planning *p, const struct policy_call *call, size_t step,
                       struct value item, struct error *err)
 {
@@ -71,6 +83,11 @@ static bool plan_call(struct planning *p, const struct policy_call *call, size_t
         if (found.count && err)
             *err = *found.items[0];
         return error_context(err, "%.*s", STR_FMT(call->name));
+    }
+    if (has_bytes(input)) {
+        error_set(err, "D0005", "%.*s: its input has bytes, which the journal cannot keep",
+                  STR_FMT(call->name));
+        return error_hint(err, "give them as text: base64.encode() where the service wants that");
     }
     if (p->plan.count >= LIMIT_STEPS)
         return error_set(err, "D0003", "the plan has more than %u calls", LIMIT_STEPS);
@@ -100,7 +117,9 @@ bool decide_plan(const struct decide_subject *subject, const struct decide_findi
         }
         if (!cel_eval(call->each, finding->slots, &p.budget, arena, &list, err))
             return false;
-        for (uint32_t k = 0; list.kind == VALUE_LIST && k < list.len; k++) {
+        if (list.kind != VALUE_LIST)
+            return error_set(err, "D0001", "`each` of step %zu did not give a list", i + 1);
+        for (uint32_t k = 0; k < list.len; k++) {
             struct value item;
             if (!cel_value_plain(arena, list.items[k], &item))
                 return error_set(err, "D0002", "out of memory");
@@ -210,6 +229,9 @@ void decide_plan_hash(const struct decide_subject *subject, struct value plan,
     value_set(&all, "account", value_string(subject->resource.account));
     json_write(&text, value_finish_map(&all), JSON_CANONICAL);
     struct str whole = buf_str(&text);
+    ret[0] = '\0';
+    if (!whole.ptr || all.failed || calls.failed)
+        return;
     struct sha256 hash = hash_sha256(whole.ptr, whole.len);
     hash_hex(hash.bytes, sizeof hash.bytes, ret);
 }

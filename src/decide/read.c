@@ -86,7 +86,8 @@ static bool read_once(const struct decide_subject *s, const struct policy_read *
                             .input = input,
                             .region = value_str(region),
                             .role = s->assignment->read_role,
-                            .account = s->resource.account};
+                            .account = s->resource.account,
+                            .deadline_ms = s->deadline_ms};
     struct aws_answer answer;
     aws_call_pages(s->caller, &call, arena, &answer);
     return take_answer(read, &answer, arena, f, ret);
@@ -103,7 +104,9 @@ static bool read_each(const struct decide_subject *s, const struct policy_read *
         return read_once(s, read, budget, arena, f, ret);
     if (!cel_eval(read->call.each, f->slots, budget, arena, &list, &err))
         return expression_failed(f, arena, &err);
-    for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+    if (list.kind != VALUE_LIST)
+        return unread(f, STR("D0001"), STR("`each` did not give a list"), true);
+    for (uint32_t i = 0; i < list.len; i++) {
         struct value item;
         f->slots[read->call.each_slot] = list.items[i];
         if (!read_once(s, read, budget, arena, f, &item))
@@ -176,7 +179,7 @@ static void write_used(struct buf *out, const struct cel_path *path, const struc
 }
 
 /* What the policy's expressions used, and the resource's name. */
-static void set_fingerprint(const struct decide_subject *s, struct arena *arena,
+static bool set_fingerprint(const struct decide_subject *s, struct arena *arena,
                             struct decide_finding *f)
 {
     struct buf text = {.arena = arena};
@@ -184,8 +187,11 @@ static void set_fingerprint(const struct decide_subject *s, struct arena *arena,
     for (size_t i = 0; i < s->policy->used_count; i++)
         write_used(&text, &s->policy->used[i], f->slots);
     struct str whole = buf_str(&text);
+    if (!whole.ptr)
+        return unread(f, STR("D0002"), STR("out of memory"), false);
     struct sha256 hash = hash_sha256(whole.ptr, whole.len);
     hash_hex(hash.bytes, sizeof hash.bytes, f->fingerprint);
+    return true;
 }
 
 static void judge(const struct decide_subject *s, struct cel_budget *budget, struct arena *arena,
@@ -274,8 +280,8 @@ void decide_read(const struct decide_subject *s, struct arena *arena, struct dec
     struct cel_budget budget = cel_budget_default();
     if (prepare_slots(s, s->policy->undo_slots, arena, &f) &&
         read_list(s, s->policy->reads, s->policy->read_count, &budget, arena, &f)) {
-        set_fingerprint(s, arena, &f);
-        judge(s, &budget, arena, &f);
+        if (set_fingerprint(s, arena, &f))
+            judge(s, &budget, arena, &f);
         struct value id;
         struct error err;
         bool named = !s->policy->identity ||

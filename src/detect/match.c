@@ -175,16 +175,20 @@ struct matching {
     struct arena *arena;
     struct detect_result *ret;
     size_t cap;
+    bool failed; // out of memory
 };
 
 static void note(struct matching *m, const struct policy *policy, const char *why)
 {
     struct detect_result *r = m->ret;
-    r->notes = arena_grow(m->arena, r->notes, r->note_count * sizeof *r->notes,
-                          (r->note_count + 1) * sizeof *r->notes);
+    struct str *notes = arena_grow(m->arena, r->notes, r->note_count * sizeof *r->notes,
+                                   (r->note_count + 1) * sizeof *r->notes);
     const char *text = arena_printf(m->arena, "%.*s: %s", STR_FMT(policy->name), why);
-    if (r->notes && text)
-        r->notes[r->note_count++] = str_from(text);
+    m->failed = m->failed || !notes || !text;
+    if (m->failed)
+        return;
+    r->notes = notes;
+    r->notes[r->note_count++] = str_from(text);
 }
 
 static void add_match(struct matching *m, const struct policy *policy, struct str id)
@@ -214,13 +218,15 @@ static void add_match(struct matching *m, const struct policy *policy, struct st
         return;
     if (m->ret->match_count == m->cap) {
         size_t cap = m->cap ? m->cap * 2 : 4;
-        m->ret->matches = arena_grow(m->arena, m->ret->matches, m->cap * sizeof *m->ret->matches,
-                                     cap * sizeof *m->ret->matches);
+        struct detect_match *matches =
+            arena_grow(m->arena, m->ret->matches, m->cap * sizeof *matches, cap * sizeof *matches);
+        m->failed = m->failed || !matches;
+        if (m->failed)
+            return;
+        m->ret->matches = matches;
         m->cap = cap;
     }
-    if (m->ret->matches)
-        m->ret->matches[m->ret->match_count++] =
-            (struct detect_match){policy, assignment, key, region};
+    m->ret->matches[m->ret->match_count++] = (struct detect_match){policy, assignment, key, region};
 }
 
 static void run_trigger(struct matching *m, const struct trigger *t)
@@ -272,6 +278,8 @@ bool detect_event(const struct detector *detector, struct detect_scratch *scratc
     struct matching m = {detector, event, now_ms, arena, &result, 0};
     for (size_t i = 0; i < count; i++)
         run_trigger(&m, &detector->triggers[tags[i]]);
+    if (m.failed)
+        return error_set(err, "T0005", "out of memory");
     *ret = result;
     return true;
 }

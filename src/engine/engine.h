@@ -31,12 +31,16 @@ struct engine {
 #define ENGINE_LEASE_MS 120000 // longer than any one call may take
 #define ENGINE_GRACE_MS 900000 // how long a signature of ours may still be good (S3: 15 min)
 #define ENGINE_CALL_DEADLINE_MS 30000
+#define ENGINE_READ_DEADLINE_MS 60000 // of all reads of a resource together: well within a lease
 
 /* `scratch` is the walk's memory, reset at its start; a worker keeps one. False: the store failed
  * (err); the remediation stays as it is and becomes due again when its lease is over. Losing the
  * lease, or a conflict, is not a failure. */
 bool engine_step(struct engine *engine, const struct store_claim *claim, struct arena *scratch,
                  struct error *err) __attribute__((warn_unused_result));
+
+/* How many calls of its plan a repair has made, or may have made. */
+size_t engine_steps_done(const struct remediation *r);
 
 /* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0101
  * when there is nothing to roll back. */

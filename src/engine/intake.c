@@ -156,6 +156,13 @@ static bool take_event(struct intake *in, struct str text, struct error *err)
     for (size_t i = 0; i < found.note_count; i++)
         log_line(LOG_WARN, "%.*s names no usable resource: %.*s", STR_FMT(found.name),
                  STR_FMT(found.notes[i]));
+    if (found.note_count && found.match_count == 0) { // it was meant for a policy, and lost on it
+        error_set(&why, "T0009", "%.*s names no usable resource: %.*s", STR_FMT(found.name),
+                  STR_FMT(found.notes[0]));
+        bool kept = set_aside(in, text, &why, err);
+        arena_rewind(&in->arena, before);
+        return kept;
+    }
     if (found.match_count == 0) {
         arena_rewind(&in->arena, before); // a long file without matches costs no memory
         return true;

@@ -4,6 +4,21 @@
 
 #include "value/json.h"
 
+static int64_t count_of(const struct remediation *r, const char *what)
+{
+    const struct value *counts = value_get(r->detail, STR(DETAIL_COUNTS));
+    const struct value *n = counts ? value_get(*counts, str_from(what)) : NULL;
+    return n && n->kind == VALUE_INT && n->i > 0 ? n->i : 0;
+}
+
+size_t engine_steps_done(const struct remediation *r)
+{
+    const struct value *plan = value_get(r->detail, STR(DETAIL_PLAN));
+    size_t done = (size_t)(count_of(r, "done") + (count_of(r, "maybe") > 0));
+    size_t all = plan && plan->kind == VALUE_LIST ? plan->len : 0;
+    return done < all ? done : all;
+}
+
 bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
                      struct error *err)
 {
@@ -14,9 +29,17 @@ bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *
         return error_set(err, "E0005", "there is no remediation r%lld", (long long)id);
     if (got != STORE_OK)
         return false;
-    bool changed = old.state == STATE_HEALED || old.state == STATE_UNCONFIRMED ||
-                   old.state == STATE_NEEDS_PERSON;
-    if (old.kind != REMEDIATION_REPAIR || !changed || !value_get(old.detail, STR(DETAIL_ATTEMPTS)))
+    bool changed = state_is_terminal(old.state) && old.state != STATE_ROLLED_BACK &&
+                   engine_steps_done(&old) > 0;
+    if (old.kind == REMEDIATION_REPAIR && changed && count_of(&old, "earlier")) {
+        error_set(
+            err, "S0102",
+            "r%lld was decided again after it had changed something; its first plan is only in "
+            "the record",
+            (long long)id);
+        return error_hint(err, "`rectify audit show` has it; take it back by hand");
+    }
+    if (old.kind != REMEDIATION_REPAIR || !changed)
         return error_set(err, "S0101", "r%lld is %s: there is nothing to take back", (long long)id,
                          state_name(old.state));
     struct value_builder detail = {.arena = &arena}, record = {.arena = &arena};

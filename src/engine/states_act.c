@@ -47,7 +47,7 @@ static struct value attempt_record(struct step *s)
 
 static bool may_undo(const struct step *s)
 {
-    if (s->r.kind != REMEDIATION_REPAIR)
+    if (s->r.kind != REMEDIATION_REPAIR || step_count(s, "earlier"))
         return false;
     for (size_t i = 0; i < s->policy->step_count; i++)
         if (s->policy->steps[i].closes_hole || s->policy->steps[i].undo_none.len)
@@ -74,6 +74,7 @@ static bool next_call(struct step *s, int done, struct str request_id)
 {
     bool last = (uint32_t)done >= step_plan(s).len;
     step_set_count(s, "calls", 0);
+    step_set_count(s, "maybe", 0);
     step_set_count(s, "done", done);
     if (last) {
         step_set_count(s, "verify", 0);
@@ -128,6 +129,43 @@ bool state_intent(struct step *s)
     return step_go(s, &call, &result) && (result == STORE_OK || intent_refused(s, result));
 }
 
+/* Is less allowed here now than when it was decided? */
+static bool mode_was_lowered(const struct step *s)
+{
+    const struct value *decision = step_detail(s, DETAIL_DECISION);
+    enum mode then;
+    return !decision || !mode_parse(value_path_str(*decision, DETAIL_MODE), &then) ||
+           s->assignment.mode < then;
+}
+
+/* Halfway through a plan, why the next call must not be sent; NULL = it may. What is made from the
+ * state is good only as long as the state is what the step before left, or what was last seen. */
+static const char *may_not_repeat(struct step *s, struct value planned)
+{
+    const struct value *at = value_get(planned, STR("step")), *seen = step_detail(s, "between");
+    size_t step = at && at->kind == VALUE_INT ? (size_t)at->i : SIZE_MAX;
+    if (mode_was_lowered(s))
+        return "the mode was lowered while it was under way";
+    if (step >= s->policy->step_count)
+        return "the plan's step is not in the policy any more";
+    if (!s->policy->steps[step].uses_reads || s->r.step == 1)
+        return NULL;
+    bool same = seen && str_eq(value_str(*seen), str_from(s->finding.fingerprint));
+    return same ? NULL : "the resource changed between two steps of its repair";
+}
+
+/* What the steps before left, seen as soon as it is known that the next was not carried out. */
+static void keep_between(struct step *s, int number)
+{
+    if (number <= 1 || s->r.kind != REMEDIATION_REPAIR)
+        return;
+    step_read(s);
+    bool read = s->finding.verdict == VERDICT_COMPLIANT || s->finding.verdict == VERDICT_VIOLATION;
+    step_set_detail(s, "between",
+                    read ? value_string(str_copy(s->arena, str_from(s->finding.fingerprint)))
+                         : value_null());
+}
+
 static bool after_answer(struct step *s, int number, const struct aws_answer *a)
 {
     const char *why = arena_printf(s->arena, "%.*s: %.*s", STR_FMT(a->code), STR_FMT(a->message));
@@ -138,7 +176,11 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
     int calls = step_count(s, counter) + 1;
     if (a->outcome != AWS_OK)
         step_set_count(s, counter, calls);
-    step_set_count(s, "unsent", nothing_done);
+    if (a->outcome == AWS_UNKNOWN || a->outcome == AWS_FAILED)
+        step_set_count(s, "maybe", 1);
+    step_set_count(s, "unsent", nothing_done && !step_count(s, "maybe"));
+    if (a->outcome != AWS_OK && a->outcome != AWS_REFUSED)
+        keep_between(s, number);
     switch (a->outcome) {
     case AWS_OK:
         return next_call(s, number, a->request_id);
@@ -172,6 +214,7 @@ bool state_calling(struct step *s)
     int number = s->r.step;
     if (!s->has_finding) {
         step_set_count(s, "unsent", 0); // nobody knows any more
+        step_set_count(s, "maybe", 1);
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
                                                 .step = number,
                                                 .reason = "interrupted while calling"});
@@ -241,7 +284,7 @@ bool state_unknown(struct step *s)
     bool tested = decide_step_done(&s->subject, &s->finding, planned, s->arena, &done, &err);
     if (!tested)
         return give_up(s, number, arena_printf(s->arena, "`done` failed: %s", err.message));
-    if (done && step_unsettled_ms(s))
+    if (done && step_unsettled_ms(s) && s->r.sequence == s->r.sequence_seen)
         return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
                                                 .step = number,
                                                 .wait_ms = step_unsettled_ms(s),
@@ -261,6 +304,13 @@ bool state_unknown(struct step *s)
             s, &(struct step_change){.to = STATE_READING,
                                      .wait_ms = 1,
                                      .reason = "the resource changed meanwhile; decided again"});
+    const char *person = number > 1 || step_count(s, "maybe") ? may_not_repeat(s, planned) : NULL;
+    if (person)
+        return give_up(s, number, person);
+    if (mode_was_lowered(s))
+        return step_to(s, &(struct step_change){.to = STATE_READING,
+                                                .wait_ms = 1,
+                                                .reason = "the mode was lowered; decided again"});
     return step_to(s, &(struct step_change){.to = STATE_CALLING, .step = number, .durable = true});
 }
 
@@ -320,7 +370,8 @@ bool state_verifying(struct step *s)
             s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                      .record = verify_record(s, result),
                                      .reason = "what the repair changed has been taken back"});
-    if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR && step_unsettled_ms(s))
+    if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR && step_unsettled_ms(s) &&
+        s->r.sequence == s->r.sequence_seen) // else a successor reads once all has settled
         return step_to(s, &(struct step_change){.to = STATE_VERIFYING,
                                                 .wait_ms = step_unsettled_ms(s),
                                                 .reason = "held, but read before all had settled"});
@@ -367,6 +418,8 @@ static bool plan_undoing(struct step *s)
     const struct value *plan = step_detail(s, DETAIL_PLAN), *before = step_detail(s, DETAIL_READS);
     struct value inverse;
     struct error err;
+    if (mode_was_lowered(s))
+        return undo_failed(s, "the mode was lowered before what was done could be taken back");
     step_read(s);
     if (s->finding.verdict == VERDICT_GONE)
         return step_to(s,

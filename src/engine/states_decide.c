@@ -9,6 +9,7 @@
 
 #define UNREAD_PAUSE_MIN_MS 1000
 #define UNREAD_PAUSE_MAX_MS 900000
+#define RENAMED_MAX 3        // other names that the reads may give, one after the other
 #define UNREAD_LASTING_MAX 5 // times that a lasting failure is tried before a person is told
 
 bool state_received(struct step *s)
@@ -67,6 +68,13 @@ static bool enter_compliant(struct step *s)
 static void keep_finding(struct step *s)
 {
     const struct value *old = step_detail(s, DETAIL_FINGERPRINT);
+    if (step_count(s, "done") || step_count(s, "maybe")) { // of a plan that is forgotten now
+        step_set_count(s, "earlier", 1);
+        step_set_count(s, "done", 0);
+        step_set_count(s, "maybe", 0);
+    }
+    if (step_count(s, "unread"))
+        step_set_count(s, "unread", 0);
     struct value print = value_string(str_copy(s->arena, str_from(s->finding.fingerprint)));
     if (old && !value_equal(*old, print))
         step_set_count(s, "changes", step_count(s, "changes") + 1);
@@ -84,6 +92,11 @@ static bool continue_under(struct step *s, struct str id)
     struct str key;
     char own[REMEDIATION_ID_SIZE];
     canonical.id = id;
+    if (step_count(s, "renamed") >= RENAMED_MAX)
+        return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON,
+                                                .reason = "`resource.identity` gives another name "
+                                                          "each time"});
+    step_set_count(s, "renamed", step_count(s, "renamed") + 1);
     remediation_id_format(s->r.id, own);
     if (!resource_key(&canonical, s->arena, &key, s->err))
         return step_to(
@@ -127,7 +140,7 @@ bool state_reading(struct step *s)
         return step_to(s, &(struct step_change){.to = STATE_GONE,
                                                 .reason = arena_printf(
                                                     s->arena, "%.*s", STR_FMT(s->finding.reason))});
-    if (!str_eq(s->finding.id, s->subject.resource.id))
+    if (s->r.kind == REMEDIATION_REPAIR && !str_eq(s->finding.id, s->subject.resource.id))
         return continue_under(s, s->finding.id);
     if (s->r.kind == REMEDIATION_REPAIR && s->finding.verdict == VERDICT_COMPLIANT)
         return enter_compliant(s);
@@ -182,6 +195,7 @@ static struct value decision_value(struct step *s, const struct decide_decision 
     value_set(&out, "reasons", value_finish_list(&reasons));
     value_set(&out, "risk", d->risk);
     value_set(&out, "score", value_int(d->score));
+    value_set(&out, DETAIL_MODE, value_cstr(mode_name(s->assignment.mode)));
     return value_finish_map(&out);
 }
 
@@ -199,7 +213,7 @@ bool step_make_plan(struct step *s, struct value *ret, struct error *err)
     const struct value *after = value_get(old.detail, STR(DETAIL_AFTER));
     if (!plan || !before)
         return error_set(err, "E0002", "the remediation changed nothing");
-    return decide_undo(&s->subject, &s->finding, *plan, plan->len, *before,
+    return decide_undo(&s->subject, &s->finding, *plan, engine_steps_done(&old), *before,
                        after ? *after : s->finding.reads, s->engine->clock, s->arena, ret, err);
 }
 
@@ -210,7 +224,7 @@ static bool is_approved(struct step *s, const char *hash, bool *ret)
     enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
     if (got == STORE_ERROR)
         return false;
-    *ret = got == STORE_OK && approval.decided && approval.yes &&
+    *ret = got == STORE_OK && approval.decided && approval.yes && !approval.consumed &&
            str_is(approval.plan_hash, hash) && approval.expires_ms > s->subject.now_ms;
     return true;
 }
@@ -242,6 +256,8 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     if (!hash)
         return error_set(s->err, "E0003", "out of memory");
     decide_plan_hash(&s->subject, plan, s->finding.fingerprint, s->arena, hash);
+    if (!hash[0])
+        return error_set(s->err, "E0003", "out of memory");
     step_set_detail(s, DETAIL_DECISION, decision);
     step_set_detail(s, DETAIL_PLAN, plan);
     step_set_detail(s, DETAIL_PLAN_HASH, value_cstr(hash));

@@ -124,6 +124,7 @@ bool step_go(struct step *s, const struct step_change *c, enum store_result *ret
     s->entered_reading |= c->to == STATE_READING;
     s->r.state = c->to;
     s->r.step = c->step;
+    s->r.reason = t.reason;
     s->r.version++;
     s->walking = t.keep_lease;
     *ret_result = STORE_OK;
@@ -142,6 +143,7 @@ bool step_to(struct step *s, const struct step_change *c)
 void step_read(struct step *s)
 {
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
+    s->subject.deadline_ms = clock_steady_ms(s->engine->clock) + ENGINE_READ_DEADLINE_MS;
     decide_read(&s->subject, s->arena, &s->finding);
     s->has_finding = true;
 }

@@ -83,22 +83,30 @@ static void run_one(struct engine_workers *w, struct arena *scratch)
     w->busy--;
 }
 
-/* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. While the store
- * fails, a claim counts only once it is on disk. */
+/* Has the store come back? What was lost before is told to nobody any more; a record says that work
+ * goes on, once it is on disk. */
+static bool store_is_back(struct engine_workers *w, struct error *err)
+{
+    struct error lost;
+    (void)!store_flush(w->engine->store, &lost);
+    return store_record(w->engine->store, STR("store works again"), STR("{}"), err) == STORE_OK;
+}
+
+/* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. */
 static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
 {
     struct error err;
     size_t count = 0;
     int64_t next = INT64_MAX;
     bool ok =
+        (!failing || store_is_back(w, &err)) &&
         store_claim(w->engine->store, (size_t)wanted, fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS),
                     fault_ms("RECTIFY_GRACE_MS", ENGINE_GRACE_MS), w->claims, &count, &next,
-                    &err) == STORE_OK &&
-        (!failing || store_flush(w->engine->store, &err) == STORE_OK);
+                    &err) == STORE_OK;
     pthread_mutex_lock(&w->mutex);
     if (!ok)
         store_fails(w, &err);
-    else if (count)
+    else if (failing)
         store_works(w);
     for (size_t i = 0; ok && i < count; i++)
         w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = w->claims[i];

@@ -72,6 +72,7 @@ struct policy_step {
     size_t undo_count;
     struct str undo_none; // the reason when the step has no undo, else empty
     bool closes_hole;     // undoing would re-open it: never by itself
+    bool uses_reads;      // its input is made from the state: it must not have changed since
 };
 
 struct policy_exemption {

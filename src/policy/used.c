@@ -79,6 +79,20 @@ static void add_call(struct used *u, const struct policy_call *call)
     add_program(u, call->done);
 }
 
+static bool template_uses_reads(const struct policy *p, const struct policy_template *t)
+{
+    size_t count = 0;
+    const struct cel_path *paths = t && t->program ? cel_program_paths(t->program, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < p->read_count; k++)
+            if (p->reads[k].slot == paths[i].slot)
+                return true;
+    for (size_t i = 0; t && i < t->count; i++)
+        if (template_uses_reads(p, t->items[i]))
+            return true;
+    return false;
+}
+
 bool policy_find_used(struct policy *p, struct arena *arena)
 {
     struct used u = {.arena = arena, .policy = p};
@@ -92,8 +106,10 @@ bool policy_find_used(struct policy *p, struct arena *arena)
         if (!p->reads[i].is_let)
             add_call(&u, &p->reads[i].call);
     }
-    for (size_t i = 0; i < p->step_count; i++)
+    for (size_t i = 0; i < p->step_count; i++) {
         add_call(&u, &p->steps[i].call);
+        p->steps[i].uses_reads = template_uses_reads(p, p->steps[i].call.with);
+    }
     p->used = u.paths;
     p->used_count = u.count;
     return !u.failed;

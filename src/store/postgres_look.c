@@ -130,6 +130,7 @@ enum store_result postgres_verb_approval(struct store *base, int64_t id, struct 
                                       .expires_ms = postgres_int(&rows, 0, 1),
                                       .decided = postgres_int(&rows, 0, 2),
                                       .yes = postgres_int(&rows, 0, 3),
+                                      .consumed = postgres_int(&rows, 0, 6),
                                       .by = postgres_copy(&rows, 0, 4, arena),
                                       .reason = postgres_copy(&rows, 0, 5, arena)};
     if (!approval.plan_hash.ptr || !approval.by.ptr || !approval.reason.ptr) {

@@ -224,7 +224,7 @@ BEGIN
                 FOR UPDATE;
             IF FOUND THEN
                 UPDATE remediation SET sequence = sequence + 1, updated_ms = now_ms,
-                    settled_ms = settled,
+                    settled_ms = greatest(remediation.settled_ms, settled),
                     due_ms = CASE WHEN state IN ('received', 'settling')
                              THEN least(due_ms, settled) ELSE due_ms END
                     WHERE id = r.id;

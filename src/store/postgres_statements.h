@@ -50,7 +50,7 @@
       "SELECT vote($1::bigint, $2::bigint, $3::text, $4::bool, $5::text, $6::text, $7::text, "     \
       "$8::text, $9::text)")                                                                       \
     X(APPROVAL, READ,                                                                              \
-      "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason FROM approval "                 \
+      "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, consumed FROM approval "       \
       "WHERE remediation = $1::bigint")                                                            \
     X(GUARDS, READ,                                                                                \
       "WITH t AS MATERIALIZED (SELECT clock_ms($1::bigint) AS now), "                              \

@@ -665,6 +665,7 @@ static enum store_result run_approval(struct sqlite_store *store, void *arg, str
                                                  .expires_ms = sqlite3_column_int64(stmt, 1),
                                                  .decided = sqlite3_column_int(stmt, 2),
                                                  .yes = sqlite3_column_int(stmt, 3),
+                                                 .consumed = sqlite3_column_int(stmt, 6),
                                                  .by = sql_copy(stmt, 4, args->arena),
                                                  .reason = sql_copy(stmt, 5, args->arena)};
     sqlite3_reset(stmt);

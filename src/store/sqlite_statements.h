@@ -41,9 +41,9 @@
     X(DETAIL_NEWER, "UPDATE detail SET newer = ?2, newer_hash = ?3 WHERE id = ?1")                 \
     X(DETAIL_NEWEST, "SELECT newer, newer_hash FROM detail WHERE id = ?1")                         \
     X(SEQUENCE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "                \
-                "settled_ms = ?3 WHERE id = ?1")                                                   \
+                "settled_ms = max(settled_ms, ?3) WHERE id = ?1")                                  \
     X(SEQUENCE_DUE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "            \
-                    "settled_ms = ?3, due_ms = ?3 WHERE id = ?1")                                  \
+                    "settled_ms = max(settled_ms, ?3), due_ms = ?3 WHERE id = ?1")                 \
     X(FREE, "SELECT id, epoch, state, leased_by, released_ms, due_ms FROM remediation "            \
             "WHERE due_ms IS NOT NULL AND lease_end_ms = 0 ORDER BY due_ms")                       \
     X(LEASED, "SELECT id, epoch, due_ms, lease_end_ms FROM remediation "                           \

@@ -167,6 +167,7 @@ enum store_result store_vote(struct store *store, int64_t id, struct str plan_ha
     __attribute__((warn_unused_result));
 struct store_approval {
     bool decided, yes;
+    bool consumed; // an intent has used it: it allows nothing any more
     int64_t expires_ms;
     struct str plan_hash, by, reason;
 };

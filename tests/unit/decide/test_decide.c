@@ -145,6 +145,24 @@ static void test_decide__the_fingerprint_is_the_content_whatever_its_order(void 
     scene_finish(&s);
 }
 
+static void test_decide__each_of_what_is_no_list_is_unread(void **state)
+{
+    (void)state;
+    static const char *const each[] = {"dyn({'a': 1})", "dyn(null)", "dyn('x')"};
+    for (size_t i = 0; i < 3; i++) {
+        struct scene s;
+        char to[400];
+        snprintf(to, sizeof to,
+                 "    all:\n      each: \"%s\"\n      as: tag\n      call: s3:GetBucketVersioning\n"
+                 "      with: {Bucket: \"${string(tag)}\"}\n  violation: size(all) > 0",
+                 each[i]);
+        scene_start(&s, "  violation: \"!tagging.TagSet.exists(t, t.Key == 'owner')\"", to);
+        assert_int_equal(scene_read(&s, OTHER), VERDICT_UNREAD);
+        assert_true(s.finding.lasting);
+        scene_finish(&s);
+    }
+}
+
 static void test_decide__the_fingerprint_covers_only_what_is_used(void **state)
 {
     (void)state;
@@ -459,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_decide__a_failing_expression_is_neither_true_nor_false),
         cmocka_unit_test(test_decide__a_failing_message_does_not_change_the_verdict),
         cmocka_unit_test(test_decide__the_fingerprint_is_the_content_whatever_its_order),
+        cmocka_unit_test(test_decide__each_of_what_is_no_list_is_unread),
         cmocka_unit_test(test_decide__the_fingerprint_covers_only_what_is_used),
         cmocka_unit_test(test_decide__times_are_no_part_of_the_fingerprint),
         cmocka_unit_test(test_decide__reads_and_lets_order_themselves),

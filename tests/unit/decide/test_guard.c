@@ -222,9 +222,14 @@ static void test_guard__an_open_breaker_holds_until_it_closes(void **state)
     expect(&d, DECIDE_HOLD, "breaker is open");
     assert_int_equal(d.hold_ms, 5000);
     assert_false(d.trip_breaker);
-    g.breaker_open_until_ms = NOW; // over: one may try
+    g.breaker_open_until_ms = NOW; // over, and nothing bad since: one may try
+    g.breaker_in_a_row = 0;
     d = decide(&s, "s3:PutBucketTagging", &g);
     expect(&d, DECIDE_ACT, NULL);
+    g.breaker_in_a_row = 3; // bad again: it opens again
+    d = decide(&s, "s3:PutBucketTagging", &g);
+    expect(&d, DECIDE_HOLD, "the breaker opens");
+    assert_true(d.trip_breaker);
     scene_finish(&s);
 }
 

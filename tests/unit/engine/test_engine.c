@@ -605,6 +605,215 @@ static void test_engine__broken_again_at_every_boundary_ends_compliant(void **st
     assert_in_range(break_at_every_boundary(two_steps_text, "b"), 18, 40);
 }
 
+/* ---- what must not happen ---- */
+
+static void let_pass(struct world *w, int64_t ms)
+{
+    w->sim.wall_ms += ms;
+    w->sim.steady_ms += ms;
+}
+
+static void run_until(struct world *w, int64_t id, enum state state)
+{
+    for (int i = 0; i < 200 && world_get(w, id).state != state; i++)
+        assert_true(world_step(w));
+    assert_int_equal(world_get(w, id).state, state);
+}
+
+static void test_engine__a_lowered_mode_stops_a_repair_under_way(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error_list errors;
+    world_init(&w, 30, ENFORCE);
+    w.sim.throttle_percent = 0;
+    w.sim.on_call = NULL;
+    w.engine.kill_switch = ""; // cannot be read: the call is not sent
+    send_event(&w, 0);
+    for (int i = 0; i < 40; i++)
+        world_step(&w);
+    w.engine.kill_switch = NULL;
+    write_file(w.dir, "rectify.yaml",
+               "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
+    errors = (struct error_list){.arena = &w.arena};
+    struct policy_set *old = w.policies;
+    w.policies =
+        policy_set_load(&(struct policy_options){.dir = w.dir, .models = w.models}, &errors);
+    assert_non_null(w.policies);
+    w.engine.policies = w.policies;
+    policy_set_destroy(old);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_OBSERVED);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+/* The first write is throttled. */
+static void throttle_first(void *ctx, struct sim *sim, bool write, bool before)
+{
+    int *writes = ctx;
+    if (!before)
+        return;
+    *writes += write;
+    sim->throttle_percent = write && *writes == 1 ? 100 : 0;
+}
+
+static void test_engine__a_lowered_mode_stops_a_call_that_waits_to_be_repeated(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error_list errors;
+    int writes = 0;
+    world_init(&w, 31, ENFORCE);
+    w.sim.on_call = throttle_first;
+    w.sim.on_call_ctx = &writes;
+    send_event(&w, 0);
+    run_until(&w, 1, STATE_UNKNOWN);
+    write_file(w.dir, "rectify.yaml",
+               "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
+    errors = (struct error_list){.arena = &w.arena};
+    struct policy_set *old = w.policies;
+    w.policies =
+        policy_set_load(&(struct policy_options){.dir = w.dir, .models = w.models}, &errors);
+    assert_non_null(w.policies);
+    w.engine.policies = w.policies;
+    policy_set_destroy(old);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_OBSERVED);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__what_was_never_done_is_not_taken_back(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    int64_t id;
+    world_init(&w, 32, ENFORCE);
+    w.sim.write_refused = true;
+    send_event(&w, 0);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_NEEDS_PERSON);
+    assert_true(world_get(&w, 1).reason.len > 0);
+    w.sim.write_refused = false;
+    sim_set_tags(&w.sim, 0, (const char *const[]){"cost-center", "x"}, 1); // by a person
+    assert_false(engine_rollback(&w.engine, 1, STR("ann"), &id, &err));
+    assert_string_equal(err.code, "S0101");
+    assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
+    world_finish(&w);
+}
+
+/* A yes that is used up is asked for again, not looped on. */
+static void test_engine__a_yes_counts_once(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    struct store_approval approval;
+    int writes = 0;
+    world_init(&w, 33, "{mode: approve, approval: {expires: 1h}}");
+    w.sim.on_call = throttle_first;
+    w.sim.on_call_ctx = &writes;
+    send_event(&w, 0);
+    run_until(&w, 1, STATE_ASKING);
+    assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
+    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
+                     STORE_OK);
+    run_until(&w, 1, STATE_UNKNOWN);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"cost-center", "y"}, 1); // obeys for a moment
+    run_until(&w, 1, STATE_READING);
+    sim_set_tags(&w.sim, 0, NULL, 0); // and is as it was when the yes was given
+    run_until(&w, 1, STATE_ASKING);
+    assert_true(world_get(&w, 1).version < 40);
+    assert_int_equal(w.sim.buckets[0].writes, 0);
+    world_finish(&w);
+}
+
+static void test_engine__events_do_not_hold_a_repair_in_verifying(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 34, ENFORCE);
+    send_event(&w, 0);
+    for (int i = 0; i < 40; i++) {
+        send_event(&w, 0);
+        let_pass(&w, 30000);
+        for (int k = 0; k < 20; k++)
+            if (!world_step(&w))
+                break;
+    }
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    world_run(&w);
+    world_finish(&w);
+}
+
+/* The second write is throttled; while it waits, a person adds a tag. */
+static void change_between_steps(void *ctx, struct sim *sim, bool write, bool before)
+{
+    int *stage = ctx;
+    if (before)
+        sim->throttle_percent = write && ++*stage == 2 ? 100 : 0;
+}
+
+static void test_engine__a_step_made_from_an_old_state_is_not_sent(void **state)
+{
+    (void)state;
+    struct world w;
+    int writes = 0;
+    world_init_with(&w, 35, two_steps_text, ENFORCE);
+    w.sim.on_call = change_between_steps;
+    w.sim.on_call_ctx = &writes;
+    send_event(&w, 0);
+    run_until(&w, 1, STATE_UNKNOWN);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"a", "x", "hand", "made"}, 2);
+    world_run(&w);
+    assert_true(sim_has_tag(&w.sim, 0, "hand"));
+    assert_int_not_equal(world_get(&w, 1).state, STATE_HEALED);
+    world_finish(&w);
+}
+
+/* Another writer breaks it while it is verified: decided again, and what the first plan did is not
+ * claimed to be undoable. */
+static void test_engine__what_an_earlier_plan_did_is_for_a_person(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err;
+    int64_t id;
+    world_init(&w, 36, ENFORCE);
+    send_event(&w, 0);
+    w.sim.lag_max_ms = 0;
+    run_until(&w, 1, STATE_HEALED);
+    assert_true(engine_rollback(&w.engine, 1, STR("ann"), &id, &err)); // as it should be
+    world_run(&w);
+    assert_int_equal(world_get(&w, id).state, STATE_ROLLED_BACK);
+    world_finish(&w);
+    struct breaker b = {&w, 12, 0, ""}; // behind `sent`
+    world_init_with(&w, 37, policy_text, ENFORCE);
+    sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+    send_event(&w, 0);
+    for (b.at = 1; b.at < 30; b.at++) {
+        b.passed = 0;
+        b.where[0] = '\0';
+        fault_set_hook(break_again, &b);
+        world_run(&w);
+        fault_set_hook(NULL, NULL);
+        const struct value *counts = value_get(world_get(&w, 1).detail, STR(DETAIL_COUNTS));
+        if (counts && value_get(*counts, STR("earlier")))
+            break;
+        world_finish(&w);
+        world_init_with(&w, 37, policy_text, ENFORCE);
+        sim_set_tags(&w.sim, 0, (const char *const[]){"team", "red"}, 1);
+        send_event(&w, 0);
+    }
+    assert_in_range(b.at, 2, 29);
+    assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+    assert_false(engine_rollback(&w.engine, 1, STR("ann"), &id, &err));
+    assert_string_equal(err.code, "S0102");
+    world_finish(&w);
+}
+
 /* ---- seeds ---- */
 
 /* A bucket whose newest remediation says that all is well must be so. */
@@ -704,6 +913,13 @@ int main(void)
         cmocka_unit_test(test_engine__stale_replicas_never_undo_a_good_repair),
         cmocka_unit_test(test_engine__stale_replicas_miss_no_violation),
         cmocka_unit_test(test_engine__broken_again_at_every_boundary_ends_compliant),
+        cmocka_unit_test(test_engine__a_lowered_mode_stops_a_repair_under_way),
+        cmocka_unit_test(test_engine__a_lowered_mode_stops_a_call_that_waits_to_be_repeated),
+        cmocka_unit_test(test_engine__what_was_never_done_is_not_taken_back),
+        cmocka_unit_test(test_engine__a_yes_counts_once),
+        cmocka_unit_test(test_engine__events_do_not_hold_a_repair_in_verifying),
+        cmocka_unit_test(test_engine__a_step_made_from_an_old_state_is_not_sent),
+        cmocka_unit_test(test_engine__what_an_earlier_plan_did_is_for_a_person),
         cmocka_unit_test(test_engine__thousand_seeds_drain),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

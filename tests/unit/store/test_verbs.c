@@ -363,6 +363,16 @@ static void test_store__event_before_the_reading_needs_no_successor(void **state
     assert_int_equal(store_get(f->store, 2, &f->arena, &r, &f->err), STORE_ABSENT);
 }
 
+static void test_store__an_event_never_shortens_what_has_to_settle(void **state)
+{
+    struct fixture *f = *state;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0 + 60000);
+    accept_one(f->store, "scan", "p", BUCKET("a"), T0); // as a scan does: due at once
+    struct remediation r = get(f->store, 1, &f->arena);
+    assert_int_equal(r.due_ms, T0);
+    assert_int_equal(r.settled_ms, T0 + 60000);
+}
+
 static void test_store__event_behind_the_reading_is_unseen(void **state)
 {
     struct fixture *f = *state;
@@ -567,6 +577,7 @@ int main(void)
         EACH(test_store__terminal_has_no_way_out),
         EACH(test_store__unseen_event_starts_a_successor),
         EACH(test_store__event_before_the_reading_needs_no_successor),
+        EACH(test_store__an_event_never_shortens_what_has_to_settle),
         EACH(test_store__event_behind_the_reading_is_unseen),
         EACH(test_store__several_transitions_are_one),
         EACH(test_store__several_transitions_stop_at_the_first_refused),
