@@ -620,11 +620,25 @@ static void run_until(struct world *w, int64_t id, enum state state)
     assert_int_equal(world_get(w, id).state, state);
 }
 
+/* The operator writes `observe` and reloads. */
+static void lower_mode(struct world *w)
+{
+    struct error_list errors;
+    write_file(w->dir, "rectify.yaml",
+               "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
+    errors = (struct error_list){.arena = &w->arena};
+    struct policy_set *old = w->policies;
+    w->policies =
+        policy_set_load(&(struct policy_options){.dir = w->dir, .models = w->models}, &errors);
+    assert_non_null(w->policies);
+    w->engine.policies = w->policies;
+    policy_set_destroy(old);
+}
+
 static void test_engine__a_lowered_mode_stops_a_repair_under_way(void **state)
 {
     (void)state;
     struct world w;
-    struct error_list errors;
     world_init(&w, 30, ENFORCE);
     w.sim.throttle_percent = 0;
     w.sim.on_call = NULL;
@@ -633,15 +647,7 @@ static void test_engine__a_lowered_mode_stops_a_repair_under_way(void **state)
     for (int i = 0; i < 40; i++)
         world_step(&w);
     w.engine.kill_switch = NULL;
-    write_file(w.dir, "rectify.yaml",
-               "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
-    errors = (struct error_list){.arena = &w.arena};
-    struct policy_set *old = w.policies;
-    w.policies =
-        policy_set_load(&(struct policy_options){.dir = w.dir, .models = w.models}, &errors);
-    assert_non_null(w.policies);
-    w.engine.policies = w.policies;
-    policy_set_destroy(old);
+    lower_mode(&w);
     world_run(&w);
     assert_int_equal(world_get(&w, 1).state, STATE_OBSERVED);
     assert_int_equal(w.sim.buckets[0].writes, 0);
@@ -662,22 +668,13 @@ static void test_engine__a_lowered_mode_stops_a_call_that_waits_to_be_repeated(v
 {
     (void)state;
     struct world w;
-    struct error_list errors;
     int writes = 0;
     world_init(&w, 31, ENFORCE);
     w.sim.on_call = throttle_first;
     w.sim.on_call_ctx = &writes;
     send_event(&w, 0);
     run_until(&w, 1, STATE_UNKNOWN);
-    write_file(w.dir, "rectify.yaml",
-               "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
-    errors = (struct error_list){.arena = &w.arena};
-    struct policy_set *old = w.policies;
-    w.policies =
-        policy_set_load(&(struct policy_options){.dir = w.dir, .models = w.models}, &errors);
-    assert_non_null(w.policies);
-    w.engine.policies = w.policies;
-    policy_set_destroy(old);
+    lower_mode(&w);
     world_run(&w);
     assert_int_equal(world_get(&w, 1).state, STATE_OBSERVED);
     assert_int_equal(w.sim.buckets[0].writes, 0);
