@@ -5,6 +5,8 @@ starts nothing."""
 import harness
 from harness import CloudCase, EXIT_FAILED, EXIT_WAITING
 
+ALL = '{policies: ["*"], accounts: "*", mode: %s}'
+
 
 class TestScan(CloudCase):
     def setUp(self):
@@ -46,7 +48,7 @@ class TestScan(CloudCase):
     def test_all_pages_are_listed(self):
         kms = self.moto.client("kms")
         keys = {kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(130)}  # a page has 100
-        rectify = self.rectify("kms", assignments=['{policies: ["*"], accounts: "*", mode: observe}'])
+        rectify = self.rectify("kms", assignments=[ALL % "observe"])
         done = rectify.command("scan")
         self.assertEnded(done)
         found = {r["resource"].rsplit("/", 1)[1] for r in rectify.list()}
@@ -66,7 +68,7 @@ class TestScan(CloudCase):
 
     def test_the_guards_hold(self):
         buckets = [self.bucket() for _ in range(3)]
-        rectify = self.rectify("s3", assignments=['{policies: ["*"], accounts: "*", mode: approve}'])
+        rectify = self.rectify("s3", assignments=[ALL % "approve"])
         self.assertEnded(rectify.command("scan"), EXIT_WAITING)
         self.assertEqual({r["state"] for r in rectify.list()}, {"asking"})
         self.assertEqual([self.tags(b) for b in buckets], [{}] * 3)

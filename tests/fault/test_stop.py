@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A process that is stopped (SIGSTOP: a paused machine) and goes on later: nothing reaches the cloud
-that may not any more, nothing is done twice, nothing is lost."""
+"""A process that is stopped (SIGSTOP: a paused machine) and goes on later: nothing reaches the
+cloud that may not any more, nothing is done twice, nothing is lost."""
 import os
 import pathlib
 import random
