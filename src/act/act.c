@@ -58,7 +58,9 @@ bool act_gate_open(const struct act_gate *gate, char *reason, size_t size)
 static bool ask_gate(void *ctx, char *reason, size_t size)
 {
     fault_point("send", "");
-    return act_gate_open(ctx, reason, size);
+    bool open = act_gate_open(ctx, reason, size);
+    fault_point("gate", "");
+    return open;
 }
 
 void act_call(const struct act_request *request, struct arena *arena, struct aws_answer *ret)

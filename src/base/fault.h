@@ -6,7 +6,8 @@
  * RECTIFY_FAULT="calling.written" kills at the first pass of that point, "calling.written:3" at the
  * third, "calling.written:3:stop" stops it there (SIGSTOP) instead. The points are `<state>.write`
  * (before a transition into the state is given to the store), `<state>.written` (behind it), `send`
- * (in the gate: the request is signed, nothing has been asked) and `sent`. */
+ * (in the gate: the request is signed, nothing has been asked), `gate` (it has answered, nothing is
+ * sent) and `sent`. */
 #ifndef RECTIFY_BASE_FAULT_H
 #define RECTIFY_BASE_FAULT_H
 

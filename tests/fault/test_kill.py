@@ -14,7 +14,7 @@ from harness import CloudCase  # noqa: E402
 
 STATES = ["reading", "deciding", "intent", "calling", "verifying", "healed"]
 POINTS = [f"{state}.{moment}" for state in STATES for moment in ("write", "written")]
-POINTS += ["send", "sent"]
+POINTS += ["send", "gate", "sent"]
 
 
 class TestKill(CloudCase):

@@ -14,7 +14,7 @@ import harness  # noqa: E402
 from harness import CloudCase  # noqa: E402
 
 LEASE = {"RECTIFY_LEASE_MS": "400"}
-BEFORE = ["reading.write", "calling.write", "calling.written", "send"]
+BEFORE = ["reading.write", "calling.write", "calling.written", "send", "gate"]
 BEHIND = ["sent", "verifying.write", "verifying.written", "healed.write"]
 
 
@@ -58,6 +58,7 @@ class TestStop(CloudCase):
             with self.subTest(point=point):
                 bucket, rectify, process = self.stopped_at(point, "--kill-switch", switch)
                 switch.write_text("stop\n")
+                time.sleep(0.1)
                 process.send_signal(signal.SIGCONT)
                 process.wait(30)
                 self.assertEqual(self.proxy.changes(bucket), [], point)
