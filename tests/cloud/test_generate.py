@@ -9,6 +9,7 @@ documents are widened by that before they are given to it (`as_moto_can_check`).
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -323,6 +324,17 @@ class TestDocuments(unittest.TestCase):
                       f"!{service}:{n}\n" not in facts and not getattr(
                           model.operation_model(n).input_shape, "required_members", None)]
         folder = self.home / "rights"
+        while True:  # models may be newer than the facts
+            done = self.rights_of(folder, names)
+            unknown = re.search(r"J0002.*`([\w:-]+)` needs", done.stderr)
+            if not unknown:
+                break
+            names.remove(unknown.group(1))
+        self.assertIn("J0004", done.stderr)
+
+    @staticmethod
+    def rights_of(folder, names):
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for i in range(0, len(names), 10):
             steps = "".join(f"  - {{call: '{n}', undo: none, undo_none: x}}\n"
@@ -331,8 +343,7 @@ class TestDocuments(unittest.TestCase):
                 f"policy: p{i}\nresource: {{type: AWS::EC2::VPC}}\ndetect:\n  events:\n"
                 "    ec2:CreateVpc: \"'x'\"\ndecide:\n  read: {t: {call: ec2:DescribeVpcs}}\n"
                 f"  violation: size(t.Vpcs) > 9\nact:\n{steps}guard: {{mode: enforce}}\n")
-        done = generate("iam", "--policies", folder, "--role", "act", status=1)
-        self.assertIn("J0004", done.stderr)
+        return generate("iam", "--policies", folder, "--role", "act", status=1)
 
     def test_patterns_stay_within_their_limit_and_lose_nothing(self):
         import botocore.session

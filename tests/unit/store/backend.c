@@ -58,7 +58,7 @@ static bool find_bin(void)
 }
 
 /* A program of PostgreSQL's, as somebody who is not root; what it says goes to the log. */
-static pid_t start(char *const argv[])
+static pid_t start(char *argv[])
 {
     char program[400], log[300];
     snprintf(program, sizeof program, "%s/%s", cluster.bin, argv[0]);
@@ -73,11 +73,12 @@ static pid_t start(char *const argv[])
         _exit(1);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     unsetenv("LD_PRELOAD");
+    argv[0] = program; // they look for each other beside it
     execv(program, argv);
     _exit(127);
 }
 
-static bool run(char *const argv[])
+static bool run(char *argv[])
 {
     int status = -1;
     pid_t pid = start(argv);
@@ -93,26 +94,26 @@ void backend_start_server(void)
 {
     char data[300];
     snprintf(data, sizeof data, "%s/data", cluster.folder);
-    char *const argv[] = {"postgres",
-                          "-D",
-                          data,
-                          "-k",
-                          cluster.folder,
-                          "-c",
-                          "listen_addresses=127.0.0.1",
-                          "-p",
-                          cluster.port,
-                          "-c",
-                          "fsync=off",
-                          "-c",
-                          "full_page_writes=off",
-                          "-c",
-                          "shared_buffers=32MB",
-                          "-c",
-                          "max_connections=60",
-                          "-c",
-                          "max_wal_size=256MB",
-                          NULL};
+    char *argv[] = {"postgres",
+                    "-D",
+                    data,
+                    "-k",
+                    cluster.folder,
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-p",
+                    cluster.port,
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "full_page_writes=off",
+                    "-c",
+                    "shared_buffers=32MB",
+                    "-c",
+                    "max_connections=60",
+                    "-c",
+                    "max_wal_size=256MB",
+                    NULL};
     cluster.server = start(argv);
     for (int i = 0; i < READY_ATTEMPTS; i++) {
         PGconn *conn = connect_as("");
@@ -169,8 +170,8 @@ int backend_prepare(void)
     if (geteuid() == 0 && chown(cluster.folder, NOBODY, NOBODY) != 0)
         return 1;
     snprintf(data, sizeof data, "%s/data", cluster.folder);
-    char *const argv[] = {"initdb", "-D",        data, "-U",   "rectify",    "-A",
-                          "trust",  "--no-sync", "-E", "UTF8", "--locale=C", NULL};
+    char *argv[] = {"initdb", "-D",        data, "-U",   "rectify",    "-A",
+                    "trust",  "--no-sync", "-E", "UTF8", "--locale=C", NULL};
     if (!run(argv)) {
         fprintf(stderr, "initdb failed: see %s/log\n", cluster.folder);
         cluster.owner = 0; // the folder stays
