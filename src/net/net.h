@@ -40,8 +40,8 @@ struct net_request {
     int64_t connect_timeout_ms; // name, connection, TLS; 0 = 3,100
     struct str unix_socket;     // path of a Unix socket to speak to instead, empty = none
     /* Asked on the caller's thread when the connection stands and before the first byte is written.
-     * False = the request ends as NET_GATED with `gate_reason`. A yes that took longer than 10 ms is
-     * asked for again: the process may have been stopped since. */
+     * False = the request ends as NET_GATED with `gate_reason`. A yes that took longer than 10 ms
+     * is asked for again: the process may have been stopped since. */
     bool (*gate)(void *ctx, char *reason, size_t reason_size);
     void *gate_ctx;
 };
