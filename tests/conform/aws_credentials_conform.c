@@ -150,7 +150,7 @@ static bool is_skipped(struct conform_result *result, struct str name)
     for (size_t i = 0; i < sizeof(skips) / sizeof(skips[0]); i++) {
         if (!str_is(name, skips[i].name))
             continue;
-        printf("skipped: %s: %s\n", skips[i].name, skips[i].reason);
+        printf("skip %s: %s\n", skips[i].name, skips[i].reason);
         result->skipped++;
         return true;
     }
@@ -252,7 +252,8 @@ static void run_location(struct conform_result *result, struct value v)
     struct scene scene = {.arena = &arena, .env = value_finish_map(&env)};
     struct aws_world world = {.env = lookup, .env_ctx = &scene};
     if (!str_is(value_path_str(v, "platform"), "linux")) {
-        result->skipped++; // another system's paths
+        printf("skip %.*s: another system's paths\n", STR_FMT(value_path_str(v, "name")));
+        result->skipped++;
         return;
     }
     if (!str_is(value_path_str(v, "configLocation"), aws_config_path(&world, &arena)) ||

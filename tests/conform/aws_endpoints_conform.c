@@ -103,7 +103,8 @@ static void run_service(struct run *run, const char *dir, const char *file)
         return;
     }
     const struct value *cases = value_get(document, STR("testCases"));
-    printf("skipped: %.*s is not among the models\n", STR_FMT(name));
+    for (uint32_t i = 0; cases && i < cases->len; i++)
+        printf("skip %.*s: the service is not among the models here\n", STR_FMT(name));
     run->result.skipped += cases ? cases->len : 0;
 }
 

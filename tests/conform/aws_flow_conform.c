@@ -24,6 +24,8 @@ static void run_paginator(struct value v, struct conform_result *result)
     struct value responses = member(v, "responses"), want = member(v, "full_result");
     struct value error = member(v, "error");
     if (value_get(kwargs, STR("PaginationConfig"))) {
+        printf("skip %.*s: PaginationConfig is the SDK's own, no part of the models\n",
+               STR_FMT(name));
         result->skipped++;
         return;
     }

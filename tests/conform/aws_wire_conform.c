@@ -127,7 +127,8 @@ static void run_case(struct aws_models *models, struct net *net, struct value v,
                                          .env = lookup,
                                          .env_ctx = &environment};
     if (value_get(v, STR("error"))) {
-        result->skipped++; // an input that the golden does not hold
+        printf("skip %.*s: the golden holds an error, no request\n", STR_FMT(full));
+        result->skipped++;
         return;
     }
     struct aws_client *client = aws_client_create(&options, &err);
