@@ -42,8 +42,7 @@ static inline void excuse_version(struct conform_result *result, unsigned failed
     }
     result->failed = failed_before;
     result->skipped++;
-    printf("skip %.*s: the models here have other rules than the vectors\n",
-           STR_FMT(service));
+    printf("skip %.*s: the models here have other rules than the vectors\n", STR_FMT(service));
 }
 
 #endif
