@@ -11,7 +11,8 @@
  *             unread,     held, asking,        unknown     undoing ─► rolled back
  *             settling    observed, skipped
  *
- * Each arrow is one store_advance(): state, due time and audit record in one transaction. */
+ * Each arrow is a transition: state, due time and audit record in one transaction, in which those
+ * that nothing has to wait between go together (store_advance_all()). */
 #ifndef RECTIFY_ENGINE_ENGINE_H
 #define RECTIFY_ENGINE_ENGINE_H
 
@@ -42,7 +43,8 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
 /* How many calls of its plan a repair has made, or may have made. */
 size_t engine_steps_done(const struct remediation *r);
 
-/* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0101
+/* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0102
+ * when its first plan was replaced after it had changed something, S0101
  * when there is nothing to roll back. */
 bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
                      struct error *err) __attribute__((warn_unused_result));

@@ -129,10 +129,14 @@ struct remediation {
 #define DETAIL_PLAN_HASH "plan_hash"     // hex
 #define DETAIL_ATTEMPTS "attempts"       // [{step, call, request_id, outcome, code, at}]
 #define DETAIL_AFTER "after"             // {name: value} read back
-#define DETAIL_COUNTS "counts"           // {unread, changes, verify, calls}
-#define DETAIL_APPROVAL "approval"       // {asked, expires, by, at, decision, reason}
-#define DETAIL_PARENT "parent"           // id of the remediation that this one takes back
-#define DETAIL_ERROR "error"             // {code, message} of the last failure
+/* counts: unread, changes, verify; calls and later (attempts of the step, that counted or surely
+ * did nothing), done (steps carried out), maybe (the step may have been), unsent (it surely was
+ * not), earlier (a plan before this one changed something), renamed. `between`: the fingerprint
+ * behind the steps before the one that waits. */
+#define DETAIL_COUNTS "counts"
+#define DETAIL_APPROVAL "approval" // {asked, expires, by, at, decision, reason}
+#define DETAIL_PARENT "parent"     // id of the remediation that this one takes back
+#define DETAIL_ERROR "error"       // {code, message} of the last failure
 
 #define REMEDIATION_ID_SIZE 24
 void remediation_id_format(int64_t id, char ret[REMEDIATION_ID_SIZE]);
