@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "errors_page.h" // docs/errors.md
+
 static bool is_public(const struct cel_function_help *help)
 {
     return help->example != NULL;
@@ -40,6 +42,32 @@ static bool explain_function(struct buf *out, const char *word)
     return found;
 }
 
+/* ---- one code ---- */
+
+/* The row `| CODE | what happened | what to do |` of docs/errors.md. */
+static bool explain_row(struct buf *out, struct str word)
+{
+    struct str rest = {errors_page, sizeof errors_page - 1};
+    while (rest.len) {
+        struct str row = str_cut(&rest, '\n');
+        str_cut(&row, '|');
+        if (!str_eq(str_trim(str_cut(&row, '|')), word))
+            continue;
+        struct str happened = str_trim(str_cut(&row, '|')), next = str_trim(str_cut(&row, '|'));
+        buf_printf(out, "%.*s\n  %.*s\n  %.*s\n", STR_FMT(word), STR_FMT(happened), STR_FMT(next));
+        return true;
+    }
+    return false;
+}
+
+static bool is_code(struct str word)
+{
+    bool digits = word.len == 5 && word.ptr[0] >= 'A' && word.ptr[0] <= 'Z';
+    for (size_t i = 1; digits && i < word.len; i++)
+        digits = word.ptr[i] >= '0' && word.ptr[i] <= '9';
+    return digits;
+}
+
 static bool explain_code(struct buf *out, const char *word)
 {
     size_t count;
@@ -50,7 +78,7 @@ static bool explain_code(struct buf *out, const char *word)
         buf_printf(out, "%s\n  %s\n  %s\n", codes[i].code, codes[i].meaning, codes[i].next);
         return true;
     }
-    return false;
+    return is_code(str_from(word)) && explain_row(out, str_from(word));
 }
 
 /* ---- all of them ---- */
@@ -89,7 +117,9 @@ static void list_functions(struct buf *out)
     column = 3;
     for (size_t i = 0; i < count; i++)
         add_name(out, &column, codes[i].code);
-    buf_add_cstr(out, "\n\nrectify explain NAME tells more; rectify explain --all all of it\n");
+    buf_add_cstr(
+        out, "\n\nrectify explain NAME tells more; rectify explain --all all of it; what the other "
+             "codes of errors mean: rectify explain CODE\n");
 }
 
 /* ---- the reference, in Markdown ---- */

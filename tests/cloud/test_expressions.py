@@ -163,6 +163,15 @@ class TestExplain(ExpressionCase):
             with self.subTest(word):
                 self.assertIn(words, self.run_rectify("explain", word).stdout)
 
+    def test_each_code_of_the_page(self):
+        rows = re.findall(r"^\| ([A-Z]\d{4}) \| (.+?) \| (.+?) \|$",
+                          (ROOT / "docs/errors.md").read_text(), re.M)
+        self.assertGreater(len(rows), 150)
+        for code, happened, advice in rows:
+            self.assertEqual(self.run_rectify("explain", code).stdout,
+                             f"{code}\n  {happened}\n  {advice}\n")
+        self.run_rectify("explain", "Z9999", status=EXIT_USAGE)
+
     def test_all_names_are_listed(self):
         listed = self.run_rectify("explain").stdout.split()
         for name in re.findall(r"^### `(.*)`$", REFERENCE.read_text(), re.M):
