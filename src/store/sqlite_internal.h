@@ -95,6 +95,13 @@ struct sqlite_store {
     struct lease_table leases; // own mutex
 };
 
+/* ---- sqlite_schema.c ---- */
+struct sqlite_step {
+    int from, to;
+    const char *sql;
+};
+extern const struct sqlite_step sqlite_steps[]; // in order; ends with sql NULL
+
 /* ---- sqlite_writer.c ---- */
 /* Runs the job and waits for its answer. */
 enum store_result sqlite_submit(struct sqlite_store *store, struct sqlite_job *job);

@@ -24,56 +24,6 @@
 #define APPLICATION_ID 0x52656374 // "Rect", in the file's header
 #define TAIL_CHECKED 1024u        // leaves re-hashed into the smallest peak at open, at most
 
-/* due_ms is NULL and active is NULL exactly in terminal states; lease_end_ms is 0 when nobody holds
- * the row. `detail` stands apart so that claims and scans touch small rows only. */
-static const char schema[] =
-    "CREATE TABLE head(one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,"
-    " root BLOB NOT NULL, peaks BLOB NOT NULL, at_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,"
-    " instance INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE state_count(state TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT "
-    "ROWID;"
-    "CREATE TABLE event(sequence INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
-    " at_ms INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE remediation(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL,"
-    " step INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 1,"
-    " epoch INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,"
-    " sequence_seen INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL,"
-    " settled_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, due_ms INTEGER, active INTEGER,"
-    " lease_ms INTEGER NOT NULL DEFAULT 0, lease_end_ms INTEGER NOT NULL DEFAULT 0,"
-    " released_ms INTEGER NOT NULL DEFAULT 0, leased_by INTEGER NOT NULL DEFAULT 0,"
-    " holds INTEGER NOT NULL DEFAULT 0, healed_ms INTEGER, policy TEXT NOT NULL,"
-    " policy_hash TEXT NOT NULL, resource TEXT NOT NULL, region TEXT NOT NULL,"
-    " reason TEXT NOT NULL) STRICT;"
-    "CREATE INDEX remediation_due ON remediation(lease_end_ms, due_ms) WHERE due_ms IS NOT NULL;"
-    "CREATE UNIQUE INDEX remediation_active ON remediation(resource, policy, kind)"
-    " WHERE active = 1;"
-    "CREATE INDEX remediation_healed ON remediation(resource, policy, healed_ms)"
-    " WHERE healed_ms IS NOT NULL;"
-    "CREATE TABLE detail(id INTEGER PRIMARY KEY REFERENCES remediation(id), json TEXT NOT NULL,"
-    " newer TEXT, newer_hash TEXT) STRICT;"
-    "CREATE TABLE lock(resource TEXT PRIMARY KEY, remediation INTEGER NOT NULL,"
-    " frozen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE permit(policy TEXT, minute INTEGER, count INTEGER NOT NULL,"
-    " PRIMARY KEY(policy, minute)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE policy(name TEXT PRIMARY KEY, held INTEGER NOT NULL DEFAULT 0,"
-    " opened_ms INTEGER NOT NULL DEFAULT 0, open_for_ms INTEGER NOT NULL DEFAULT 0,"
-    " tripped_ms INTEGER NOT NULL DEFAULT 0, results_after INTEGER NOT NULL DEFAULT 0)"
-    " STRICT, WITHOUT ROWID;"
-    "CREATE TABLE result(sequence INTEGER PRIMARY KEY, policy TEXT NOT NULL,"
-    " resource TEXT NOT NULL, at_ms INTEGER NOT NULL, bad INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX result_policy ON result(policy);"
-    "CREATE TABLE approval(remediation INTEGER PRIMARY KEY REFERENCES remediation(id),"
-    " plan_hash TEXT NOT NULL, asked_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
-    " decided INTEGER NOT NULL DEFAULT 0, yes INTEGER NOT NULL DEFAULT 0,"
-    " by_whom TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',"
-    " consumed INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE record(position INTEGER PRIMARY KEY, remediation INTEGER, text TEXT NOT NULL,"
-    " hash BLOB NOT NULL) STRICT;"
-    "CREATE TABLE own_call(request_id TEXT PRIMARY KEY, remediation INTEGER NOT NULL,"
-    " at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX own_call_at ON own_call(at_ms);"
-    "CREATE INDEX record_remediation ON record(remediation) WHERE remediation IS NOT NULL;";
-
 const struct store_backend sqlite_backend;
 
 /* ---- the lock file ---- */
@@ -171,17 +121,30 @@ static bool open_connection(struct sqlite_store *store, bool in_memory, struct e
 
 /* ---- the schema ---- */
 
-static bool create_schema(struct sqlite_store *store, struct error *err)
+/* Applies the steps that lead from `version` to ours, in one transaction; 0 is an empty file. */
+static bool make_schema(struct sqlite_store *store, int64_t version, struct error *err)
 {
-    char version[128];
-    snprintf(version, sizeof version, "PRAGMA user_version = %d; PRAGMA application_id = %d",
+    char sql[128];
+    bool ok = exec(store, "BEGIN IMMEDIATE", err);
+    for (const struct sqlite_step *step = sqlite_steps; ok && step->sql; step++) {
+        if (step->from != version)
+            continue;
+        ok = exec(store, step->sql, err);
+        version = step->to;
+    }
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d",
              SQLITE_SCHEMA_VERSION, APPLICATION_ID);
-    char hex[2 * HASH_SHA256_SIZE + 1], head[256];
-    struct sha256 root = tree_root(&(struct tree){0});
-    hash_hex(root.bytes, sizeof root.bytes, hex);
-    snprintf(head, sizeof head, "INSERT INTO head VALUES (1, 0, x'%s', x'', 0, 0, 0)", hex);
-    return exec(store, "BEGIN IMMEDIATE", err) && exec(store, schema, err) &&
-           exec(store, head, err) && exec(store, version, err) && exec(store, "COMMIT", err);
+    ENSURE(!ok || version == SQLITE_SCHEMA_VERSION);
+    return ok && exec(store, sql, err) && exec(store, "COMMIT", err);
+}
+
+/* Is there a step that begins at this version? */
+static bool is_known(int64_t version)
+{
+    for (const struct sqlite_step *step = sqlite_steps; step->sql; step++)
+        if (step->from == version)
+            return true;
+    return version == SQLITE_SCHEMA_VERSION;
 }
 
 static bool ensure_schema(struct sqlite_store *store, struct error *err)
@@ -199,13 +162,13 @@ static bool ensure_schema(struct sqlite_store *store, struct error *err)
         return error_hint(err, "use that version, or another file");
     }
     if (tables == 0 && !store->to_look)
-        return create_schema(store, err);
-    if (application == APPLICATION_ID && version < SQLITE_SCHEMA_VERSION)
-        return error_set(err, "S0005", "%s has the schema of an older version: %lld, here %d",
-                         store->path, (long long)version, SQLITE_SCHEMA_VERSION);
+        return make_schema(store, 0, err);
     if (application != APPLICATION_ID)
         return error_set(err, "S0002", "%s is a database, but not one of rectify's", store->path);
-    return true;
+    if (!is_known(version) || (store->to_look && version < SQLITE_SCHEMA_VERSION))
+        return error_set(err, "S0005", "%s has the schema of an older version: %lld, here %d",
+                         store->path, (long long)version, SQLITE_SCHEMA_VERSION);
+    return version == SQLITE_SCHEMA_VERSION || make_schema(store, version, err);
 }
 
 /* ---- the head of the log ---- */
