@@ -28,6 +28,5 @@
 #define LIMIT_HTTP_HEAD_BYTES (32u << 10)    // request line and headers of one request to us
 #define LIMIT_HTTP_PARAMETERS 16u            // of one request to us
 #define LIMIT_HTTP_SECONDS 30u               // for one request to arrive
-#define LIMIT_CERTIFICATES_BYTES (4u << 20)  // a file of certificates that peers are verified by
 
 #endif

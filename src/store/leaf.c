@@ -104,6 +104,24 @@ struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str 
     return buf_str(&body);
 }
 
+struct str leaf_notice_body(struct arena *arena, struct str channel, const struct store_sent *sent)
+{
+    struct buf body = {.arena = arena};
+    add_string(&body, "{\"channel\":", channel);
+    add_string(&body, ",\"error\":", leaf_reason(sent->error));
+    add_number(&body, ",\"notice\":", sent->id);
+    add_string(&body, ",\"reference\":", sent->reference);
+    add_string(&body, ",\"state\":", str_from(notice_state_name(sent->state)));
+    buf_add_byte(&body, '}');
+    return buf_str(&body);
+}
+
+const char *notice_state_name(enum notice_state state)
+{
+    static const char *const names[] = {"waits", "sent", "given up"};
+    return names[state];
+}
+
 const char *store_kind_name(enum remediation_kind kind)
 {
     return kind == REMEDIATION_ROLLBACK ? "rollback" : "repair";

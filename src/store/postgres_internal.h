@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 1
+#define POSTGRES_SCHEMA_VERSION 2
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -218,5 +218,18 @@ enum store_result postgres_verb_leaves(struct store *, int64_t, int64_t, size_t,
                                        struct store_leaf **, size_t *, struct error *);
 enum store_result postgres_verb_checkpoint(struct store *, struct store_checkpoint *,
                                            struct error *);
+
+/* ---- postgres_outbox.c ---- */
+void postgres_add_notices(struct postgres_args *args, const struct store_notice *notices,
+                          size_t count); // five arrays
+enum store_result postgres_verb_tell(struct store *, int64_t, const struct store_notice *, size_t,
+                                     struct error *);
+enum store_result postgres_verb_take_notices(struct store *, int64_t, struct arena *,
+                                             struct store_sending *, struct error *);
+enum store_result postgres_verb_give_notices(struct store *, const struct store_sending *, int64_t,
+                                             const struct store_sent *, size_t, struct error *);
+enum store_result postgres_verb_notices(struct store *, const struct store_notice_filter *,
+                                        struct arena *, struct store_notice_row **, size_t *,
+                                        struct error *);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "postgres_outbox.inc"
 #include "postgres_schema.inc" // postgres_schema: the text of postgres_schema.sql
 #include "tree/tree.h"
 
@@ -101,7 +102,7 @@ static bool is_missing(const struct error *err)
 }
 
 /* What leads from each version to the next; 0 is nothing at all. */
-static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema};
+static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
@@ -295,4 +296,8 @@ const struct store_backend postgres_backend = {
     .counts = postgres_verb_counts,
     .leaves = postgres_verb_leaves,
     .checkpoint = postgres_verb_checkpoint,
+    .tell = postgres_verb_tell,
+    .take_notices = postgres_verb_take_notices,
+    .give_notices = postgres_verb_give_notices,
+    .notices = postgres_verb_notices,
 };

@@ -17,6 +17,12 @@
     "AND ($5::bytea = '' OR convert_to(r.resource, 'UTF8') LIKE $5) "                              \
     "ORDER BY r.id DESC LIMIT $6::bigint"
 
+#define POSTGRES_NOTICE                                                                            \
+    "SELECT o.id, o.remediation, o.channel, o.kind, o.thread, o.body, o.created_ms, "              \
+    "coalesce(o.due_ms, 0), o.attempts, o.state, o.error, coalesce((SELECT p.reference FROM "      \
+    "outbox p WHERE o.thread <> '' AND p.thread = o.thread AND p.channel = o.channel AND "         \
+    "p.reference <> '' ORDER BY p.id DESC LIMIT 1), o.reference) FROM outbox o "
+
 #define POSTGRES_STATEMENTS(X)                                                                     \
     X(BEGIN, WRITE, "BEGIN")                                                                       \
     X(COMMIT, WRITE, "COMMIT")                                                                     \
@@ -95,7 +101,21 @@
     X(LEAF_BATCH, WRITE, "SELECT id, hash FROM leaf ORDER BY id LIMIT $1::bigint")                 \
     X(SEQUENCE, WRITE,                                                                             \
       "SELECT sequence_leaves($1::bigint, $2::bigint, $3::bigint[], $4::bytea, $5::bytea)")        \
-    X(PURGE, WRITE, "SELECT purge($1::bigint, $2::bigint)")
+    X(PURGE, WRITE, "SELECT purge($1::bigint, $2::bigint), purge_outbox($1, $2)")                  \
+    X(TELL, WRITE,                                                                                 \
+      "SELECT tell($1::bigint, $2::bigint, $3::text[], $4::text[], $5::text[], $6::text[], "       \
+      "$7::bigint[])")                                                                             \
+    X(TAKE_CHANNEL, WRITE, "SELECT * FROM take_channel($1::bigint, $2::bigint)")                   \
+    X(NOTICES_DUE, READ,                                                                           \
+      POSTGRES_NOTICE "WHERE o.channel = $2::text AND o.due_ms <= clock_ms($1::bigint) "           \
+                      "ORDER BY o.id LIMIT $3::bigint")                                            \
+    X(GIVE_NOTICES, WRITE,                                                                         \
+      "SELECT give_notices($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bigint[], "           \
+      "$6::int[], $7::bigint[], $8::int[], $9::text[], $10::text[], $11::text[], $12::text[])")    \
+    X(NOTICES, READ,                                                                               \
+      POSTGRES_NOTICE "WHERE o.id < $1::bigint AND ($2::text = '' OR o.state = $2) AND "           \
+                      "($3::bigint = 0 OR o.remediation = $3) ORDER BY o.id DESC "                 \
+                      "LIMIT $4::bigint")
 
 enum postgres_statement {
 #define POSTGRES_ENUM(name, kind, sql) POSTGRES_##name,

@@ -279,6 +279,72 @@ static void add_transitions(struct postgres_args *args, const struct store_trans
         postgres_add_array(args, all[i].array);
 }
 
+static void add_advance(struct postgres_store *store, struct postgres_args *args,
+                        const struct store_transition *list, size_t count, bool wait)
+{
+    postgres_add_int(args, postgres_host_ms(store));
+    postgres_add_bool(args, wait);
+    postgres_add_int(args, list[0].id);
+    postgres_add_int(args, list[0].version);
+    postgres_add_int(args, list[0].epoch);
+    add_transitions(args, list, count);
+}
+
+static enum store_result read_advance(const struct postgres_rows *rows, size_t count,
+                                      size_t *ret_applied)
+{
+    int64_t result = postgres_int(rows, 0, 0), applied = postgres_int(rows, 0, 1);
+    ENSURE(result >= STORE_OK && result < STORE_ERROR && applied >= 0 &&
+           (uint64_t)applied <= count);
+    *ret_applied = (size_t)applied;
+    return (enum store_result)result;
+}
+
+/* What the transitions that were applied carry, in their transaction. */
+static bool tell_applied(struct postgres_store *store, struct postgres_link *link,
+                         const struct store_transition *list, size_t applied, struct error *err)
+{
+    for (size_t i = 0; i < applied; i++) {
+        POSTGRES_ARGS_AUTO struct postgres_args args = {0};
+        if (!list[i].notice_count)
+            continue;
+        postgres_add_int(&args, postgres_host_ms(store));
+        postgres_add_int(&args, list[i].id);
+        postgres_add_notices(&args, list[i].notices, list[i].notice_count);
+        if (!postgres_run(store, link, POSTGRES_TELL, &args, NULL, err))
+            return false;
+    }
+    return true;
+}
+
+/* Rare: transitions that are told. */
+static bool advance_telling(struct postgres_store *store, const struct postgres_args *args,
+                            const struct store_transition *list, size_t count,
+                            enum store_result *ret, size_t *ret_applied, struct error *err)
+{
+    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
+    size_t applied = 0;
+    struct postgres_link *link = postgres_borrow(store, err);
+    bool ok = link && postgres_run(store, link, POSTGRES_BEGIN, NULL, NULL, err) &&
+              postgres_run(store, link, POSTGRES_ADVANCE, args, &rows, err);
+    if (ok)
+        *ret = read_advance(&rows, count, &applied);
+    ok = ok && tell_applied(store, link, list, applied, err) &&
+         postgres_run(store, link, POSTGRES_COMMIT, NULL, NULL, err);
+    if (link)
+        postgres_give_back(store, link);
+    *ret_applied = ok ? applied : 0;
+    return ok;
+}
+
+static bool tells(const struct store_transition *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].notice_count)
+            return true;
+    return false;
+}
+
 /* Without waiting it is seen by all at once, and durable with the next commit that waits. */
 enum store_result postgres_verb_advance(struct store *base, const struct store_transition *list,
                                         size_t count, bool wait, size_t *ret_applied,
@@ -287,23 +353,22 @@ enum store_result postgres_verb_advance(struct store *base, const struct store_t
     struct postgres_store *store = (struct postgres_store *)base;
     POSTGRES_ARGS_AUTO struct postgres_args args = {0};
     POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
+    enum store_result result = STORE_ERROR;
     *ret_applied = 0;
-    postgres_add_int(&args, postgres_host_ms(store));
-    postgres_add_bool(&args, wait);
-    postgres_add_int(&args, list[0].id);
-    postgres_add_int(&args, list[0].version);
-    postgres_add_int(&args, list[0].epoch);
-    add_transitions(&args, list, count);
-    if (!postgres_may_write(store, err) ||
-        !postgres_call(store, POSTGRES_ADVANCE, &args, &rows, err))
+    add_advance(store, &args, list, count, wait);
+    if (!postgres_may_write(store, err))
         return STORE_ERROR;
-    int64_t result = postgres_int(&rows, 0, 0), applied = postgres_int(&rows, 0, 1);
-    ENSURE(result >= STORE_OK && result < STORE_ERROR && applied >= 0 &&
-           (uint64_t)applied <= count);
-    *ret_applied = (size_t)applied;
-    if (applied)
+    if (tells(list, count)) {
+        if (!advance_telling(store, &args, list, count, &result, ret_applied, err))
+            return STORE_ERROR;
+    } else {
+        if (!postgres_call(store, POSTGRES_ADVANCE, &args, &rows, err))
+            return STORE_ERROR;
+        result = read_advance(&rows, count, ret_applied);
+    }
+    if (*ret_applied)
         postgres_note_leaf(store);
-    return (enum store_result)result;
+    return result;
 }
 
 /* ---- records, votes, breakers ---- */

@@ -177,7 +177,8 @@ static bool accept_match(struct sqlite_store *store, const struct store_event *e
 static bool purge(struct sqlite_store *store, int64_t now, struct error *err)
 {
     static const enum sqlite_statement each[] = {STATEMENT_EVENT_PURGE, STATEMENT_RESULT_PURGE,
-                                                 STATEMENT_OWN_CALL_PURGE, STATEMENT_PERMIT_PURGE};
+                                                 STATEMENT_OWN_CALL_PURGE, STATEMENT_PERMIT_PURGE,
+                                                 STATEMENT_NOTICE_PURGE};
     if (now < store->purged_ms + PURGE_EVERY_MS)
         return true;
     store->purged_ms = now;

@@ -419,7 +419,8 @@ static bool effects(struct sqlite_store *store, const struct store_transition *t
     return write_holds(store, t, row, now, &row->holds, err) &&
            write_ask(store, t, now, &row->due_ms, err) &&
            (!t->approval_hash.len || run_id_statement(store, STATEMENT_CONSUME, t->id, err)) &&
-           write_result(store, t, row, now, err) && write_own_call(store, t, now, err);
+           write_result(store, t, row, now, err) && write_own_call(store, t, now, err) &&
+           sqlite_put_notices(store, t->id, t->notices, t->notice_count, now, err);
 }
 
 /* The row, in memory, as the transition leaves it. */

@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 2
+#define SQLITE_SCHEMA_VERSION 3
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -173,5 +173,18 @@ enum store_result sqlite_verb_counts(struct store *, int64_t *, struct error *);
 enum store_result sqlite_verb_leaves(struct store *, int64_t, int64_t, size_t, struct arena *,
                                      struct store_leaf **, size_t *, struct error *);
 enum store_result sqlite_verb_checkpoint(struct store *, struct store_checkpoint *, struct error *);
+/* Inside a transaction. */
+bool sqlite_put_notices(struct sqlite_store *store, int64_t remediation,
+                        const struct store_notice *notices, size_t count, int64_t now,
+                        struct error *err);
+enum store_result sqlite_verb_tell(struct store *, int64_t, const struct store_notice *, size_t,
+                                   struct error *);
+enum store_result sqlite_verb_take_notices(struct store *, int64_t, struct arena *,
+                                           struct store_sending *, struct error *);
+enum store_result sqlite_verb_give_notices(struct store *, const struct store_sending *, int64_t,
+                                           const struct store_sent *, size_t, struct error *);
+enum store_result sqlite_verb_notices(struct store *, const struct store_notice_filter *,
+                                      struct arena *, struct store_notice_row **, size_t *,
+                                      struct error *);
 
 #endif

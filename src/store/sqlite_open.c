@@ -263,7 +263,8 @@ static bool end_leases(struct sqlite_store *store, struct error *err)
     char instance[96];
     snprintf(instance, sizeof instance, "UPDATE head SET instance = %" PRId64, store->instance);
     return exec(store, "BEGIN IMMEDIATE", err) && exec(store, sql, err) &&
-           exec(store, instance, err) && exec(store, "COMMIT", err);
+           exec(store, instance, err) && exec(store, "UPDATE channel SET free_ms = 0", err) &&
+           exec(store, "COMMIT", err);
 }
 
 static bool load(struct sqlite_store *store, struct error *err)
@@ -375,4 +376,8 @@ const struct store_backend sqlite_backend = {
     .counts = sqlite_verb_counts,
     .leaves = sqlite_verb_leaves,
     .checkpoint = sqlite_verb_checkpoint,
+    .tell = sqlite_verb_tell,
+    .take_notices = sqlite_verb_take_notices,
+    .give_notices = sqlite_verb_give_notices,
+    .notices = sqlite_verb_notices,
 };

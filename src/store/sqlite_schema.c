@@ -56,7 +56,23 @@ static const char version_2[] =
     "INSERT INTO head VALUES (1, 0, x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852"
     "b855', x'', 0, 0, 0);";
 
+/* The outbox. due_ms is NULL exactly in ended ones. No id is given twice: receivers know
+ * repetitions by it. */
+static const char outbox[] =
+    "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, remediation INTEGER NOT NULL,"
+    " channel TEXT NOT NULL, kind TEXT NOT NULL, thread TEXT NOT NULL, body TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL, due_ms INTEGER, attempts INTEGER NOT NULL DEFAULT 0,"
+    " state TEXT NOT NULL DEFAULT 'waits', reference TEXT NOT NULL DEFAULT '',"
+    " error TEXT NOT NULL DEFAULT '', ended_ms INTEGER) STRICT;"
+    "CREATE INDEX outbox_due ON outbox(channel, due_ms) WHERE due_ms IS NOT NULL;"
+    "CREATE INDEX outbox_thread ON outbox(thread, channel) WHERE thread <> '';"
+    "CREATE INDEX outbox_ended ON outbox(ended_ms) WHERE ended_ms IS NOT NULL;"
+    "CREATE INDEX outbox_remediation ON outbox(remediation);"
+    "CREATE TABLE channel(name TEXT PRIMARY KEY, free_ms INTEGER NOT NULL DEFAULT 0,"
+    " epoch INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;";
+
 const struct sqlite_step sqlite_steps[] = {
     {0, 2, version_2},
+    {2, 3, outbox},
     {0, 0, NULL},
 };

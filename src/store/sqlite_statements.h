@@ -9,6 +9,13 @@
     "r.created_ms, r.updated_ms, r.due_ms, r.policy, r.policy_hash, r.resource, r.region, "        \
     "r.reason, r.settled_ms, d.json, d.newer"
 
+/* The reference is the thread's: what the newest of it was answered. */
+#define NOTICE_COLUMNS                                                                             \
+    "o.id, o.remediation, o.channel, o.kind, o.thread, o.body, o.created_ms, o.due_ms, "           \
+    "o.attempts, o.state, o.error, coalesce((SELECT p.reference FROM outbox p WHERE o.thread <> "  \
+    "'' AND p.thread = o.thread AND p.channel = o.channel AND p.reference <> '' ORDER BY p.id "    \
+    "DESC LIMIT 1), o.reference) FROM outbox o "
+
 #define SQLITE_STATEMENTS(X)                                                                       \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
     X(COMMIT, "COMMIT")                                                                            \
@@ -102,7 +109,29 @@
     X(LEAVES, "SELECT position, text, hash FROM record WHERE position >= ?1 "                      \
               "ORDER BY position LIMIT ?2")                                                        \
     X(LEAVES_OF, "SELECT position, text, hash FROM record WHERE remediation = ?1 "                 \
-                 "AND position >= ?2 ORDER BY position LIMIT ?3")
+                 "AND position >= ?2 ORDER BY position LIMIT ?3")                                  \
+    X(CHANNEL_PUT, "INSERT INTO channel(name) VALUES (?1) ON CONFLICT DO NOTHING")                 \
+    X(NOTICE_HURRY, "UPDATE outbox SET due_ms = min(due_ms, ?3) WHERE thread = ?2 AND "            \
+                    "thread <> '' AND channel = ?1 AND due_ms IS NOT NULL")                        \
+    X(NOTICE_PUT, "INSERT INTO outbox(remediation, channel, kind, thread, body, created_ms, "      \
+                  "due_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                   \
+    X(CHANNELS, "SELECT c.name, c.free_ms, c.epoch, (SELECT min(o.due_ms) FROM outbox o WHERE "    \
+                "o.channel = c.name AND o.due_ms IS NOT NULL) AS due FROM channel c "              \
+                "WHERE due IS NOT NULL")                                                           \
+    X(CHANNEL_TAKE, "UPDATE channel SET free_ms = ?2, epoch = ?3 WHERE name = ?1")                 \
+    X(CHANNEL_GIVE, "UPDATE channel SET free_ms = ?2 WHERE name = ?1 AND epoch = ?3")              \
+    X(NOTICES_DUE, "SELECT " NOTICE_COLUMNS "WHERE o.channel = ?1 AND o.due_ms <= ?2 "             \
+                   "ORDER BY o.id LIMIT ?3")                                                       \
+    X(NOTICE_END, "UPDATE outbox SET state = ?2, due_ms = ?3, attempts = attempts + ?4, "          \
+                  "reference = CASE ?5 WHEN '' THEN reference ELSE ?5 END, error = ?6, "           \
+                  "ended_ms = ?7 WHERE id = ?1")                                                   \
+    X(NOTICE_PUSH, "UPDATE outbox SET due_ms = max(due_ms, ?2) WHERE due_ms IS NOT NULL AND "      \
+                   "id > ?1 AND thread <> '' AND (thread, channel) = "                             \
+                   "(SELECT thread, channel FROM outbox WHERE id = ?1)")                           \
+    X(NOTICE_PURGE, "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE "                 \
+                    "ended_ms < ?1 ORDER BY ended_ms LIMIT 1000)")                                 \
+    X(NOTICES, "SELECT " NOTICE_COLUMNS "WHERE o.id < ?1 AND (?2 = '' OR o.state = ?2) AND "       \
+               "(?3 = 0 OR o.remediation = ?3) ORDER BY o.id DESC LIMIT ?4")
 
 enum sqlite_statement {
 #define STATEMENT_ENUM(name, sql) STATEMENT_##name,

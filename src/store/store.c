@@ -105,12 +105,30 @@ bool store_owns(struct store *store, int64_t id, int64_t epoch)
     return store->backend->owns(store, id, epoch);
 }
 
+static bool check_notices(const struct store_notice *notices, size_t count, struct error *err)
+{
+    ENSURE(count <= STORE_NOTICES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct store_notice *n = &notices[i];
+        if (n->channel.len == 0)
+            return error_set(err, "S0006", "a notice without a channel");
+        if (!check_text(n->channel, "a channel's name", err) ||
+            !check_text(n->kind, "a notice's kind", err) ||
+            !check_text(n->thread, "a notice's thread", err) ||
+            !check_object(n->body, "a notice", err))
+            return false;
+    }
+    return true;
+}
+
 static bool check_transition(const struct store_transition *t, struct error *err)
 {
     ENSURE((unsigned)t->to < STATE_COUNT);
     ENSURE(!t->freeze || state_is_terminal(t->to));
     return check_object(t->detail, "a detail", err) && check_object(t->record, "a record", err) &&
-           check_text(t->reason, "a reason", err) && check_text(t->request_id, "a request id", err);
+           check_text(t->reason, "a reason", err) &&
+           check_text(t->request_id, "a request id", err) &&
+           check_notices(t->notices, t->notice_count, err);
 }
 
 enum store_result store_advance(struct store *store, const struct store_transition *transition,
@@ -129,6 +147,7 @@ enum store_result store_advance_all(struct store *store, const struct store_tran
         ENSURE(i + 1 == count || !state_is_terminal(list[i].to));
         if (!check_transition(&list[i], err))
             return STORE_ERROR;
+        wait = wait || list[i].notice_count;
     }
     return store->backend->advance(store, list, count, wait, ret_applied, err);
 }
@@ -201,4 +220,43 @@ enum store_result store_checkpoint(struct store *store, struct store_checkpoint 
                                    struct error *err)
 {
     return store->backend->checkpoint(store, ret, err);
+}
+
+enum store_result store_tell(struct store *store, int64_t remediation,
+                             const struct store_notice *notices, size_t count, struct error *err)
+{
+    if (!check_notices(notices, count, err))
+        return STORE_ERROR;
+    return store->backend->tell(store, remediation, notices, count, err);
+}
+
+enum store_result store_take_notices(struct store *store, int64_t lease_ms, struct arena *arena,
+                                     struct store_sending *ret, struct error *err)
+{
+    ENSURE(lease_ms > 0);
+    return store->backend->take_notices(store, lease_ms, arena, ret, err);
+}
+
+enum store_result store_give_notices(struct store *store, const struct store_sending *sending,
+                                     int64_t free_ms, const struct store_sent *sent, size_t count,
+                                     struct error *err)
+{
+    ENSURE(count <= STORE_SENDING_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (!check_text(sent[i].reference, "a reference", err) ||
+            !check_text(sent[i].error, "an error", err))
+            return STORE_ERROR;
+    return store->backend->give_notices(store, sending, free_ms, sent, count, err);
+}
+
+enum store_result store_notices(struct store *store, const struct store_notice_filter *filter,
+                                struct arena *arena, struct store_notice_row **ret,
+                                size_t *ret_count, struct error *err)
+{
+    struct store_notice_filter bounded = *filter;
+    if (bounded.limit > LIST_MAX)
+        bounded.limit = LIST_MAX;
+    if (!bounded.before_id)
+        bounded.before_id = INT64_MAX;
+    return store->backend->notices(store, &bounded, arena, ret, ret_count, err);
 }

@@ -107,6 +107,16 @@ bool store_owns(struct store *store, int64_t id, int64_t epoch);
 
 /* ---- advance: one transition ---- */
 
+/* What is to be told over one channel: waits in the outbox until it is sent, or given up. */
+struct store_notice {
+    struct str channel; // its name in rectify.yaml, not empty
+    struct str kind;    // what its sender does with it: "tell", "ask", "close"
+    struct str thread;  // those of one thread and channel go one after the other; empty = none
+    struct str body;    // JSON object
+    int64_t due_ms;     // not before then
+};
+#define STORE_NOTICES_MAX 64 // of one transition
+
 struct store_transition {
     int64_t id, version, epoch; // conditions; epoch 0 = by a person (no lease needed)
     enum state to;
@@ -127,6 +137,8 @@ struct store_transition {
     struct str approval_hash; // consume a given, unexpired approval of this plan: STORE_VOID
     struct str ask_hash;      // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
+    const struct store_notice *notices; // told if, and only if, this transition happens
+    size_t notice_count;
     bool keep_lease;                                       // the worker goes straight on with it
     enum { RESULT_NONE, RESULT_GOOD, RESULT_BAD } breaker; // counts for the policy's breaker
 };
@@ -204,6 +216,67 @@ enum store_result store_guards(struct store *store, const struct store_guard_que
  * Recorded. */
 enum store_result store_breaker_set(struct store *store, struct str policy, int64_t open_ms,
                                     struct str reason, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* ---- outbox: what people are told, at least once ---- */
+
+/* A notice without a transition; `remediation` 0 = about none. */
+enum store_result store_tell(struct store *store, int64_t remediation,
+                             const struct store_notice *notices, size_t count, struct error *err)
+    __attribute__((warn_unused_result));
+
+enum notice_state { NOTICE_WAITS, NOTICE_SENT, NOTICE_GIVEN_UP };
+const char *notice_state_name(enum notice_state state); // "waits", "sent", "given up"
+
+struct store_notice_row {
+    int64_t id; // with created_ms the key by which a receiver knows a repetition
+    int64_t remediation;
+    struct store_notice notice; // due_ms: of the next attempt, 0 = none any more
+    int64_t created_ms;
+    int attempts; // that failed
+    enum notice_state state;
+    struct str reference; // of the thread: what the channel answered last (a message's id); or ""
+    struct str error;     // of the last attempt that failed
+};
+/* One channel to send on, for one sender at a time: no other gets it until `lease_ms` are over or
+ * it was given back. */
+struct store_sending {
+    struct str channel; // empty: none is due
+    int64_t epoch;
+    struct store_notice_row *rows; // due, oldest first
+    size_t count;
+    int64_t next_due_ms; // when there is none: INT64_MAX = nothing waits
+};
+#define STORE_SENDING_MAX 20 // notices taken at once
+enum store_result store_take_notices(struct store *store, int64_t lease_ms, struct arena *arena,
+                                     struct store_sending *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* What became of one of them. */
+struct store_sent {
+    int64_t id;
+    enum notice_state state;
+    int64_t due_ms;       // NOTICE_WAITS: the next attempt; those behind it in its thread wait too
+    bool failed;          // counts as an attempt that failed
+    struct str reference; // empty = as before
+    struct str error;
+};
+/* Gives the channel back: the next may send on it at `free_ms`. What was sent or given up is
+ * recorded. STORE_CONFLICT: it was another's meanwhile, nothing was written. */
+enum store_result store_give_notices(struct store *store, const struct store_sending *sending,
+                                     int64_t free_ms, const struct store_sent *sent, size_t count,
+                                     struct error *err) __attribute__((warn_unused_result));
+
+struct store_notice_filter {
+    int state;           // enum notice_state, -1 = any
+    int64_t remediation; // 0 = any
+    int64_t before_id;   // paging; 0 = newest first from the top
+    size_t limit;        // at most 1,000
+};
+/* Ended ones are kept for 14 days. */
+enum store_result store_notices(struct store *store, const struct store_notice_filter *filter,
+                                struct arena *arena, struct store_notice_row **ret,
+                                size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
 
 /* ---- looking ---- */

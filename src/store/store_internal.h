@@ -43,6 +43,14 @@ struct store_backend {
     enum store_result (*leaves)(struct store *, int64_t, int64_t, size_t, struct arena *,
                                 struct store_leaf **, size_t *, struct error *);
     enum store_result (*checkpoint)(struct store *, struct store_checkpoint *, struct error *);
+    enum store_result (*tell)(struct store *, int64_t, const struct store_notice *, size_t,
+                              struct error *);
+    enum store_result (*take_notices)(struct store *, int64_t, struct arena *,
+                                      struct store_sending *, struct error *);
+    enum store_result (*give_notices)(struct store *, const struct store_sending *, int64_t,
+                                      const struct store_sent *, size_t, struct error *);
+    enum store_result (*notices)(struct store *, const struct store_notice_filter *, struct arena *,
+                                 struct store_notice_row **, size_t *, struct error *);
 };
 
 struct store {
@@ -77,6 +85,7 @@ struct str leaf_reason(struct str reason);
 struct str leaf_accept_body(struct arena *arena, const struct store_event *event,
                             const struct store_match *match);
 struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by);
+struct str leaf_notice_body(struct arena *arena, struct str channel, const struct store_sent *sent);
 struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str reason,
                              int64_t open_for_ms);
 

@@ -373,8 +373,18 @@ static void test_store__newer_schema_is_left_alone(void **state)
     store_close(open_or_fail(f->path, &f->time.clock));
     sql(f, "PRAGMA user_version = 99");
     must_fail(f, "S0005");
-    sql(f, "PRAGMA user_version = 2");
+}
+
+static void test_store__older_schema_is_brought_here(void **state)
+{
+    struct fixture *f = *state;
+    struct store_notice notice = {.channel = STR("ops"), .kind = STR("tell")};
+    struct error err;
     store_close(open_or_fail(f->path, &f->time.clock));
+    sql(f, "DROP TABLE outbox; DROP TABLE channel; PRAGMA user_version = 2");
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    assert_int_equal(store_tell(store, 0, &notice, 1, &err), STORE_OK);
+    store_close(store);
 }
 
 static void test_store__damaged_log_is_refused_but_can_be_looked_at(void **state)
@@ -533,6 +543,7 @@ int main(void)
         EACH(test_store__nobody_else_reads_the_file),
         EACH(test_store__missing_folder_and_foreign_files),
         EACH(test_store__newer_schema_is_left_alone),
+        EACH(test_store__older_schema_is_brought_here),
         EACH(test_store__damaged_log_is_refused_but_can_be_looked_at),
         EACH(test_store__folder_that_cannot_be_written),
         EACH(test_store__full_disk_loses_nothing_and_is_left_behind),

@@ -631,10 +631,19 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     t.lock = true;
     t.at_once_max = t.per_hour_max = 5;
     assert_int_equal(go(store, &t), STORE_OK);
+    struct store_notice notice = {.channel = STR("ops"), .kind = STR("tell")};
     t = move_to(store, claim, STATE_HEALED);
+    t.notices = &notice;
+    t.notice_count = 1;
     t.breaker = RESULT_BAD;
     t.request_id = STR("R");
     assert_int_equal(go(store, &t), STORE_OK);
+    struct arena arena ARENA_AUTO = {0};
+    struct store_sending sending;
+    assert_int_equal(store_take_notices(store, LEASE_MS, &arena, &sending, &f->err), STORE_OK);
+    assert_int_equal(sending.count, 1);
+    struct store_sent sent = {.id = sending.rows[0].id, .state = NOTICE_SENT};
+    assert_int_equal(store_give_notices(store, &sending, T0, &sent, 1, &f->err), STORE_OK);
     struct store_match match = match_of("p", BUCKET("a"), T0);
     struct store_event ours = {STR("e3"), STR("n"), &match, 1, STR("R")};
     assert_int_equal(store_accept(store, &ours, 1, NULL, &f->err), STORE_OK);
@@ -747,9 +756,12 @@ static void test_postgres__newer_and_foreign_schemas_are_left_alone(void **state
 {
     struct fixture *f = *state;
     store_close(open_or_fail(backend_url(""), &f->time.clock));
+    char restore[80];
+    snprintf(restore, sizeof restore, "UPDATE meta SET version = %d",
+             (int)backend_number("SELECT version FROM meta"));
     backend_sql("UPDATE meta SET version = 99");
     must_not_open(f, backend_url(""), "S0005");
-    backend_sql("UPDATE meta SET version = 1");
+    backend_sql(restore);
     store_close(open_or_fail(backend_url(""), &f->time.clock));
     backend_fresh("");
     backend_sql("CREATE SCHEMA rectify; CREATE TABLE rectify.head (x int)");
