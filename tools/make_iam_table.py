@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes src/generate/iam.txt: which IAM action an operation needs, and on which resources.
+"""Makes src/policy/iam.txt: which IAM action an operation needs, its
+access level, and on which resources.
 
-    tools/make_iam_table.py FOLDER > src/generate/iam.txt
+    tools/make_iam_table.py FOLDER > src/policy/iam.txt
 
 FOLDER holds iam-actions.json.gz (actions, resource types and ARN formats out of AWS's Service
 Authorization Reference) and iam-prefixes.json (per botocore service its IAM prefix, and the
@@ -10,7 +11,8 @@ operations without an action of the same name). What such operations need is ACT
 reviewed by hand against the same reference; an operation that is in neither is refused when a
 policy names it, never guessed.
 
-The text, a section a prefix:  [s3]  =TYPE ARN-FORMAT  TYPE,TYPE:ACTION ACTION  -:ACTION (no type)
+The text, a section a prefix:  [s3]  =TYPE ARN-FORMAT  TYPE,TYPE:L:ACTION ACTION  -:L:ACTION (no type),
+where L is the access level: R read, L list, W write, T tagging, P permissions management;
 and before the sections:       >SERVICE PREFIX  +SERVICE:OPERATION ACTION...  !SERVICE:OPERATION"""
 import gzip
 import json
@@ -96,11 +98,11 @@ def section(prefix, facts):
         if name in used:
             yield f"={name} {arn}"
     groups = {}
-    for action, (_, *types) in facts["actions"].items():
+    for action, (level, *types) in facts["actions"].items():
         key = ",".join(sorted(t.rstrip("*") for t in types)) or "-"
         if len(types) > TYPES_MAX:
             key = "-"
-        groups.setdefault(key, []).append(action)
+        groups.setdefault(f"{key}:{level}", []).append(action)
     for key, actions in sorted(groups.items()):
         for row in textwrap.wrap(" ".join(sorted(actions)), max(60, 98 - len(key)),
                                  break_long_words=False, break_on_hyphens=False):

@@ -5,7 +5,7 @@
  *
  * Least privilege: the read role may make the calls of `decide.read` and `detect.scan.read`, the
  * act role those of the steps and their undos; each only on the kinds of resources that the action
- * works on, in the account and region where these are given. Facts of IAM are iam.txt's; an
+ * works on, in the account and region where these are given. Facts of IAM are policy/iam.h's; an
  * operation that it does not know is an error, never a guess. Errors J0xxx. */
 #ifndef RECTIFY_GENERATE_GENERATE_H
 #define RECTIFY_GENERATE_GENERATE_H

@@ -10,7 +10,6 @@
 #define GENERATE_TEXT(name)                                                                        \
     extern const unsigned char generate_##name[];                                                  \
     extern const size_t generate_##name##_packed, generate_##name##_size;
-GENERATE_TEXT(iam_txt)
 GENERATE_TEXT(stack_json)
 GENERATE_TEXT(stack_tf)
 #undef GENERATE_TEXT
@@ -21,14 +20,6 @@ GENERATE_TEXT(stack_tf)
 bool generate_unpack(const unsigned char *packed, size_t packed_size, size_t size,
                      struct arena *arena, struct str *ret, struct error *err)
     __attribute__((warn_unused_result));
-
-/* ---- facts of iam.txt (facts.c) ---- */
-/* The actions that an operation needs ("s3:ListBuckets" gives "s3:ListAllMyBuckets"). */
-bool facts_actions(struct str facts, struct str operation, struct arena *arena, struct str **ret,
-                   size_t *ret_count, struct error *err) __attribute__((warn_unused_result));
-/* The ARN formats of the resources that an action works on; count 0 = it takes none. */
-bool facts_resources(struct str facts, struct str action, struct arena *arena, struct str **ret,
-                     size_t *ret_count) __attribute__((warn_unused_result));
 
 /* ---- small helpers ---- */
 

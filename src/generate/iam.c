@@ -3,6 +3,7 @@
  * the same resources and condition are one. */
 #include "generate/generate_internal.h"
 
+#include "policy/iam.h"
 #include "value/json.h"
 
 #include <stdarg.h>
@@ -21,7 +22,6 @@ struct need { // one action
 struct needs {
     const struct generate_options *options;
     struct arena *arena;
-    struct str facts;
     struct need *items;
     size_t count;
     bool any_region; // the call at hand names its own
@@ -166,7 +166,7 @@ static bool add_action(struct needs *n, struct str action, struct str format,
     struct str *formats = &format;
     size_t count = 1;
     struct value_builder list = {.arena = n->arena};
-    if (format.len == 0 && !facts_resources(n->facts, action, n->arena, &formats, &count))
+    if (format.len == 0 && !policy_iam_resources(action, n->arena, &formats, &count))
         return error_set(err, "J0001", "out of memory");
     struct value *arns = ARENA_ARRAY(n->arena, struct value, count + 1);
     for (size_t i = 0; arns && i < count; i++)
@@ -209,7 +209,7 @@ static bool add_call(struct needs *n, const struct policy *policy, const struct 
     struct str *actions;
     size_t count;
     n->any_region = call->region != NULL;
-    if (!facts_actions(n->facts, call->name, n->arena, &actions, &count, err))
+    if (!policy_iam_actions(call->name, n->arena, &actions, &count, err))
         return error_context(err, "policy %.*s", STR_FMT(policy->name));
     for (size_t i = 0; i < count; i++)
         if (!add_action(n, actions[i], (struct str){0}, value_null(), err))
@@ -297,8 +297,8 @@ bool generate_iam(const struct generate_options *options, unsigned roles, struct
 {
     struct needs n = {.options = options, .arena = arena};
     n.items = ARENA_ARRAY(arena, struct need, NEEDS_MAX);
-    if (!n.items || !GENERATE_UNPACK(iam_txt, arena, &n.facts, err))
-        return n.items ? false : error_set(err, "J0001", "out of memory");
+    if (!n.items)
+        return error_set(err, "J0001", "out of memory");
     for (size_t i = 0; i < policy_set_count(options->policies); i++) {
         const struct policy *p = policy_set_at(options->policies, i);
         enum mode mode = generate_mode(options, p, arena);

@@ -145,6 +145,8 @@ static bool parse_name(struct str name, const char *const *names, int count, int
 
 static const char *const mode_names[] = {"off", "observe", "approve", "enforce"};
 static const char *const severity_names[] = {"info", "low", "medium", "high", "critical"};
+static const char *const class_names[] = {"additive", "restrictive", "overwrite", "delete",
+                                          "destructive"};
 static const char *const verdict_names[] = {"compliant", "violation", "gone", "unread"};
 
 const char *mode_name(enum mode mode)
@@ -172,6 +174,20 @@ bool severity_parse(struct str name, enum severity *ret)
     if (!parse_name(name, severity_names, 5, &found))
         return false;
     *ret = (enum severity)found;
+    return true;
+}
+
+const char *call_class_name(enum call_class class)
+{
+    return class_names[class];
+}
+
+bool call_class_parse(struct str name, enum call_class *ret)
+{
+    int found;
+    if (!parse_name(name, class_names, CLASS_COUNT, &found))
+        return false;
+    *ret = (enum call_class)found;
     return true;
 }
 

@@ -89,6 +89,19 @@ enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEV
 const char *severity_name(enum severity severity);
 bool severity_parse(struct str name, enum severity *ret) __attribute__((warn_unused_result));
 
+/* ---- class: what kind of change a call makes; later is stricter ---- */
+
+enum call_class {
+    CLASS_ADDITIVE,    // adds a tag or a protection
+    CLASS_RESTRICTIVE, // takes access away, may break traffic
+    CLASS_OVERWRITE,   // writes over what was there
+    CLASS_DELETE,      // deletes what can be made again
+    CLASS_DESTRUCTIVE, // ends something for good, or nothing is known of it
+};
+#define CLASS_COUNT 5
+const char *call_class_name(enum call_class class);
+bool call_class_parse(struct str name, enum call_class *ret) __attribute__((warn_unused_result));
+
 /* ---- verdict: what a finding says ---- */
 
 enum verdict { VERDICT_COMPLIANT, VERDICT_VIOLATION, VERDICT_GONE, VERDICT_UNREAD };

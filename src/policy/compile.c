@@ -486,6 +486,12 @@ static void compile_detect(struct builder *b, const struct yaml *root)
 
 /* ---- act ---- */
 
+static void classify(struct builder *b, struct policy_call *call)
+{
+    if (call->operation)
+        call->class = policy_call_class(call->operation, b->arena);
+}
+
 static void compile_undo(struct builder *b, const struct yaml *node, struct policy_step *step)
 {
     const struct yaml *undo = yaml_get(node, "undo"), *why = yaml_get(node, "undo_none");
@@ -517,7 +523,8 @@ static void compile_undo(struct builder *b, const struct yaml *node, struct poli
     step->undo = ARENA_ARRAY(b->arena, struct policy_call, undo->count);
     for (size_t i = 0; step->undo && i < undo->count; i++) {
         b->ok = policy_check_keys(undo->items[i], POLICY_UNDO) && b->ok;
-        compile_call(b, undo->items[i], env, &step->undo[step->undo_count++]);
+        compile_call(b, undo->items[i], env, &step->undo[step->undo_count]);
+        classify(b, &step->undo[step->undo_count++]);
     }
 }
 
@@ -563,6 +570,7 @@ static void compile_act(struct builder *b, const struct yaml *root)
         if (act->items[i]->kind != YAML_MAP)
             continue;
         compile_call(b, act->items[i], b->decide_env, &p->steps[i].call);
+        classify(b, &p->steps[i].call);
         compile_undo(b, act->items[i], &p->steps[i]);
         p->step_count++;
     }

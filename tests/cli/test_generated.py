@@ -21,7 +21,7 @@ class TestTables(ShellCase):
             self.skipTest("no shared/data/iam-actions.json.gz")
         made = subprocess.run([sys.executable, str(ROOT / "tools" / "make_iam_table.py"),
                                str(data)], capture_output=True, text=True, check=True).stdout
-        self.assertEqual(made, (ROOT / "src" / "generate" / "iam.txt").read_text())
+        self.assertEqual(made, (ROOT / "src" / "policy" / "iam.txt").read_text())
 
 
 class TestContainer(ShellCase):

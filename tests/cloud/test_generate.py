@@ -316,7 +316,7 @@ class TestDocuments(unittest.TestCase):
 
     def test_more_rights_than_a_role_can_hold_are_an_error(self):
         import botocore.session
-        facts, names = (ROOT / "src" / "generate" / "iam.txt").read_text(), []
+        facts, names = (ROOT / "src" / "policy" / "iam.txt").read_text(), []
         for service in ("ec2", "iam", "rds", "redshift"):
             model = botocore.session.get_session().get_service_model(service)
             names += [f"{service}:{n}" for n in model.operation_names

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What iam.txt knows: by hand for those that differ, and for every read that policies may make. */
 #include "fixture.h"
-#include "generate/generate_internal.h"
+#include "policy/iam.h"
 
 #include "../cmocka_all.h"
 
-static struct str open_facts(struct arena *arena)
-{
-    struct str facts;
-    struct error err;
-    assert_true(GENERATE_UNPACK(iam_txt, arena, &facts, &err));
-    return facts;
-}
-
-static void test_facts__operations_and_actions_differ_where_they_do(void **state)
+static void test_iam__operations_and_actions_differ_where_they_do(void **state)
 {
     (void)state;
     static const struct {
@@ -33,13 +25,12 @@ static void test_facts__operations_and_actions_differ_where_they_do(void **state
         {"kms:ReEncrypt", "kms:ReEncryptFrom kms:ReEncryptTo"},
     };
     struct arena arena ARENA_AUTO = {0};
-    struct str facts = open_facts(&arena);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct str *actions;
         size_t count;
         struct error err;
         struct buf got = {.arena = &arena};
-        if (!facts_actions(facts, str_from(cases[i].operation), &arena, &actions, &count, &err))
+        if (!policy_iam_actions(str_from(cases[i].operation), &arena, &actions, &count, &err))
             fail_msg("%s", err.message);
         for (size_t k = 0; k < count; k++)
             buf_printf(&got, "%s%.*s", k ? " " : "", STR_FMT(actions[k]));
@@ -48,17 +39,16 @@ static void test_facts__operations_and_actions_differ_where_they_do(void **state
     }
 }
 
-static void test_facts__what_is_not_known_is_an_error(void **state)
+static void test_iam__what_is_not_known_is_an_error(void **state)
 {
     (void)state;
     static const char *const unknown[] = {"s3:CreateSession", "s3:Nothing", "nothing:At", "s3:"};
     struct arena arena ARENA_AUTO = {0};
-    struct str facts = open_facts(&arena);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct str *actions;
         size_t count = 0;
         struct error err = {0};
-        bool known = facts_actions(facts, str_from(unknown[i]), &arena, &actions, &count, &err);
+        bool known = policy_iam_actions(str_from(unknown[i]), &arena, &actions, &count, &err);
         if (known && count > 0)
             fail_msg("%s is known", unknown[i]);
         if (!known)
@@ -68,17 +58,17 @@ static void test_facts__what_is_not_known_is_an_error(void **state)
 
 static void expect_resources(struct arena *arena, const char *action, const char *want)
 {
-    struct str facts = open_facts(arena), *arns;
+    struct str *arns;
     struct buf got = {.arena = arena};
     size_t count;
-    assert_true(facts_resources(facts, str_from(action), arena, &arns, &count));
+    assert_true(policy_iam_resources(str_from(action), arena, &arns, &count));
     for (size_t i = 0; i < count; i++)
         buf_printf(&got, "%s%.*s", i ? " " : "", STR_FMT(arns[i]));
     if (!str_is(buf_str(&got), want))
         fail_msg("%s: %.*s", action, STR_FMT(buf_str(&got)));
 }
 
-static void test_facts__resources_are_the_actions_own(void **state)
+static void test_iam__resources_are_the_actions_own(void **state)
 {
     (void)state;
     struct arena arena ARENA_AUTO = {0};
@@ -90,11 +80,11 @@ static void test_facts__resources_are_the_actions_own(void **state)
     expect_resources(&arena, "s3:Nothing", "");
 }
 
-static void test_facts__every_read_that_policies_may_make_is_known(void **state)
+static void test_iam__every_read_that_policies_may_make_is_known(void **state)
 {
     (void)state;
     struct arena arena ARENA_AUTO = {0};
-    struct str facts = open_facts(&arena), *services, *operations, *actions;
+    struct str *services, *operations, *actions;
     size_t service_count, count, needed, reads = 0;
     struct error err;
     assert_true(aws_models_list(fixture_models(), (struct str){0}, &arena, &services,
@@ -107,7 +97,7 @@ static void test_facts__every_read_that_policies_may_make_is_known(void **state)
                 continue;
             const char *name =
                 arena_printf(&arena, "%.*s:%.*s", STR_FMT(services[i]), STR_FMT(operations[k]));
-            if (!facts_actions(facts, str_from(name), &arena, &actions, &needed, &err))
+            if (!policy_iam_actions(str_from(name), &arena, &actions, &needed, &err))
                 fail_msg("%s", err.message);
             reads++;
         }
@@ -115,13 +105,34 @@ static void test_facts__every_read_that_policies_may_make_is_known(void **state)
     assert_true(reads > 80);
 }
 
+static void test_iam__levels_are_those_of_all_actions(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    static const struct {
+        const char *operation, *levels;
+    } cases[] = {
+        {"s3:GetBucketTagging", "R"}, {"s3:ListBuckets", "L"},
+        {"s3:PutBucketTagging", "T"}, {"s3:DeleteBucketTagging", "T"},
+        {"s3:PutBucketPolicy", "P"},  {"ec2:RevokeSecurityGroupIngress", "W"},
+        {"s3:CopyObject", "RW"},      {"iam:AttachRolePolicy", "P"},
+        {"s3:Nothing", ""},           {"nothing:At", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct str levels = policy_iam_levels(str_from(cases[i].operation), &arena);
+        if (!str_is(levels, cases[i].levels))
+            fail_msg("%s: %.*s", cases[i].operation, STR_FMT(levels));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts__operations_and_actions_differ_where_they_do),
-        cmocka_unit_test(test_facts__what_is_not_known_is_an_error),
-        cmocka_unit_test(test_facts__resources_are_the_actions_own),
-        cmocka_unit_test(test_facts__every_read_that_policies_may_make_is_known),
+        cmocka_unit_test(test_iam__operations_and_actions_differ_where_they_do),
+        cmocka_unit_test(test_iam__what_is_not_known_is_an_error),
+        cmocka_unit_test(test_iam__resources_are_the_actions_own),
+        cmocka_unit_test(test_iam__every_read_that_policies_may_make_is_known),
+        cmocka_unit_test(test_iam__levels_are_those_of_all_actions),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     fixture_finish();
