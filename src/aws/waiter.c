@@ -129,5 +129,5 @@ enum aws_wait aws_waiter_judge(const struct aws_waiter *waiter, const struct aws
                : str_is(state, "failure") ? AWS_WAIT_FAILED
                                           : AWS_WAIT_AGAIN;
     }
-    return answer->error.len ? AWS_WAIT_FAILED : AWS_WAIT_AGAIN;
+    return answer->error.len ? AWS_WAIT_ERROR : AWS_WAIT_AGAIN;
 }

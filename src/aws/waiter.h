@@ -10,8 +10,8 @@
 
 enum aws_wait {
     AWS_WAIT_REACHED,
-    AWS_WAIT_FAILED, // a state from which it will not be reached, or an error that no acceptor
-                     // takes
+    AWS_WAIT_FAILED, // a state from which it will not be reached
+    AWS_WAIT_ERROR,  // an error that no acceptor takes: botocore gives up
     AWS_WAIT_AGAIN,  // after `delay_s`, if attempts are left
 };
 

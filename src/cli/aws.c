@@ -158,7 +158,7 @@ static int wait_for(struct session *s)
         enum aws_wait verdict = aws_waiter_judge(&waiter, &waited, &s->arena);
         if (verdict == AWS_WAIT_REACHED)
             return answer.outcome == AWS_OK ? print_output(s, answer.output) : CLI_OK;
-        if (verdict == AWS_WAIT_FAILED) {
+        if (verdict != AWS_WAIT_AGAIN) {
             fprintf(stderr, "rectify: %s will not be reached\n", s->options->wait);
             return answer.outcome == AWS_OK ? CLI_FAILED : report_failure(s, &answer);
         }

@@ -43,6 +43,12 @@ void decide_read(const struct decide_subject *subject, struct arena *arena,
 void decide_scan(const struct decide_subject *subject, struct arena *arena,
                  struct decide_finding *ret, struct value *ret_ids);
 
+/* One question of the policy's waiter (verify.wait, which it must have) about what was found. Not
+ * to be asked (throttled, no answer): AGAIN. ret_why: the service's error, or empty. */
+enum aws_wait decide_waited(const struct decide_subject *subject,
+                            const struct decide_finding *finding, struct arena *arena,
+                            struct str *ret_why);
+
 /* The plan: a list of {call, with, region, step, token, class, item}; `step` is the position in the
  * policy, `item` the element of `each`. Tokens are empty where the operation takes none. False: an
  * expression failed or the model refuses the input. */

@@ -71,24 +71,34 @@ static bool take_answer(const struct policy_read *read, const struct aws_answer 
     return unread(f, answer->code, str_from(text), answer->outcome == AWS_REFUSED);
 }
 
+/* The call as it will be sent, with the read role. */
+static bool make_call(const struct decide_subject *s, const struct policy_call *from,
+                      const struct value *slots, struct cel_budget *budget, struct arena *arena,
+                      struct aws_call *ret, struct error *err)
+{
+    struct value input, region = value_string(s->region);
+    if (!policy_template_eval(from->with, slots, budget, arena, &input, err) ||
+        (from->region && !policy_template_eval(from->region, slots, budget, arena, &region, err)))
+        return false;
+    *ret = (struct aws_call){
+        .operation = from->operation,
+        .input = decide_fill_owner(from->operation, input, s->resource.account, arena),
+        .region = value_str(region),
+        .role = s->assignment->read_role,
+        .account = s->resource.account,
+        .deadline_ms = s->deadline_ms};
+    return true;
+}
+
 static bool read_once(const struct decide_subject *s, const struct policy_read *read,
                       struct cel_budget *budget, struct arena *arena, struct decide_finding *f,
                       struct value *ret)
 {
     struct error err;
-    struct value input, region = value_string(s->region);
-    if (!policy_template_eval(read->call.with, f->slots, budget, arena, &input, &err) ||
-        (read->call.region &&
-         !policy_template_eval(read->call.region, f->slots, budget, arena, &region, &err)))
-        return expression_failed(f, arena, &err);
-    input = decide_fill_owner(read->call.operation, input, s->resource.account, arena);
-    struct aws_call call = {.operation = read->call.operation,
-                            .input = input,
-                            .region = value_str(region),
-                            .role = s->assignment->read_role,
-                            .account = s->resource.account,
-                            .deadline_ms = s->deadline_ms};
+    struct aws_call call;
     struct aws_answer answer;
+    if (!make_call(s, &read->call, f->slots, budget, arena, &call, &err))
+        return expression_failed(f, arena, &err);
     aws_call_pages(s->caller, &call, arena, &answer);
     return take_answer(read, &answer, arena, f, ret);
 }
@@ -294,4 +304,29 @@ void decide_read(const struct decide_subject *s, struct arena *arena, struct dec
             f.id = value_str(id);
     }
     *ret = f;
+}
+
+enum aws_wait decide_waited(const struct decide_subject *s, const struct decide_finding *finding,
+                            struct arena *arena, struct str *ret_why)
+{
+    const struct policy_wait *wait = &s->policy->verify_wait;
+    struct cel_budget budget = cel_budget_default();
+    struct aws_call call;
+    struct aws_answer answer;
+    struct error err;
+    if (!make_call(s, &wait->call, finding->slots, &budget, arena, &call, &err)) {
+        *ret_why = str_from(arena_printf(arena, "%s", err.message));
+        return AWS_WAIT_ERROR;
+    }
+    s->caller.call(s->caller.ctx, &call, arena, &answer);
+    bool answered = answer.outcome == AWS_OK || answer.outcome == AWS_REFUSED;
+    struct aws_waited waited = {.output = answer.output, .status = answer.http_status};
+    if (answer.outcome != AWS_OK)
+        waited.error = answer.code;
+    enum aws_wait verdict = answered ? aws_waiter_judge(&wait->waiter, &waited, arena) //
+                                     : AWS_WAIT_AGAIN;
+    *ret_why = waited.error.len ? str_from(arena_printf(arena, "%.*s: %.*s", STR_FMT(answer.code),
+                                                        STR_FMT(answer.message)))
+                                : (struct str){0};
+    return verdict;
 }

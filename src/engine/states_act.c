@@ -357,6 +357,39 @@ static bool verify_rollback(struct step *s)
     return true;
 }
 
+/* Reading back shows the repair; is what the policy waits for reached too? False: *ret is how the
+ * step ended. An error of the waiter's own call says nothing about the resource. */
+static bool reached(struct step *s, int64_t waited_ms, bool *ret)
+{
+    const struct policy_wait *wait = &s->policy->verify_wait;
+    struct str why;
+    if (!wait->name.len)
+        return true;
+    enum aws_wait verdict = decide_waited(&s->subject, &s->finding, s->arena, &why);
+    if (verdict == AWS_WAIT_REACHED)
+        return true;
+    bool over = waited_ms >= s->policy->verify_within_ms;
+    const char *how = verdict == AWS_WAIT_FAILED ? "will not be reached any more"
+                      : over                     ? "was not reached in time"
+                                                 : "is not reached yet";
+    struct value_builder record = {.arena = s->arena};
+    value_set(&record, "read_back", value_cstr(verify_result_name(VERIFY_HELD)));
+    value_set(&record, "waiter", value_string(wait->name));
+    if (why.len)
+        value_set(&record, "error", value_string(why));
+    bool again = verdict != AWS_WAIT_FAILED && !over;
+    *ret = step_to(s, &(struct step_change){
+                          .to = again                        ? STATE_VERIFYING
+                                : verdict == AWS_WAIT_FAILED ? STATE_NEEDS_PERSON
+                                                             : STATE_UNCONFIRMED,
+                          .wait_ms = again ? wait->waiter.delay_s * 1000 : 0,
+                          .breaker = again ? RESULT_NONE : RESULT_BAD,
+                          .record = value_finish_map(&record),
+                          .reason = arena_printf(s->arena, "the configuration holds, but %.*s %s",
+                                                 STR_FMT(wait->name), how)});
+    return false;
+}
+
 bool state_verifying(struct step *s)
 {
     const struct value *before = step_detail(s, DETAIL_FINGERPRINT),
@@ -375,7 +408,11 @@ bool state_verifying(struct step *s)
         return step_to(s, &(struct step_change){.to = STATE_VERIFYING,
                                                 .wait_ms = step_unsettled_ms(s),
                                                 .reason = "held, but read before all had settled"});
+    int64_t waited = s->subject.now_ms - (called ? called->i : s->subject.now_ms);
     if (result == VERIFY_HELD && s->r.kind == REMEDIATION_REPAIR) {
+        bool ok;
+        if (!reached(s, waited, &ok))
+            return ok;
         step_set_detail(s, DETAIL_AFTER, s->finding.reads);
         return step_to(s, &(struct step_change){.to = STATE_HEALED,
                                                 .breaker = RESULT_GOOD,
@@ -391,7 +428,6 @@ bool state_verifying(struct step *s)
                                                 .record = verify_record(s, result),
                                                 .reason = "contested: another writer changed it "
                                                           "while it was verified"});
-    int64_t waited = s->subject.now_ms - (called ? called->i : s->subject.now_ms);
     if (waited >= s->policy->verify_within_ms)
         return verify_over(s, result);
     step_set_count(s, "verify", count + 1);

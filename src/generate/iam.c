@@ -222,6 +222,8 @@ static bool add_reads(struct needs *n, const struct policy *p, struct error *err
     for (size_t i = 0; i < p->read_count; i++)
         if (!p->reads[i].is_let && !add_call(n, p, &p->reads[i].call, err))
             return false;
+    if (p->verify_wait.name.len && !add_call(n, p, &p->verify_wait.call, err))
+        return false;
     for (size_t i = 0; i < p->scan.read_count; i++)
         if (!p->scan.reads[i].is_let && !add_call(n, p, &p->scan.reads[i].call, err))
             return false;

@@ -645,6 +645,29 @@ static void compile_guard(struct builder *b, const struct yaml *root)
         compile_exemptions(b, yaml_get(guard, "exempt"));
 }
 
+static void compile_wait(struct builder *b, const struct yaml *node)
+{
+    struct policy_wait *wait = &b->policy->verify_wait;
+    const struct yaml *until = yaml_get(node, "until");
+    struct error err;
+    if (!policy_check_keys(node, POLICY_WAIT)) {
+        b->ok = false;
+        return;
+    }
+    compile_call(b, node, b->decide_env, &wait->call);
+    check_read_allowed(b, node, &wait->call);
+    wait->name = policy_text(until, "", &b->ok);
+    if (!wait->call.operation)
+        return;
+    if (!wait->name.len) {
+        yaml_error(node, "P0106", "write until: DBInstanceAvailable", "`wait` needs `until`");
+        b->ok = false;
+    } else if (!aws_waiter_find(wait->call.operation, wait->name, &wait->waiter, &err)) {
+        yaml_error(until, err.code, err.hint, "%s", err.message);
+        b->ok = false;
+    }
+}
+
 static void compile_verify(struct builder *b, const struct yaml *root)
 {
     const struct yaml *verify = section(b, root, "verify");
@@ -656,6 +679,8 @@ static void compile_verify(struct builder *b, const struct yaml *root)
         yaml_error(yaml_get(verify, "else"), "P0108", "undo or person", "not a way to go on");
         b->ok = false;
     }
+    if (yaml_get(verify, "wait"))
+        compile_wait(b, yaml_get(verify, "wait"));
     for (size_t i = 0; b->policy->verify_else_undo && i < b->policy->step_count; i++) {
         if (b->policy->steps[i].closes_hole || b->policy->steps[i].undo_none.len) {
             yaml_error(verify, "P0122", "write `else: person`",

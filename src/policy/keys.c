@@ -120,6 +120,14 @@ static const struct key undo_keys[] = {
 static const struct key verify_keys[] = {
     {"within", DURATION, 0, false, "how long reading back may take to show the repair; 5m"},
     {"else", ELSE, 0, false, "what happens when it does not; person when not given"},
+    {"wait", SECTION, POLICY_WAIT, false,
+     "a waiter of the service's model that has to be reached too"},
+    {0}};
+static const struct key wait_keys[] = {
+    {"until", TEXT, 0, true, "the waiter's name, DBInstanceAvailable"},
+    {"call", TEXT, 0, true, "the operation that it asks, rds:DescribeDBInstances"},
+    {"with", ANY, 0, false, "its input, in the service's own names"},
+    {"region", ANY, 0, false, "another region than the resource's"},
     {0}};
 static const struct key guard_keys[] = {
     {"mode", MODE, 0, false, "the most that it may do; observe when not given"},
@@ -187,6 +195,7 @@ static const struct {
     [POLICY_STEP] = {"step", step_keys},
     [POLICY_UNDO] = {"undo", undo_keys},
     [POLICY_VERIFY] = {"verify", verify_keys},
+    [POLICY_WAIT] = {"wait", wait_keys},
     [POLICY_GUARD] = {"guard", guard_keys},
     [POLICY_BREAKER] = {"breaker", breaker_keys},
     [POLICY_LIMIT] = {"limit", limit_keys},

@@ -13,6 +13,7 @@
 #define RECTIFY_POLICY_POLICY_H
 
 #include "aws/aws.h"
+#include "aws/waiter.h"
 #include "cel/cel.h"
 #include "model/model.h"
 
@@ -82,6 +83,13 @@ struct policy_exemption {
     int64_t until_ms; // void afterwards
 };
 
+/* verify.wait: a waiter of the service's model that has to be reached before the repair counts. */
+struct policy_wait {
+    struct str name; // empty = none
+    struct aws_waiter waiter;
+    struct policy_call call; // sees what the decision's expressions see
+};
+
 struct policy_param {
     struct str name;
     enum value_kind kind; // VALUE_NULL = any
@@ -135,6 +143,7 @@ struct policy {
 
     int64_t verify_within_ms;
     bool verify_else_undo; // else a person
+    struct policy_wait verify_wait;
 
     enum mode mode;                // the ceiling
     const struct cel_program *ask; // guard.ask: a person decides when it holds; NULL = never

@@ -31,6 +31,7 @@ enum policy_section {
     POLICY_STEP,
     POLICY_UNDO,
     POLICY_VERIFY,
+    POLICY_WAIT,
     POLICY_GUARD,
     POLICY_BREAKER,
     POLICY_LIMIT,

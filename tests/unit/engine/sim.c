@@ -139,13 +139,30 @@ static void write_tags(struct sim *sim, struct sim_bucket *b, struct value tags,
     answer(ret, AWS_OK, "");
 }
 
+static void read_database(const struct sim *sim, struct arena *arena, struct aws_answer *ret)
+{
+    struct value_builder list = {.arena = arena}, item = {.arena = arena}, out = {.arena = arena};
+    if (!sim->database) {
+        answer(ret, AWS_REFUSED, "AccessDenied");
+        return;
+    }
+    if (!sim->database[0]) {
+        answer(ret, AWS_REFUSED, "DBInstanceNotFound");
+        return;
+    }
+    value_set(&item, "DBInstanceStatus", value_cstr(sim->database));
+    value_push(&list, value_finish_map(&item));
+    value_set(&out, "DBInstances", value_finish_list(&list));
+    *ret = (struct aws_answer){.outcome = AWS_OK, .output = value_finish_map(&out)};
+}
+
 static void simulate(void *ctx, const struct aws_call *call, struct arena *arena,
                      struct aws_answer *ret)
 {
     struct sim *sim = ctx;
     struct str name = aws_operation_name(call->operation);
     struct str bucket = value_path_str(call->input, "Bucket");
-    bool write = !str_starts(name, STR("Get"));
+    bool write = !str_starts(name, STR("Get")) && !str_starts(name, STR("Describe"));
     struct sim_bucket *b = NULL;
     char reason[128] = "";
     sim->calls++;
@@ -174,7 +191,9 @@ static void simulate(void *ctx, const struct aws_call *call, struct arena *arena
         answer(ret, AWS_FAILED, "InternalError");
         return;
     }
-    if (!b || !b->exists)
+    if (str_is(name, "DescribeDBInstances"))
+        read_database(sim, arena, ret);
+    else if (!b || !b->exists)
         answer(ret, AWS_REFUSED, "NoSuchBucket");
     else if (str_is(name, "GetBucketTagging"))
         read_tags(sim, b, arena, ret);

@@ -103,6 +103,22 @@ static const char renamed_text[] =
     "      - when: current.tagging.TagSet.exists(t, t.Key == 'cost-center')\n"
     "        call: s3:DeleteBucketTagging\n        with: {Bucket: '${resource.id}'}\n";
 
+/* As policy_text, and then a database has to be available. */
+#define WAITING_TEXT(waiter)                                                                       \
+    "policy: tag\ntitle: tagged\nseverity: low\n"                                                  \
+    "resource: {type: 'AWS::S3::Bucket'}\n"                                                        \
+    "detect:\n  events: {'s3:CreateBucket': event.detail.requestParameters.bucketName}\n"          \
+    "decide:\n  read:\n    tagging:\n      call: s3:GetBucketTagging\n"                            \
+    "      with: {Bucket: '${resource.id}'}\n      absent: {NoSuchTagSet: {TagSet: []}}\n"         \
+    "  violation: \"!tagging.TagSet.exists(t, t.Key == 'cost-center')\"\n"                         \
+    "act:\n  - call: s3:PutBucketTagging\n    with:\n      Bucket: ${resource.id}\n"               \
+    "      Tagging: {TagSet: \"${tagging.TagSet + [{'Key': 'cost-center', 'Value': 'x'}]}\"}\n"    \
+    "    undo:\n"                                                                                  \
+    "      - when: current.tagging.TagSet.exists(t, t.Key == 'cost-center')\n"                     \
+    "        call: s3:DeleteBucketTagging\n        with: {Bucket: '${resource.id}'}\n"             \
+    "verify: {within: 10m, wait: {until: " waiter ", call: rds:DescribeDBInstances, "              \
+    "with: {DBInstanceIdentifier: '${resource.id}'}}}\n"
+
 static void world_init_with(struct world *w, uint64_t seed, const char *policy, const char *guard)
 {
     char text[4096], *dir;
@@ -236,6 +252,40 @@ static void test_engine__goes_on_under_the_name_that_the_reads_give(void **state
     assert_int_equal(w.sim.buckets[0].writes, 0);
     assert_int_equal(w.sim.buckets[1].writes, 1);
     world_finish(&w);
+}
+
+/* A database that takes its time, stays behind, will never get there, cannot be asked. */
+static void waits_for(const char *policy, const char *at_first, const char *later, enum state end,
+                      int64_t least_ms)
+{
+    struct world w;
+    world_init_with(&w, 22, policy, ENFORCE);
+    w.sim.database = at_first;
+    send_event(&w, 0);
+    int64_t began = w.sim.wall_ms;
+    for (int i = 0; i < 200 && world_step(&w); i++) {
+        if (w.sim.wall_ms - began > 120000 && later)
+            w.sim.database = later;
+    }
+    assert_int_equal(world_get(&w, 1).state, end);
+    assert_true(str_find(world_get(&w, 1).reason, STR("DBInstance")) != SIZE_MAX ||
+                end == STATE_HEALED);
+    assert_int_equal(w.sim.buckets[0].writes, 1);
+    assert_true(sim_has_tag(&w.sim, 0, "cost-center"));
+    assert_in_range(w.sim.wall_ms - began, least_ms, least_ms + 61000);
+    world_finish(&w);
+}
+
+static void test_engine__a_waiter_has_to_be_reached_too(void **state)
+{
+    (void)state;
+    static const char available[] = WAITING_TEXT("DBInstanceAvailable"),
+                      deleted[] = WAITING_TEXT("DBInstanceDeleted");
+    waits_for(available, "modifying", "available", STATE_HEALED, 120000);
+    waits_for(available, "modifying", NULL, STATE_UNCONFIRMED, 600000);
+    waits_for(available, "modifying", "failed", STATE_NEEDS_PERSON, 120000);
+    waits_for(available, NULL, NULL, STATE_UNCONFIRMED, 600000); // refused: nothing is known
+    waits_for(deleted, "deleting", "", STATE_HEALED, 120000);    // an error that is the answer
 }
 
 static void test_engine__leaves_a_compliant_bucket_alone(void **state)
@@ -905,6 +955,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engine__heals_an_untagged_bucket),
         cmocka_unit_test(test_engine__goes_on_under_the_name_that_the_reads_give),
+        cmocka_unit_test(test_engine__a_waiter_has_to_be_reached_too),
         cmocka_unit_test(test_engine__leaves_a_compliant_bucket_alone),
         cmocka_unit_test(test_engine__denied_read_is_unread_and_never_acted_on),
         cmocka_unit_test(test_engine__gone_bucket_ends_as_gone),
