@@ -72,7 +72,7 @@ void act_call(const struct act_request *request, struct arena *arena, struct aws
             aws_operation_find(request->models, value_path_str(request->planned, "call"), &err),
         .input = input ? *input : value_null(),
         .region = value_path_str(request->planned, "region"),
-        .role = request->role,
+        .access = request->access,
         .account = request->account,
         .deadline_ms = request->gate->deadline_ms,
         .gate = ask_gate,

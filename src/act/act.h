@@ -22,7 +22,7 @@ struct act_request {
     struct aws_caller caller;
     struct value planned; // {call, with, region, ...}, as decide_plan made it
     struct str account;
-    struct str role;
+    struct aws_access access;
     const struct act_gate *gate;
 };
 /* One attempt. `ret` is always set. */

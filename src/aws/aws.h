@@ -131,6 +131,9 @@ struct aws_client_options {
     const char *(*env)(void *ctx, const char *name);
     void *env_ctx;
     int in_flight_max; // calls on the wire at once, 0 = 64
+    /* What the sessions of assumed roles are called, so that CloudTrail tells whose calls they are:
+     * letters, digits and +=,.@-, at most 64; empty = "rectify". */
+    struct str session;
 };
 
 /* Reads configuration (region, endpoints, retry mode) and prepares the credential chain without
@@ -141,12 +144,22 @@ void aws_client_destroy(struct aws_client *client);
 /* AWS_REGION, AWS_DEFAULT_REGION or the profile's; empty when none is configured. */
 struct str aws_client_region(const struct aws_client *client);
 
+/* As whom a call is made, and how many such calls there may be in its account. */
+struct aws_access {
+    struct str role;        // ARN, or a name in the call's account; empty = the base credentials
+    const struct str *via;  // ARNs of the roles that are assumed before it, in this order
+    size_t via_count;       // at most AWS_VIA_MAX
+    struct str external_id; // said to `role` when it is assumed; empty = none
+    int at_once;            // calls of the account on the wire; 0 = any number
+    int per_second;         // calls of the account begun within a second; 0 = any number
+};
+#define AWS_VIA_MAX 8
+
 struct aws_call {
     const struct aws_operation *operation;
     struct value input; // a map; a missing idempotency token must have been filled by the caller
     struct str region;  // empty = the client's
-    struct str
-        role; // role ARN (or name, then in `account`) to assume; empty = the base credentials
+    struct aws_access access;
     /* Rule 9: the account whose credentials must be used; the call is not sent when they are
      * another's. The credentials' account is established by STS GetCallerIdentity once per
      * credential set and cached. Empty = unchecked (only for GetCallerIdentity itself and `rectify

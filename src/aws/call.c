@@ -19,51 +19,96 @@ static void fail(struct aws_answer *ret, struct arena *arena, const struct error
 static bool role_arn(struct aws_client *client, const struct aws_call *call, struct str region,
                      struct arena *arena, struct str *ret, struct error *err)
 {
-    if (str_starts(call->role, STR("arn:"))) {
-        struct str rest = call->role;
-        for (int i = 0; i < 4; i++)
-            (void)str_cut(&rest, ':');
-        struct str account = str_cut(&rest, ':');
-        if (call->account.len && !str_eq(account, call->account))
-            return error_set(err, "A0301", "the role %.*s is not in account %.*s",
-                             STR_FMT(call->role), STR_FMT(call->account));
-        *ret = call->role;
-        return true;
-    }
-    if (call->account.len != 12)
-        return error_set(err, "A0304", "the role %.*s needs an account of twelve digits",
-                         STR_FMT(call->role));
+    struct str role = call->access.role;
     struct value partitions;
     if (!aws_client_partitions(client, &partitions, err))
         return false;
     struct str partition = value_path_str(aws_partition_of(partitions, region, arena), "name");
+    if (str_starts(role, STR("arn:"))) {
+        struct str rest = role;
+        (void)str_cut(&rest, ':');
+        struct str its_partition = str_cut(&rest, ':');
+        for (int i = 0; i < 2; i++)
+            (void)str_cut(&rest, ':');
+        if (call->account.len && !str_eq(str_cut(&rest, ':'), call->account))
+            return error_set(err, "A0301", "the role %.*s is not in account %.*s", STR_FMT(role),
+                             STR_FMT(call->account));
+        if (call->account.len && !str_eq(its_partition, partition))
+            return error_set(err, "A0301", "the role %.*s is not in the partition %.*s of %.*s",
+                             STR_FMT(role), STR_FMT(partition), STR_FMT(region));
+        *ret = role;
+        return true;
+    }
+    if (call->account.len != 12)
+        return error_set(err, "A0304", "the role %.*s needs an account of twelve digits",
+                         STR_FMT(role));
     const char *arn = arena_printf(arena, "arn:%.*s:iam::%.*s:role/%.*s", STR_FMT(partition),
-                                   STR_FMT(call->account), STR_FMT(call->role));
+                                   STR_FMT(call->account), STR_FMT(role));
     *ret = str_from(arn);
     return arn || error_set(err, "A0304", "out of memory");
 }
 
-static struct aws_source *role_source(struct aws_client *client, struct str arn, struct error *err)
+/* Under the lock. What a source refers to lives as long as the client. */
+static struct aws_source *add_source(struct aws_client *client, struct aws_source *base,
+                                     struct str arn, struct str external_id, struct str way)
+{
+    struct str kept = str_copy(&client->roles_arena, way);
+    struct aws_source *source = kept.ptr ? aws_source_create(client) : NULL;
+    if (!source)
+        return NULL;
+    source->base = base;
+    source->role_arn = str_copy(&client->roles_arena, arn);
+    source->external_id = str_copy(&client->roles_arena, external_id);
+    if (!source->role_arn.ptr || !source->external_id.ptr ||
+        !map_set(&client->roles, kept, source)) {
+        aws_source_destroy(source);
+        return NULL;
+    }
+    source->next = client->all_roles;
+    client->all_roles = source;
+    return source;
+}
+
+/* One link of a chain of roles; `way` names all of it up to here. */
+static struct aws_source *role_source(struct aws_client *client, struct aws_source *base,
+                                      struct str arn, struct str external_id, struct str way,
+                                      struct error *err)
 {
     pthread_mutex_lock(&client->roles_lock);
-    struct aws_source *source = map_get(&client->roles, arn);
-    if (!source && client->roles.count < AWS_ROLES_MAX) {
-        struct str kept = str_copy(&client->roles_arena, arn);
-        source = kept.ptr ? aws_source_create(client, kept) : NULL;
-        if (source && !map_set(&client->roles, kept, source)) {
-            aws_source_destroy(source);
-            source = NULL;
-        } else if (source) {
-            source->next = client->all_roles;
-            client->all_roles = source;
-        }
-    }
+    struct aws_source *source = map_get(&client->roles, way);
     bool full = client->roles.count >= AWS_ROLES_MAX;
+    if (!source && !full)
+        source = add_source(client, base, arn, external_id, way);
     pthread_mutex_unlock(&client->roles_lock);
     if (!source)
         error_set(err, "A0304", full ? "more than %d roles are in use" : "out of memory (%d)",
                   AWS_ROLES_MAX);
     return source;
+}
+
+/* The source at the end of the call's chain of roles. */
+static struct aws_source *call_source(struct aws_client *client, const struct aws_call *call,
+                                      struct str region, struct arena *arena, struct error *err)
+{
+    const struct aws_access *access = &call->access;
+    struct aws_source *source = client->chain;
+    struct buf way = {.arena = arena};
+    struct str arn;
+    if (!access->role.len)
+        return source;
+    for (size_t i = 0; source && i < access->via_count; i++) {
+        buf_printf(&way, "%.*s\n", STR_FMT(access->via[i]));
+        source = role_source(client, source, access->via[i], (struct str){0}, buf_str(&way), err);
+    }
+    if (!source || !role_arn(client, call, region, arena, &arn, err))
+        return NULL;
+    buf_printf(&way, "%.*s %.*s", STR_FMT(arn), STR_FMT(access->external_id));
+    struct str whole = buf_str(&way);
+    if (!whole.ptr) {
+        error_set(err, "A0304", "out of memory");
+        return NULL;
+    }
+    return role_source(client, source, arn, access->external_id, whole, err);
 }
 
 static bool check_account(struct aws_client *client, const struct aws_call *call,
@@ -97,19 +142,13 @@ bool aws_call_identify(struct aws_client *client, const struct aws_call *call, s
                        struct arena *arena, struct aws_source **ret_source,
                        struct aws_identity **ret_identity, struct error *err)
 {
-    struct aws_source *source = client->chain;
     *ret_source = NULL;
     *ret_identity = NULL;
-    if (call->operation->auth == AWS_AUTH_NONE && !call->role.len && !call->account.len)
+    if (call->operation->auth == AWS_AUTH_NONE && !call->access.role.len && !call->account.len)
         return true;
-    if (call->role.len) {
-        struct str arn;
-        if (!role_arn(client, call, region, arena, &arn, err))
-            return false;
-        source = role_source(client, arn, err);
-        if (!source)
-            return false;
-    }
+    struct aws_source *source = call_source(client, call, region, arena, err);
+    if (!source)
+        return false;
     *ret_source = source;
     *ret_identity = aws_source_get(source, err);
     return *ret_identity && check_account(client, call, *ret_identity, region, err);
@@ -212,6 +251,33 @@ static bool take_slot(struct aws_client *client, int64_t deadline_ms)
     return result == 0;
 }
 
+/* Among the calls of the account first, so that those that wait for it keep nobody else out. False:
+ * the answer is set. */
+static bool take_place(const struct attempt *attempt, struct arena *arena, struct aws_answer *ret)
+{
+    struct error err;
+    int64_t retry_ms;
+    if (!aws_account_enter(attempt->client, attempt->call, attempt->deadline_ms, &retry_ms)) {
+        error_set(&err, "A0343", "held back: account %.*s has as many calls as it may",
+                  STR_FMT(attempt->call->account));
+        aws_answer_fail(ret, AWS_THROTTLED, arena, &err);
+        ret->retry_after_ms = retry_ms;
+        return false;
+    }
+    if (take_slot(attempt->client, attempt->deadline_ms))
+        return true;
+    aws_account_leave(attempt->client, attempt->call);
+    error_set(&err, "A0321", "the deadline was over while other calls were on the wire");
+    fail(ret, arena, &err);
+    return false;
+}
+
+static void leave_place(const struct attempt *attempt)
+{
+    sem_post(&attempt->client->slots);
+    aws_account_leave(attempt->client, attempt->call);
+}
+
 /* Adaptive mode: false (answer set) when the call would have to wait too long. */
 static bool hold_back(struct attempt *attempt, struct arena *arena, struct aws_answer *ret)
 {
@@ -244,14 +310,10 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
     struct str learnt = known_region(client, bucket_of(call));
     if (learnt.len)
         attempt.region = learnt;
-    if (!take_slot(client, attempt.deadline_ms)) {
-        struct error err;
-        error_set(&err, "A0321", "the deadline was over while other calls were on the wire");
-        fail(ret, arena, &err);
+    if (!take_place(&attempt, arena, ret))
         return;
-    }
     if (!hold_back(&attempt, arena, ret)) {
-        sem_post(&client->slots);
+        leave_place(&attempt);
         return;
     }
     struct aws_hint hint;
@@ -264,7 +326,7 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
         ret->clock_skewed |= skewed;
     }
     aws_identity_release(attempt.identity);
-    sem_post(&client->slots);
+    leave_place(&attempt);
     aws_retry_observe(client, call, ret);
 }
 

@@ -71,8 +71,10 @@ struct aws_client *aws_client_create_in(struct aws_models *models, const struct 
     pthread_mutex_init(&client->roles_lock, NULL);
     sem_init(&client->slots, 0, in_flight_max > 0 ? (unsigned)in_flight_max : 64);
     client->keys = aws_key_cache_create();
-    client->chain = aws_source_create(client, (struct str){0});
-    bool ok = client->keys && client->chain;
+    client->chain = aws_source_create(client);
+    client->accounts = aws_account_calls_create();
+    client->session = STR("rectify");
+    bool ok = client->keys && client->chain && client->accounts;
     if (!ok)
         error_set(err, "A0306", "out of memory");
     ok = ok && aws_config_load(&client->world, &client->arena, &client->config, err);
@@ -95,7 +97,17 @@ struct aws_client *aws_client_create(const struct aws_client_options *options, s
         world.env = options->env;
         world.env_ctx = options->env_ctx;
     }
-    return aws_client_create_in(options->models, &world, options->in_flight_max, err);
+    struct aws_client *client =
+        aws_client_create_in(options->models, &world, options->in_flight_max, err);
+    if (client && options->session.len) {
+        client->session = str_copy(&client->arena, options->session);
+        if (!client->session.ptr) {
+            error_set(err, "A0306", "out of memory");
+            aws_client_destroy(client);
+            return NULL;
+        }
+    }
+    return client;
 }
 
 void aws_client_destroy(struct aws_client *client)
@@ -108,6 +120,7 @@ void aws_client_destroy(struct aws_client *client)
     }
     aws_source_destroy(client->chain);
     aws_key_cache_destroy(client->keys);
+    aws_account_calls_destroy(client->accounts);
     aws_retry_finish(client);
     sem_destroy(&client->slots);
     pthread_mutex_destroy(&client->retry_lock);

@@ -26,7 +26,8 @@
 #define AWS_HOLD_MS 1000                // longest wait inside a call, of the adaptive mode
 #define AWS_SKEW_MS 300000              // difference of clocks that is worth correcting
 #define AWS_ENDPOINTS_MAX 4096          // resolved endpoints that are remembered
-#define AWS_ROLES_MAX 4096              // roles that one client assumes
+#define AWS_ROLES_MAX 65536             // roles that one client assumes
+#define AWS_ACCOUNTS_MAX 65536          // accounts whose calls are counted
 
 /* A set of credentials, immutable and counted; wiped when it goes. */
 struct aws_identity {
@@ -42,10 +43,12 @@ struct aws_identity *aws_identity_create(const struct aws_credentials *credentia
 struct aws_identity *aws_identity_hold(struct aws_identity *identity);
 void aws_identity_release(struct aws_identity *identity);
 
-/* Where identities come from: the client's chain, or one role. */
+/* Where identities come from: the client's chain, or one role, assumed with the credentials of
+ * another source. A chain of roles is a chain of sources; what they share they assume once. */
 struct aws_source {
     struct aws_client *client;
-    struct str role_arn; // empty = the chain
+    struct aws_source *base; // NULL = this is the client's chain
+    struct str role_arn, external_id;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct aws_identity *current;
@@ -55,7 +58,7 @@ struct aws_source {
     struct aws_source *next;
 };
 
-struct aws_source *aws_source_create(struct aws_client *client, struct str role_arn);
+struct aws_source *aws_source_create(struct aws_client *client);
 void aws_source_destroy(struct aws_source *source);
 /* A valid identity (the caller releases it), refreshed when it is due. Errors A0302, A0303, A0304.
  */
@@ -66,7 +69,7 @@ void aws_source_expire(struct aws_source *source, struct aws_identity *identity)
 /* Fetches; blocks. Chain and role. */
 bool aws_chain_fetch(struct aws_client *client, struct arena *arena, struct aws_credentials *ret,
                      struct error *err) __attribute__((warn_unused_result));
-bool aws_role_fetch(struct aws_client *client, struct str role_arn, struct arena *arena,
+bool aws_role_fetch(const struct aws_source *source, struct arena *arena,
                     struct aws_credentials *ret, struct error *err)
     __attribute__((warn_unused_result));
 /* The account that STS says these credentials belong to. A0305 when it cannot be told. */
@@ -112,10 +115,13 @@ struct aws_client {
     struct aws_retry_scope *all_retry_scopes;
 
     struct aws_source *chain;
+    struct str session; // of assumed roles
     pthread_mutex_t roles_lock;
     struct arena roles_arena;
-    struct map roles; // role ARN -> struct aws_source
+    struct map roles; // the way to a role, as text -> struct aws_source
     struct aws_source *all_roles;
+
+    struct aws_account_calls *accounts; // account.c
 };
 
 /* aws_client_create() in a world of the caller's. */
@@ -171,6 +177,16 @@ bool aws_call_identify(struct aws_client *client, const struct aws_call *call, s
                        struct arena *arena, struct aws_source **ret_source,
                        struct aws_identity **ret_identity, struct error *err)
     __attribute__((warn_unused_result));
+
+/* ---- account.c: how many calls an account bears ---- */
+
+struct aws_account_calls *aws_account_calls_create(void);
+void aws_account_calls_destroy(struct aws_account_calls *calls);
+/* Counts the call in; waits until the account has room for it, at most AWS_HOLD_MS and not beyond
+ * the deadline. False: there was none; *ret_retry_ms says when to try again. */
+bool aws_account_enter(struct aws_client *client, const struct aws_call *call, int64_t deadline_ms,
+                       int64_t *ret_retry_ms) __attribute__((warn_unused_result));
+void aws_account_leave(struct aws_client *client, const struct aws_call *call);
 
 /* ---- retry.c ---- */
 

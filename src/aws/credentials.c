@@ -197,17 +197,19 @@ static enum provided assume(struct provider_call *p, const struct role_options *
     return asked == PROVIDED ? provider_take_sts(p, output) : asked;
 }
 
-bool aws_role_fetch(struct aws_client *client, struct str role_arn, struct arena *arena,
+bool aws_role_fetch(const struct aws_source *source, struct arena *arena,
                     struct aws_credentials *ret, struct error *err)
 {
-    struct aws_identity *base = aws_source_get(client->chain, err);
-    struct provider_call p = {client, arena, ret, err};
-    struct role_options options = {.arn = role_arn};
+    struct aws_identity *base = aws_source_get(source->base, err);
+    struct provider_call p = {source->client, arena, ret, err};
+    struct role_options options = {.arn = source->role_arn,
+                                   .session = source->client->session,
+                                   .external_id = source->external_id};
     if (!base)
         return false;
     enum provided made = assume(&p, &options, &base->credentials);
     aws_identity_release(base);
-    return made == PROVIDED;
+    return made == PROVIDED || error_context(err, "%.*s", STR_FMT(source->role_arn));
 }
 
 /* ---- profiles ---- */

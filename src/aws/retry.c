@@ -67,7 +67,8 @@ static struct aws_retry_scope *scope_of(struct aws_client *client, const struct 
 {
     char text[700];
     struct str region = call->region.len ? call->region : client->region;
-    int len = snprintf(text, sizeof(text), "%.*s %.*s %.*s", STR_FMT(call->role), STR_FMT(region),
+    int len = snprintf(text, sizeof(text), "%.*s %.*s %.*s %.*s", STR_FMT(call->account),
+                       STR_FMT(call->access.role), STR_FMT(region),
                        STR_FMT(call->operation->service->name));
     if (len < 0 || len >= (int)sizeof(text))
         return NULL;

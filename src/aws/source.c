@@ -63,13 +63,12 @@ void aws_identity_release(struct aws_identity *identity)
 
 /* ---- sources ---- */
 
-struct aws_source *aws_source_create(struct aws_client *client, struct str role_arn)
+struct aws_source *aws_source_create(struct aws_client *client)
 {
     struct aws_source *source = calloc(1, sizeof(*source));
     if (!source)
         return NULL;
     source->client = client;
-    source->role_arn = role_arn;
     pthread_mutex_init(&source->lock, NULL);
     pthread_cond_init(&source->changed, NULL);
     return source;
@@ -99,14 +98,13 @@ static struct aws_identity *fetch(struct aws_source *source, struct error *err)
     struct arena arena = {0};
     struct aws_credentials made = {.expires_ms = INT64_MAX};
     struct aws_identity *identity = NULL;
-    bool ok = source->role_arn.len
-                  ? aws_role_fetch(source->client, source->role_arn, &arena, &made, err)
-                  : aws_chain_fetch(source->client, &arena, &made, err);
+    bool ok = source->base ? aws_role_fetch(source, &arena, &made, err)
+                           : aws_chain_fetch(source->client, &arena, &made, err);
     if (ok) {
         identity = aws_identity_create(&made);
         if (!identity)
             error_set(err, "A0303", "out of memory for credentials");
-        else if (source->role_arn.len)
+        else if (source->base)
             snprintf(identity->account, sizeof(identity->account), "%.*s", STR_FMT(made.account));
     }
     arena_wipe(&arena);

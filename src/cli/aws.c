@@ -245,7 +245,7 @@ static int run(struct session *s)
     if (!open_client(s, &err))
         return cli_fail(&err);
     s->call.region = str_from(o->region);
-    s->call.role = str_from(o->role);
+    s->call.access.role = str_from(o->role);
     s->call.account = str_from(o->account);
     guard(s);
     return o->dry_run ? dry_run(s) : o->presign ? presign(s) : o->wait ? wait_for(s) : call_once(s);

@@ -166,6 +166,20 @@ const char *cli_kill_switch(const struct cli_options *options, const struct poli
     return buf;
 }
 
+struct str cli_session(char ret[CLI_SESSION_SIZE])
+{
+    char host[256] = "";
+    size_t len = (size_t)snprintf(ret, CLI_SESSION_SIZE, "rectify");
+    if (gethostname(host, sizeof host - 1) == 0 && host[0])
+        len = (size_t)snprintf(ret, CLI_SESSION_SIZE, "rectify-%.50s", host);
+    for (size_t i = 0; i < len; i++) {
+        char c = ret[i], lower = (char)(c | 0x20);
+        bool fits = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '.';
+        ret[i] = fits ? c : '-';
+    }
+    return (struct str){ret, len};
+}
+
 bool cli_id(const struct cli_options *options, int64_t *ret)
 {
     return options->arg_count > 0 && remediation_id_parse(str_from(options->args[0]), ret);

@@ -71,6 +71,9 @@ struct policy_set *cli_load_policies(const struct cli_options *options, struct a
 /* The kill switch's path in effect: --kill-switch, rectify.yaml, <state>/STOP. */
 const char *cli_kill_switch(const struct cli_options *options, const struct policy_set *policies,
                             char *buf, size_t size);
+/* "rectify-HOST": what sessions of assumed roles are called, as CloudTrail shows them. */
+#define CLI_SESSION_SIZE 65
+struct str cli_session(char ret[CLI_SESSION_SIZE]);
 /* "r12" of the first argument. */
 bool cli_id(const struct cli_options *options, int64_t *ret);
 /* Writes to stdout; a value as JSON with a newline. */

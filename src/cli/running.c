@@ -24,12 +24,15 @@ void running_finish(struct running *r)
 
 static bool prepare_cloud(struct running *r, struct error *err)
 {
+    char session[CLI_SESSION_SIZE];
     struct net_options net = {.clock = clock_system()};
     r->net = net_create(&net, err);
     if (!r->net)
         return false;
-    struct aws_client_options client = {
-        .models = r->models, .net = r->net, .clock = clock_system()};
+    struct aws_client_options client = {.models = r->models,
+                                        .net = r->net,
+                                        .clock = clock_system(),
+                                        .session = cli_session(session)};
     r->client = aws_client_create(&client, err);
     return r->client != NULL;
 }

@@ -84,7 +84,7 @@ static bool make_call(const struct decide_subject *s, const struct policy_call *
         .operation = from->operation,
         .input = decide_fill_owner(from->operation, input, s->resource.account, arena),
         .region = value_str(region),
-        .role = s->assignment->read_role,
+        .access = s->assignment->read,
         .account = s->resource.account,
         .deadline_ms = s->deadline_ms};
     return true;

@@ -19,8 +19,8 @@ static void perform(struct step *s, struct value planned, struct aws_answer *ret
     struct act_gate gate = {s->engine->kill_switch, s->engine->clock,
                             clock_steady_ms(s->engine->clock) + ENGINE_CALL_DEADLINE_MS, owns_lease,
                             s};
-    struct act_request request = {s->engine->models,           s->engine->caller,      planned,
-                                  s->subject.resource.account, s->assignment.act_role, &gate};
+    struct act_request request = {s->engine->models,           s->engine->caller, planned,
+                                  s->subject.resource.account, s->assignment.act, &gate};
     act_call(&request, s->arena, ret);
     if (!ret->gate_closed)
         step_note_attempt(s, planned, ret);

@@ -32,7 +32,7 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     if (!policy_check_keys(node, POLICY_ASSIGNMENT))
         return false;
     bool ok = true;
-    const struct yaml *mode = yaml_get(node, "mode"), *roles = yaml_get(node, "roles");
+    const struct yaml *mode = yaml_get(node, "mode");
     const struct yaml *params = yaml_get(node, "params");
     if (!read_names(yaml_get(node, "policies"), &rule->policies, &rule->policy_count) ||
         !read_accounts(yaml_get(node, "accounts"), rule)) {
@@ -48,10 +48,9 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     rule->params_node = params;
     if (params)
         ok = yaml_value(params, &rule->params) && ok;
-    if (roles)
-        ok = policy_check_keys(roles, POLICY_ROLES) && ok;
-    rule->read_role = policy_text(yaml_get(roles, "read"), "", &ok);
-    rule->act_role = policy_text(yaml_get(roles, "act"), "", &ok);
+    ok =
+        policy_read_roles(yaml_get(node, "roles"), &rule->read_role, &rule->act_role, &rule->way) &&
+        ok;
     rule->settle_ms = policy_duration(yaml_get(node, "settle"), -1, &ok);
     return ok;
 }
@@ -59,9 +58,12 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
 bool policy_config_read(const struct yaml *root, struct policy_config *ret)
 {
     bool ok = policy_check_keys(root, POLICY_CONFIG);
-    const struct yaml *accounts = yaml_get(root, "accounts"), *list = yaml_get(root, "assignments");
-    if (accounts)
-        ok = yaml_value(accounts, &ret->accounts) && ok;
+    const struct yaml *list = yaml_get(root, "assignments");
+    ret->calls = (struct policy_calls){-1, -1};
+    ok = policy_read_accounts(yaml_get(root, "accounts"), &ret->accounts) && ok;
+    ok = policy_read_organization(yaml_get(root, "organization"), &ret->organization) && ok;
+    ok = policy_read_regions(yaml_get(root, "regions"), &ret->regions, &ret->region_count) && ok;
+    ok = policy_read_calls(yaml_get(root, "calls"), &ret->calls) && ok;
     ret->kill_switch = policy_text(yaml_get(root, "kill_switch"), "", &ok);
     if (!list || list->kind != YAML_LIST) {
         yaml_error(root, "P0131", NULL, "rectify.yaml needs `assignments`, a list");

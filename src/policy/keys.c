@@ -163,7 +163,10 @@ static const struct key exemption_keys[] = {
     {0}};
 static const struct key config_keys[] = {
     {"accounts", MAP, 0, false,
-     "what is known of accounts, by id: {\"111122223333\": {env: prod}}"},
+     "accounts by id: name, regions, via, external_id, calls, and attributes such as env"},
+    {"organization", SECTION, POLICY_ORGANIZATION, false, "where more accounts are discovered"},
+    {"regions", LIST, 0, false, "where accounts that name no regions are looked through"},
+    {"calls", SECTION, POLICY_CALLS, false, "how many calls an account bears"},
     {"assignments", SECTIONS, POLICY_ASSIGNMENT, true, "where policies run; the first match wins"},
     {"kill_switch", TEXT, 0, false, "nothing is changed while this file exists"},
     {0}};
@@ -178,6 +181,19 @@ static const struct key assignment_keys[] = {
 static const struct key roles_keys[] = {
     {"read", TEXT, 0, false, "to read: a name or an ARN"},
     {"act", TEXT, 0, false, "to repair: a name or an ARN"},
+    {"via", LIST, 0, false, "ARNs of the roles that are assumed before them, in this order"},
+    {"external_id", TEXT, 0, false, "what their trust policies want to hear"},
+    {0}};
+static const struct key calls_keys[] = {
+    {"at_once", COUNT, 0, false, "on the wire; 32 when there are several accounts, 0 = any"},
+    {"per_second", COUNT, 0, false, "begun within a second; 0 = any"},
+    {0}};
+static const struct key organization_keys[] = {
+    {"account", TEXT, 0, true, "the management account, or a delegated administrator"},
+    {"role", TEXT, 0, false, "the role that lists its accounts: a name or an ARN"},
+    {"via", LIST, 0, false, "ARNs of the roles that are assumed before it"},
+    {"external_id", TEXT, 0, false, "what its trust policy wants to hear"},
+    {"every", DURATION, 0, false, "how often; 1h"},
     {0}};
 /* clang-format on */
 
@@ -204,6 +220,8 @@ static const struct {
     [POLICY_CONFIG] = {"config", config_keys},
     [POLICY_ASSIGNMENT] = {"assignment", assignment_keys},
     [POLICY_ROLES] = {"roles", roles_keys},
+    [POLICY_CALLS] = {"calls", calls_keys},
+    [POLICY_ORGANIZATION] = {"organization", organization_keys},
 };
 
 #define KEYS_MAX 20

@@ -177,9 +177,9 @@ const struct policy *policy_set_find(const struct policy_set *set, struct str na
 
 /* What rectify.yaml says of one policy in one account. First match wins. */
 struct policy_assignment {
-    enum mode mode;      // at most the policy's ceiling; MODE_OFF = not run here
-    struct value params; // the defaults with the assignment's over them; in `arena`
-    struct str read_role, act_role;
+    enum mode mode;              // at most the policy's ceiling; MODE_OFF = not run here
+    struct value params;         // the defaults with the assignment's over them; in `arena`
+    struct aws_access read, act; // as whom its calls are made there
     int64_t settle_ms;
 };
 struct policy_assignment policy_set_assign(const struct policy_set *set,
@@ -188,6 +188,34 @@ struct policy_assignment policy_set_assign(const struct policy_set *set,
 /* {id: ..., env: ...}; known accounts only say more. */
 struct value policy_set_account(const struct policy_set *set, struct str account,
                                 struct arena *arena);
+
+/* ---- accounts ---- */
+
+struct policy_account {
+    struct str id;
+    struct value attributes; // {id, name, env, ...}: `account` in expressions
+    const struct str *regions;
+    size_t region_count; // 0 = rectify.yaml does not say
+};
+/* All that are known: rectify.yaml's, then those of the last discovery. Copied into `arena`, but
+ * for the regions, which live as long as the set. False: out of memory. */
+bool policy_set_accounts(const struct policy_set *set, struct arena *arena,
+                         struct policy_account **ret, size_t *ret_count)
+    __attribute__((warn_unused_result));
+/* The regions that rectify.yaml names for accounts that have none of their own. */
+const struct str *policy_set_regions(const struct policy_set *set, size_t *ret_count);
+
+/* Where accounts are discovered. */
+struct policy_organization {
+    struct str account; // the management account, or one that may list for it
+    struct aws_access access;
+    int64_t every_ms;
+};
+const struct policy_organization *policy_set_organization(const struct policy_set *set); // or NULL
+/* What was discovered, as a whole: a list of {id, attributes: {name, ou, TAG...}}. Any thread,
+ * while others use the set. False (P0140): nothing has changed. */
+bool policy_set_discover(struct policy_set *set, struct value accounts, struct error *err)
+    __attribute__((warn_unused_result));
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
 

@@ -3,6 +3,9 @@
 #ifndef RECTIFY_POLICY_POLICY_INTERNAL_H
 #define RECTIFY_POLICY_POLICY_INTERNAL_H
 
+#include <pthread.h>
+
+#include "base/map.h"
 #include "policy/policy.h"
 #include "policy/yaml_internal.h"
 
@@ -40,6 +43,8 @@ enum policy_section {
     POLICY_CONFIG,
     POLICY_ASSIGNMENT,
     POLICY_ROLES,
+    POLICY_CALLS,
+    POLICY_ORGANIZATION,
     POLICY_SECTION_COUNT,
 };
 /* Reports every key of `map` that the section does not have. False: there are, or it is no map. */
@@ -87,7 +92,37 @@ struct policy *policy_compile_file(const struct yaml *root, struct aws_models *m
 bool policy_find_used(struct policy *policy, struct arena *arena)
     __attribute__((warn_unused_result));
 
-/* rectify.yaml. */
+/* ---- rectify.yaml ---- */
+
+struct policy_way { // of a role
+    struct str *via;
+    size_t via_count;
+    struct str external_id;
+};
+struct policy_calls {
+    int at_once, per_second; // -1 = not said
+};
+struct policy_known { // an account
+    struct str id;
+    struct value attributes; // a map
+    struct str *regions;
+    size_t region_count;
+    struct policy_way way;
+    struct policy_calls calls;
+};
+struct policy_accounts {
+    struct arena *arena; // NULL = another's
+    struct policy_known *items;
+    size_t count;
+    struct map by_id;
+};
+/* Those that were discovered; replaced as a whole while others read. */
+struct policy_directory {
+    pthread_rwlock_t lock;
+    bool has_lock;
+    struct policy_accounts *found; // NULL = nothing was discovered yet
+};
+
 struct policy_assignment_rule {
     struct str *policies; // globs
     size_t policy_count;
@@ -97,14 +132,53 @@ struct policy_assignment_rule {
     struct value params;
     const struct yaml *params_node; // NULL = none
     struct str read_role, act_role;
+    struct policy_way way;
     int64_t settle_ms; // -1 = the policy's
 };
 struct policy_config {
-    struct value accounts; // {id: {env: ...}}
+    struct policy_accounts accounts;
+    struct str *regions; // of accounts that have none of their own
+    size_t region_count;
+    struct policy_calls calls;
+    struct policy_organization organization; // account empty = none
     struct policy_assignment_rule *rules;
     size_t rule_count;
     struct str kill_switch;
 };
 bool policy_config_read(const struct yaml *root, struct policy_config *ret);
+
+/* accounts.c. Reading: NULL nodes are absent keys and leave `ret` as it is; false: reported. */
+bool policy_is_account(struct str s);
+bool policy_read_regions(const struct yaml *node, struct str **ret, size_t *ret_count);
+bool policy_read_calls(const struct yaml *node, struct policy_calls *ret);
+bool policy_read_roles(const struct yaml *node, struct str *ret_read, struct str *ret_act,
+                       struct policy_way *ret);
+bool policy_read_organization(const struct yaml *node, struct policy_organization *ret);
+bool policy_read_accounts(const struct yaml *node, struct policy_accounts *ret);
+
+bool policy_directory_init(struct policy_directory *directory);
+void policy_directory_finish(struct policy_directory *directory);
+bool policy_directory_replace(struct policy_directory *directory, struct value list,
+                              struct error *err) __attribute__((warn_unused_result));
+/* What is known of an account, from both places; valid until left. */
+struct policy_account_view {
+    const struct policy_known *listed, *found; // NULL = not there
+};
+struct policy_account_view policy_directory_enter(struct policy_directory *directory,
+                                                  const struct policy_accounts *listed,
+                                                  struct str account);
+void policy_directory_leave(struct policy_directory *directory);
+const struct value *policy_account_attribute(const struct policy_account_view *view,
+                                             struct value key);
+/* {id, attributes...}, copied. */
+struct value policy_account_value(const struct policy_account_view *view, struct str account,
+                                  struct arena *arena);
+/* Without a role: the way to it, and the account's limits. Borrows from the set only. */
+struct aws_access policy_account_access(const struct policy_account_view *view,
+                                        const struct policy_config *config,
+                                        const struct policy_way *way);
+bool policy_directory_list(struct policy_directory *directory, const struct policy_config *config,
+                           struct arena *arena, struct policy_account **ret, size_t *ret_count)
+    __attribute__((warn_unused_result));
 
 #endif

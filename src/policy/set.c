@@ -20,6 +20,7 @@ struct policy_set {
     struct yaml_programs programs;
     struct policy_config config;
     bool has_config;
+    struct policy_directory directory;
 };
 
 static bool add_error(struct error_list *errors, const char *code, const char *path, int number)
@@ -163,6 +164,10 @@ struct policy_set *policy_set_load(const struct policy_options *options, struct 
     struct policy_set *set = calloc(1, sizeof *set);
     if (!set)
         return NULL;
+    if (!policy_directory_init(&set->directory)) {
+        free(set);
+        return NULL;
+    }
     bool ok = load_dir(set, options->dir, 0, options->models, errors);
     ok = load_config(set, options, errors) && ok;
     if (ok && set->count == 0) {
@@ -185,6 +190,7 @@ void policy_set_destroy(struct policy_set *set)
         return;
     for (size_t i = 0; i < set->programs.count; i++)
         cel_program_finish(set->programs.items[i]);
+    policy_directory_finish(&set->directory);
     arena_finish(&set->arena);
     free(set);
 }
@@ -207,18 +213,45 @@ const struct policy *policy_set_find(const struct policy_set *set, struct str na
     return NULL;
 }
 
+/* The lock is no part of what the set says. */
+static struct policy_directory *directory_of(const struct policy_set *set)
+{
+    return (struct policy_directory *)(uintptr_t)&set->directory;
+}
+
 struct value policy_set_account(const struct policy_set *set, struct str account,
                                 struct arena *arena)
 {
-    struct value_builder out = {.arena = arena};
-    const struct value *known = value_get(set->config.accounts, account);
-    value_set(&out, "id", value_string(account));
-    for (uint32_t i = 0; known && known->kind == VALUE_MAP && i < known->len; i++)
-        value_set_str(&out, value_str(known->pairs[i].key), known->pairs[i].value);
-    return value_finish_map(&out);
+    struct policy_account_view view =
+        policy_directory_enter(directory_of(set), &set->config.accounts, account);
+    struct value result = policy_account_value(&view, account, arena);
+    policy_directory_leave(directory_of(set));
+    return result;
 }
 
-static bool rule_names_account(const struct policy_set *set,
+bool policy_set_accounts(const struct policy_set *set, struct arena *arena,
+                         struct policy_account **ret, size_t *ret_count)
+{
+    return policy_directory_list(directory_of(set), &set->config, arena, ret, ret_count);
+}
+
+const struct str *policy_set_regions(const struct policy_set *set, size_t *ret_count)
+{
+    *ret_count = set->config.region_count;
+    return set->config.regions;
+}
+
+const struct policy_organization *policy_set_organization(const struct policy_set *set)
+{
+    return set->config.organization.account.len ? &set->config.organization : NULL;
+}
+
+bool policy_set_discover(struct policy_set *set, struct value accounts, struct error *err)
+{
+    return policy_directory_replace(&set->directory, accounts, err);
+}
+
+static bool rule_names_account(const struct policy_account_view *view,
                                const struct policy_assignment_rule *rule, struct str account)
 {
     if (rule->any_account)
@@ -232,13 +265,12 @@ static bool rule_names_account(const struct policy_set *set,
                 return true;
         return false;
     }
-    const struct value *known = value_get(set->config.accounts, account);
-    for (uint32_t i = 0; known && wanted.kind == VALUE_MAP && i < wanted.len; i++) {
-        const struct value *has = value_get_key(*known, wanted.pairs[i].key);
+    for (uint32_t i = 0; wanted.kind == VALUE_MAP && i < wanted.len; i++) {
+        const struct value *has = policy_account_attribute(view, wanted.pairs[i].key);
         if (!has || !value_equal(*has, wanted.pairs[i].value))
             return false;
     }
-    return known && wanted.kind == VALUE_MAP;
+    return (view->listed || view->found) && wanted.kind == VALUE_MAP;
 }
 
 /* The policy's parameters with the assignment's over them; those it does not have are ignored. */
@@ -261,20 +293,27 @@ struct policy_assignment policy_set_assign(const struct policy_set *set,
         .mode = MODE_OBSERVE, .params = policy->params, .settle_ms = policy->settle_ms};
     if (!set->has_config)
         return result; // nothing said: watch only
-    for (size_t i = 0; i < set->config.rule_count; i++) {
-        const struct policy_assignment_rule *rule = &set->config.rules[i];
-        if (!rule_names_policy(rule, policy->name) || !rule_names_account(set, rule, account))
-            continue;
-        result.mode = rule->mode < policy->mode ? rule->mode : policy->mode;
-        result.read_role = rule->read_role;
-        result.act_role = rule->act_role;
-        if (rule->params.kind == VALUE_MAP)
-            result.params = merge_params(policy->params, rule->params, arena);
-        if (rule->settle_ms >= 0)
-            result.settle_ms = rule->settle_ms;
-        return result;
-    }
+    struct policy_account_view view =
+        policy_directory_enter(directory_of(set), &set->config.accounts, account);
+    const struct policy_assignment_rule *rule = NULL;
+    for (size_t i = 0; !rule && i < set->config.rule_count; i++)
+        if (rule_names_policy(&set->config.rules[i], policy->name) &&
+            rule_names_account(&view, &set->config.rules[i], account))
+            rule = &set->config.rules[i];
+    if (rule)
+        result.read = policy_account_access(&view, &set->config, &rule->way);
+    policy_directory_leave(directory_of(set));
     result.mode = MODE_OFF;
+    if (!rule)
+        return result;
+    result.mode = rule->mode < policy->mode ? rule->mode : policy->mode;
+    result.act = result.read;
+    result.read.role = rule->read_role;
+    result.act.role = rule->act_role;
+    if (rule->params.kind == VALUE_MAP)
+        result.params = merge_params(policy->params, rule->params, arena);
+    if (rule->settle_ms >= 0)
+        result.settle_ms = rule->settle_ms;
     return result;
 }
 

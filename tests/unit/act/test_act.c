@@ -194,9 +194,12 @@ static void test_act__a_planned_call_is_handed_on_once_with_its_gate(void **stat
     struct arena arena ARENA_AUTO = {0};
     struct seen seen = {0};
     struct act_gate gate = gate_at(NULL);
-    struct act_request request = {
-        fixture_models(),    {note_call, &seen}, planned_call(&arena, "s3:DeleteBucketTagging"),
-        STR("111122223333"), STR("act-role"),    &gate};
+    struct act_request request = {fixture_models(),
+                                  {note_call, &seen},
+                                  planned_call(&arena, "s3:DeleteBucketTagging"),
+                                  STR("111122223333"),
+                                  {.role = STR("act-role")},
+                                  &gate};
     struct aws_answer answer;
     act_call(&request, &arena, &answer);
     assert_int_equal(seen.calls, 1);
@@ -206,7 +209,7 @@ static void test_act__a_planned_call_is_handed_on_once_with_its_gate(void **stat
     assert_true(str_is(value_path_str(seen.call.input, "Bucket"), "logs"));
     assert_true(str_is(seen.call.region, "eu-west-1"));
     assert_true(str_is(seen.call.account, "111122223333"));
-    assert_true(str_is(seen.call.role, "act-role"));
+    assert_true(str_is(seen.call.access.role, "act-role"));
     assert_int_equal(seen.call.deadline_ms, 2000);
     assert_true(seen.gate_open);
     steady_ms = 3000; // what the sender asks is this very gate
@@ -220,12 +223,9 @@ static void test_act__an_operation_that_is_not_there_is_not_sent(void **state)
     struct arena arena ARENA_AUTO = {0};
     struct seen seen = {0};
     struct act_gate gate = gate_at(NULL);
-    struct act_request request = {fixture_models(),
-                                  {note_call, &seen},
-                                  planned_call(&arena, "s3:Explode"),
-                                  STR("111122223333"),
-                                  STR(""),
-                                  &gate};
+    struct act_request request = {
+        fixture_models(),    {note_call, &seen}, planned_call(&arena, "s3:Explode"),
+        STR("111122223333"), {.role = STR("")},  &gate};
     struct aws_answer answer;
     act_call(&request, &arena, &answer);
     assert_int_equal(seen.calls, 0);

@@ -29,6 +29,8 @@ struct script {
     atomic_uint service, identity, role;
     pthread_mutex_t lock; // of the texts, which connections write
     char authorization[512], host[128], date[32], path[256], token[64];
+    char assumed[4][700];      // bodies of the first AssumeRoles
+    atomic_uint on_wire, most; // calls of the service at the same time
 };
 
 struct fixture {
@@ -77,7 +79,12 @@ static bool answer(void *ctx, const struct stub_request *request)
         return stub_reply(request, 200, "", str_from(identity));
     }
     if (str_find(request->body, STR("Action=AssumeRole")) != SIZE_MAX) {
-        script->role++;
+        unsigned at = script->role++;
+        if (at < 4) {
+            pthread_mutex_lock(&script->lock);
+            keep(script->assumed[at], sizeof(script->assumed[at]), request->body);
+            pthread_mutex_unlock(&script->lock);
+        }
         return stub_reply(request, script->assume_role.status, "",
                           str_from(script->assume_role.body));
     }
@@ -347,7 +354,7 @@ static void test_aws_call__what_cannot_be_sent_says_why(void **state)
     aws_call(f->client, &call, &f->arena, &ret);
     assert_int_equal(ret.outcome, AWS_NOT_SENT);
     call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
-    call.role = STR("a-role");
+    call.access.role = STR("a-role");
     call.account = (struct str){0};
     aws_call(f->client, &call, &f->arena, &ret);
     assert_int_equal(ret.outcome, AWS_NOT_SENT);
@@ -434,7 +441,7 @@ static void test_aws_call__a_role_is_assumed_once_and_its_account_is_proven(void
     for (int i = 0; i < 2; i++) {
         struct aws_call call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
         call.account = STR("111122223333");
-        call.role = STR("r");
+        call.access.role = STR("r");
         struct aws_answer ret;
         aws_call(f->client, &call, &f->arena, &ret);
         assert_int_equal(ret.outcome, AWS_OK);
@@ -455,7 +462,7 @@ static void test_aws_call__expired_role_credentials_are_renewed_once(void **stat
     f->script.then = (struct canned){200, "", "<Tagging><TagSet></TagSet></Tagging>"};
     struct aws_call call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
     call.account = STR("111122223333");
-    call.role = STR("arn:aws:iam::111122223333:role/r");
+    call.access.role = STR("arn:aws:iam::111122223333:role/r");
     struct aws_answer ret;
     aws_call(f->client, &call, &f->arena, &ret);
     assert_int_equal(ret.outcome, AWS_OK);
@@ -475,7 +482,7 @@ static void test_aws_call__a_denied_role_is_told_and_not_hammered(void **state)
     for (int i = 0; i < 3; i++) {
         struct aws_call call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
         call.account = STR("111122223333");
-        call.role = STR("r");
+        call.access.role = STR("r");
         struct aws_answer ret;
         aws_call(f->client, &call, &f->arena, &ret);
         assert_int_equal(ret.outcome, AWS_NOT_SENT);
@@ -484,6 +491,137 @@ static void test_aws_call__a_denied_role_is_told_and_not_hammered(void **state)
     }
     assert_int_equal(f->script.role, 1); // a pause lies between two attempts that fail
     assert_int_equal(f->script.service, 0);
+    teardown(f);
+}
+
+static void test_aws_call__a_chain_of_roles_is_assumed_link_by_link(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(NULL, NULL);
+    const struct str via[] = {STR("arn:aws:iam::999988887777:role/hub"),
+                              STR("arn:aws:iam::666655554444:role/spoke")};
+    f->script.assume_role = (struct canned){200, NULL, ROLE_BODY("2100-01-01T00:00:00Z")};
+    f->script.first = (struct canned){200, "", "<Tagging><TagSet></TagSet></Tagging>"};
+    for (int i = 0; i < 3; i++) { // twice the one role, then another at the same chain's end
+        struct aws_call call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
+        call.account = STR("111122223333");
+        call.access = (struct aws_access){.role = i < 2 ? STR("reader") : STR("actor"),
+                                          .via = via,
+                                          .via_count = 2,
+                                          .external_id = STR("x-1")};
+        struct aws_answer ret;
+        aws_call(f->client, &call, &f->arena, &ret);
+        assert_int_equal(ret.outcome, AWS_OK);
+    }
+    assert_int_equal(f->script.role, 4); // hub, spoke, reader; then actor only
+    assert_non_null(strstr(f->script.assumed[0], "role%2Fhub"));
+    assert_null(strstr(f->script.assumed[0], "ExternalId"));
+    assert_non_null(strstr(f->script.assumed[1], "role%2Fspoke"));
+    assert_non_null(strstr(f->script.assumed[2], "111122223333%3Arole%2Freader"));
+    assert_non_null(strstr(f->script.assumed[2], "ExternalId=x-1"));
+    assert_non_null(strstr(f->script.assumed[2], "RoleSessionName=rectify"));
+    assert_non_null(strstr(f->script.assumed[3], "role%2Factor"));
+    teardown(f);
+}
+
+/* Nothing that stands in the environment is used in the place of a role that cannot be had. */
+static void test_aws_call__a_role_of_another_account_or_partition_is_refused(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(NULL, NULL);
+    static const char *const roles[] = {"arn:aws:iam::444455556666:role/r",
+                                        "arn:aws-cn:iam::111122223333:role/r"};
+    for (size_t i = 0; i < 2; i++) {
+        struct aws_call call = call_of(f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
+        call.account = STR("111122223333");
+        call.access.role = str_from(roles[i]);
+        struct aws_answer ret;
+        aws_call(f->client, &call, &f->arena, &ret);
+        assert_int_equal(ret.outcome, AWS_NOT_SENT);
+        assert_true(str_is(ret.code, "A0301"));
+    }
+    assert_int_equal(f->script.role, 0);
+    assert_int_equal(f->script.service, 0);
+    teardown(f);
+}
+
+/* ---- how much an account bears ---- */
+
+struct crowd {
+    struct fixture *f;
+    struct aws_access access;
+    atomic_uint ok, held;
+};
+
+static bool answer_slowly(void *ctx, const struct stub_request *request)
+{
+    (void)ctx;
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return stub_reply(request, 200, "", STR("<Tagging><TagSet></TagSet></Tagging>"));
+}
+
+static void *call_in_a_crowd(void *ctx)
+{
+    struct crowd *crowd = ctx;
+    struct arena arena = {0};
+    struct aws_call call = call_of(crowd->f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
+    struct aws_answer ret;
+    call.account = STR(ACCOUNT);
+    call.access = crowd->access;
+    aws_call(crowd->f->client, &call, &arena, &ret);
+    if (ret.outcome == AWS_OK)
+        crowd->ok++;
+    else if (ret.outcome == AWS_THROTTLED && str_is(ret.code, "A0343") && ret.retry_after_ms > 0)
+        crowd->held++;
+    arena_finish(&arena);
+    return NULL;
+}
+
+static void run_crowd(struct crowd *crowd, size_t count)
+{
+    pthread_t threads[16];
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_in_a_crowd, crowd), 0);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static struct fixture *measured; // whose answers are counted while they are on the wire
+
+static bool answer_counted(void *ctx, const struct stub_request *request)
+{
+    unsigned now = ++measured->script.on_wire, most = measured->script.most;
+    while (now > most && !atomic_compare_exchange_weak(&measured->script.most, &most, now))
+        ;
+    bool ok = answer_slowly(ctx, request);
+    measured->script.on_wire--;
+    return ok;
+}
+
+static void test_aws_call__an_account_has_at_most_so_many_calls_on_the_wire(void **state)
+{
+    (void)state;
+    struct fixture *f = measured = setup(NULL, NULL);
+    f->script.instead = answer_counted;
+    struct crowd crowd = {.f = f, .access = {.at_once = 3}};
+    run_crowd(&crowd, 12);
+    assert_int_equal(crowd.ok, 12);
+    assert_int_equal(f->script.most, 3);
+    teardown(f);
+}
+
+/* Two may begin a second: the first two at once, and what would wait longer than a second is told
+ * to come again. */
+static void test_aws_call__an_account_has_at_most_so_many_calls_a_second(void **state)
+{
+    (void)state;
+    struct fixture *f = setup(NULL, NULL);
+    f->script.instead = answer_slowly;
+    struct crowd crowd = {.f = f, .access = {.per_second = 2}};
+    run_crowd(&crowd, 10);
+    assert_int_equal(crowd.ok + crowd.held, 10);
+    assert_in_range(crowd.ok, 2, 5);
+    assert_int_equal(f->script.service, crowd.ok);
     teardown(f);
 }
 
@@ -602,6 +740,10 @@ int main(void)
         cmocka_unit_test(test_aws_call__a_role_is_assumed_once_and_its_account_is_proven),
         cmocka_unit_test(test_aws_call__expired_role_credentials_are_renewed_once),
         cmocka_unit_test(test_aws_call__a_denied_role_is_told_and_not_hammered),
+        cmocka_unit_test(test_aws_call__a_chain_of_roles_is_assumed_link_by_link),
+        cmocka_unit_test(test_aws_call__a_role_of_another_account_or_partition_is_refused),
+        cmocka_unit_test(test_aws_call__an_account_has_at_most_so_many_calls_on_the_wire),
+        cmocka_unit_test(test_aws_call__an_account_has_at_most_so_many_calls_a_second),
         cmocka_unit_test(test_aws_call_pages__all_pages_are_joined),
         cmocka_unit_test(test_aws_call_pages__the_same_token_twice_is_an_error),
         cmocka_unit_test(test_aws_call__many_threads_share_one_client),

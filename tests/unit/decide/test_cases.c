@@ -79,9 +79,9 @@ static bool perform(struct run *run, struct value plan, bool test_done)
 {
     struct act_gate gate = {NULL, clock_system(), INT64_MAX, NULL, NULL};
     for (uint32_t i = 0; i < plan.len; i++) {
-        struct act_request request = {fixture_models(), run->subject.caller,
-                                      plan.items[i],    run->subject.resource.account,
-                                      (struct str){0},  &gate};
+        struct act_request request = {fixture_models(),  run->subject.caller,
+                                      plan.items[i],     run->subject.resource.account,
+                                      {.role = STR("")}, &gate};
         struct aws_answer answer;
         struct error err;
         bool done = false;

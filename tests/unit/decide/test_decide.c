@@ -31,7 +31,7 @@ static void test_decide__a_read_names_the_account_the_role_and_the_owner(void **
     scene_start(&s, NULL, NULL);
     scene_read(&s, OWNED);
     assert_true(str_is(s.last.account, "111122223333"));
-    assert_true(str_is(s.last.role, "reader"));
+    assert_true(str_is(s.last.access.role, "reader"));
     assert_true(str_is(s.last.region, "eu-west-1"));
     assert_string_equal(scene_text(&s, s.last.input),
                         "{\"Bucket\":\"logs\",\"ExpectedBucketOwner\":\"111122223333\"}");
