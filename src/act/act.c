@@ -75,6 +75,7 @@ void act_call(const struct act_request *request, struct arena *arena, struct aws
         .access = request->access,
         .account = request->account,
         .deadline_ms = request->gate->deadline_ms,
+        .attempt = request->attempt,
         .gate = ask_gate,
         .gate_ctx = (void *)(uintptr_t)request->gate,
     };

@@ -24,6 +24,7 @@ struct act_request {
     struct str account;
     struct aws_access access;
     const struct act_gate *gate;
+    unsigned attempt; // of this planned call, 0 = the first
 };
 /* One attempt. `ret` is always set. */
 void act_call(const struct act_request *request, struct arena *arena, struct aws_answer *ret);

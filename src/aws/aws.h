@@ -167,7 +167,7 @@ struct aws_call {
     struct str account;
     int64_t deadline_ms; // steady clock; 0 = now + 30 s
     unsigned attempt;    // which try this is, 0 = the first; aws_retry_next() counts
-    int retry_cost;      // aws_retry_next()'s
+    int retry_cost;      // aws_retry_next()'s; 0 and not the first try: aws_call() itself takes it
     /* Asked after signing, on the sending thread directly before the bytes leave: kill switch,
      * lease epoch, deadline. False = do not send (reason, a NUL-terminated string, goes into
      * `message`). Must be quick and may not call back into the client. NULL = always. */
@@ -182,8 +182,14 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
 /* Should the call be made again after this answer, and after which pause? By the SDKs' rules:
  * AWS_RETRY_MODE (standard, adaptive), AWS_MAX_ATTEMPTS, a bucket of tokens for each role, region
  * and service. What may have been done is repeated only when that is harmless: reads, and inputs
- * with their client token. Waiting is the caller's. In adaptive mode aws_call() itself holds back
- * what would be throttled: less than a second it waits, more is AWS_THROTTLED with code A0325. */
+ * with their client token. Waiting is the caller's.
+ *
+ * Who keeps due times of its own (the engine) sets only `attempt`. Then aws_call() takes the
+ * tokens, and with an empty bucket gives AWS_THROTTLED with code A0325 and a pause; one such try of
+ * a bucket is let through every 20 s, or nothing would ever fill it again. In adaptive mode
+ * aws_call() also holds back what would be throttled: less than a second it waits, more is A0325
+ * too. A LimitExceededException is throttling twice; the third is the quota that it is elsewhere,
+ * and AWS_REFUSED. */
 bool aws_retry_next(struct aws_client *client, struct aws_call *call,
                     const struct aws_answer *answer, int64_t *ret_pause_ms)
     __attribute__((warn_unused_result));

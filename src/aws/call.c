@@ -131,7 +131,7 @@ static bool check_account(struct aws_client *client, const struct aws_call *call
 
 struct attempt {
     struct aws_client *client;
-    const struct aws_call *call;
+    struct aws_call *call; // aws_call()'s own copy
     struct str region;
     struct aws_source *source; // NULL = unsigned
     struct aws_identity *identity;
@@ -175,6 +175,7 @@ static void try_once(struct attempt *attempt, struct arena *arena, struct aws_an
                                   .credentials =
                                       attempt->identity ? &attempt->identity->credentials : NULL,
                                   .deadline_ms = attempt->deadline_ms,
+                                  .attempt = attempt->call->attempt,
                                   .gate = attempt->call->gate,
                                   .gate_ctx = attempt->call->gate_ctx};
     aws_send(attempt->client, &sending, arena, ret, hint);
@@ -278,31 +279,41 @@ static void leave_place(const struct attempt *attempt)
     aws_account_leave(attempt->client, attempt->call);
 }
 
-/* Adaptive mode: false (answer set) when the call would have to wait too long. */
+static bool held_back(struct arena *arena, int64_t wait_ms, const char *why, struct aws_answer *ret)
+{
+    struct error err;
+    error_set(&err, "A0325", "held back: %s", why);
+    aws_answer_fail(ret, AWS_THROTTLED, arena, &err);
+    ret->retry_after_ms = wait_ms;
+    return true;
+}
+
+/* False when it may go. True, answer set: a retry for which the bucket has no tokens, or in
+ * adaptive mode a call that would have to wait too long. */
 static bool hold_back(struct attempt *attempt, struct arena *arena, struct aws_answer *ret)
 {
     struct aws_client *client = attempt->client;
+    int64_t unpaid_ms = aws_retry_pay(client, attempt->call);
+    if (unpaid_ms)
+        return held_back(arena, unpaid_ms, "too many calls like this one have failed", ret);
     for (int64_t wait_ms; (wait_ms = aws_retry_hold(client, attempt->call)) > 0;) {
         if (wait_ms > AWS_HOLD_MS ||
             clock_steady_ms(client->world.clock) + wait_ms >= attempt->deadline_ms) {
-            struct error err;
-            error_set(&err, "A0325", "held back: the service has throttled calls like this one");
-            aws_answer_fail(ret, AWS_THROTTLED, arena, &err);
-            ret->retry_after_ms = wait_ms;
-            return false;
+            return held_back(arena, wait_ms, "the service has throttled calls like this one", ret);
         }
         struct timespec pause = {.tv_nsec = wait_ms % 1000 * 1000000, .tv_sec = wait_ms / 1000};
         nanosleep(&pause, NULL);
     }
-    return true;
+    return false;
 }
 
 void aws_call(struct aws_client *client, const struct aws_call *call, struct arena *arena,
               struct aws_answer *ret)
 {
     *ret = (struct aws_answer){.outcome = AWS_NOT_SENT};
+    struct aws_call own = *call;
     struct attempt attempt = {.client = client,
-                              .call = call,
+                              .call = &own,
                               .region = call->region.len ? call->region : client->region,
                               .deadline_ms = call->deadline_ms};
     if (!attempt.deadline_ms)
@@ -312,7 +323,7 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
         attempt.region = learnt;
     if (!take_place(&attempt, arena, ret))
         return;
-    if (!hold_back(&attempt, arena, ret)) {
+    if (hold_back(&attempt, arena, ret)) {
         leave_place(&attempt);
         return;
     }
@@ -327,7 +338,7 @@ void aws_call(struct aws_client *client, const struct aws_call *call, struct are
     }
     aws_identity_release(attempt.identity);
     leave_place(&attempt);
-    aws_retry_observe(client, call, ret);
+    aws_retry_observe(client, &own, ret);
 }
 
 static void call_client(void *ctx, const struct aws_call *call, struct arena *arena,

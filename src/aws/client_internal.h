@@ -138,6 +138,7 @@ struct aws_sending {
     struct str region;
     const struct aws_credentials *credentials;
     int64_t deadline_ms;
+    unsigned attempt;
     bool (*gate)(void *ctx, char *reason, size_t reason_size);
     void *gate_ctx;
 };
@@ -195,6 +196,9 @@ bool aws_retry_configure(struct aws_client *client, struct str mode, struct str 
 void aws_retry_finish(struct aws_client *client);
 /* Adaptive mode: how long this call must wait; 0 = it may go, and has been counted. */
 int64_t aws_retry_hold(struct aws_client *client, const struct aws_call *call);
+/* A try that is not the first and that nobody has paid for: takes its tokens and sets its cost. 0,
+ * or after how many ms it may be tried. */
+int64_t aws_retry_pay(struct aws_client *client, struct aws_call *call);
 void aws_retry_observe(struct aws_client *client, const struct aws_call *call,
                        const struct aws_answer *answer);
 

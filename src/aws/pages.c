@@ -237,6 +237,7 @@ void aws_call_pages(struct aws_caller caller, const struct aws_call *call, struc
             return;
         }
         next.input = aws_pager_input(pager, call->input, arena);
+        next.attempt = page ? 0 : call->attempt; // one page answered, so the next is a first try
         caller.call(caller.ctx, &next, arena, ret);
         if (ret->outcome != AWS_OK)
             return;

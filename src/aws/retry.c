@@ -6,6 +6,8 @@
  *   adaptive   besides: after the first throttling the rate of sending follows a cubic curve below
  *              what the service took (RFC 8312's shape), measured in half seconds
  *
+ * Callers that wait for seconds by themselves take tokens with the call (aws_retry_pay).
+ *
  * One bucket and one rate for each (role, region, service). Source: the "Retry behavior" page of
  * the AWS SDKs and Tools Reference Guide. Any thread. */
 #include "aws/client_internal.h"
@@ -37,6 +39,7 @@ struct pace {
 struct aws_retry_scope {
     pthread_mutex_t lock;
     int tokens;
+    int64_t probed_ms; // steady clock: when the empty bucket last let a try through
     struct pace pace;
     struct aws_retry_scope *next;
     char key[]; // "role region service"
@@ -253,6 +256,26 @@ static int take_tokens(struct aws_retry_scope *scope, int cost)
         scope->tokens -= cost;
     pthread_mutex_unlock(&scope->lock);
     return enough ? cost : 0;
+}
+
+int64_t aws_retry_pay(struct aws_client *client, struct aws_call *call)
+{
+    if (call->attempt == 0 || call->retry_cost)
+        return 0;
+    int64_t now = clock_steady_ms(client->world.clock), wait_ms = 0;
+    atomic_store(&client->retried, true);
+    struct aws_retry_scope *scope = scope_of(client, call);
+    call->retry_cost = take_tokens(scope, COST_RETRY);
+    if (call->retry_cost)
+        return 0;
+    pthread_mutex_lock(&scope->lock);
+    if (!scope->probed_ms || now - scope->probed_ms >= PAUSE_MAX_MS)
+        scope->probed_ms = now;
+    else
+        wait_ms = PAUSE_MAX_MS - (now - scope->probed_ms);
+    pthread_mutex_unlock(&scope->lock);
+    call->retry_cost = wait_ms ? 0 : COST_RETRY; // its success gives the bucket the first tokens
+    return wait_ms;
 }
 
 bool aws_retry_next(struct aws_client *client, struct aws_call *call,

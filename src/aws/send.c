@@ -8,6 +8,8 @@
 #include "aws/client_internal.h"
 #include "base/hash.h"
 
+#define QUOTA_TRIES 3 // a LimitExceededException that comes so often is a quota, not throttling
+
 /* ---- checksums ---- */
 
 static struct str base64_digest(struct arena *arena, const EVP_MD *md, struct str body)
@@ -515,10 +517,15 @@ static struct str bucket_region(const struct aws_operation *op, const struct net
     return region;
 }
 
-static enum aws_outcome outcome_of(const struct aws_service_error *error, int status)
+static enum aws_outcome outcome_of(const struct aws_service_error *error, int status,
+                                   unsigned attempt)
 {
-    if (error->throttling || status == 429 || is_throttling(error->code))
+    if (error->throttling || status == 429)
         return AWS_THROTTLED;
+    if (is_throttling(error->code))
+        return str_is(error->code, "LimitExceededException") && attempt + 1 >= QUOTA_TRIES
+                   ? AWS_REFUSED
+                   : AWS_THROTTLED;
     if (error->retryable || status >= 500 || is_transient(error->code))
         return AWS_FAILED;
     return AWS_REFUSED;
@@ -534,7 +541,7 @@ static void read_error(struct aws_client *client, const struct aws_sending *send
     ret->message = error.message;
     if (!ret->request_id.len)
         ret->request_id = error.request_id;
-    ret->outcome = outcome_of(&error, answer->status);
+    ret->outcome = outcome_of(&error, answer->status, sending->attempt);
     ret->retry_after_ms = retry_after(answer, clock_wall_ms(client->world.clock));
     hint->bucket_region = bucket_region(sending->operation, answer, &error);
     hint->skewed = sending->credentials && correct_clock(client, answer, error.code);

@@ -18,6 +18,7 @@ struct decide_subject {
     struct value account; // {id, ...}
     int64_t now_ms;       // wall clock, fixed for this decision
     int64_t deadline_ms;  // steady clock, of all reads together; 0 = each has its own
+    unsigned attempt;     // how often it has been read in vain
     struct aws_caller caller;
 };
 

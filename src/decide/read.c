@@ -86,7 +86,8 @@ static bool make_call(const struct decide_subject *s, const struct policy_call *
         .region = value_str(region),
         .access = s->assignment->read,
         .account = s->resource.account,
-        .deadline_ms = s->deadline_ms};
+        .deadline_ms = s->deadline_ms,
+        .attempt = s->attempt};
     return true;
 }
 

@@ -19,21 +19,18 @@ static void perform(struct step *s, struct value planned, struct aws_answer *ret
     struct act_gate gate = {s->engine->kill_switch, s->engine->clock,
                             clock_steady_ms(s->engine->clock) + ENGINE_CALL_DEADLINE_MS, owns_lease,
                             s};
-    struct act_request request = {s->engine->models,           s->engine->caller, planned,
-                                  s->subject.resource.account, s->assignment.act, &gate};
+    struct act_request request = {
+        .models = s->engine->models,
+        .caller = s->engine->caller,
+        .planned = planned,
+        .account = s->subject.resource.account,
+        .access = s->assignment.act,
+        .gate = &gate,
+        .attempt = (unsigned)(step_count(s, "calls") + step_count(s, "later")),
+    };
     act_call(&request, s->arena, ret);
     if (!ret->gate_closed)
         step_note_attempt(s, planned, ret);
-}
-
-static int64_t retry_pause(int count, const struct aws_answer *answer)
-{
-    int64_t pause = 500;
-    while (count-- > 0 && pause < RETRY_MAX_MS)
-        pause *= 2;
-    if (pause < answer->retry_after_ms)
-        pause = answer->retry_after_ms;
-    return pause < RETRY_MAX_MS ? pause : RETRY_MAX_MS;
 }
 
 static struct value attempt_record(struct step *s)
@@ -62,6 +59,7 @@ static bool give_up(struct step *s, int number, const char *why)
     bool undo = number > 1 && may_undo(s);
     step_set_count(s, "done", number - 1);
     step_set_count(s, "calls", 0);
+    step_set_count(s, "later", 0);
     return step_to(s, &(struct step_change){.to = undo ? STATE_UNDOING : STATE_NEEDS_PERSON,
                                             .step = 0,
                                             .reason = why,
@@ -74,6 +72,7 @@ static bool next_call(struct step *s, int done, struct str request_id)
 {
     bool last = (uint32_t)done >= step_plan(s).len;
     step_set_count(s, "calls", 0);
+    step_set_count(s, "later", 0);
     step_set_count(s, "maybe", 0);
     step_set_count(s, "done", done);
     if (last) {
@@ -174,6 +173,7 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
     bool nothing_done = a->outcome == AWS_THROTTLED || a->outcome == AWS_NOT_SENT;
     const char *counter = nothing_done ? "later" : "calls";
     int calls = step_count(s, counter) + 1;
+    int64_t pause = step_pause_ms(s, calls, RETRY_MAX_MS, a->retry_after_ms);
     if (a->outcome != AWS_OK)
         step_set_count(s, counter, calls);
     if (a->outcome == AWS_UNKNOWN || a->outcome == AWS_FAILED)
@@ -186,23 +186,21 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
         return next_call(s, number, a->request_id);
     case AWS_THROTTLED:
     case AWS_NOT_SENT:
-        return step_to(
-            s, &(struct step_change){.to = STATE_UNKNOWN,
-                                     .step = number,
-                                     .reason = why,
-                                     .wait_ms = a->gate_closed ? 5000 : retry_pause(calls, a),
-                                     .record = attempt_record(s)});
+        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                                .step = number,
+                                                .reason = why,
+                                                .wait_ms = a->gate_closed ? 5000 : pause,
+                                                .record = attempt_record(s)});
     case AWS_FAILED:
     case AWS_UNKNOWN:
     case AWS_REFUSED:
         break;
     }
-    return step_to(
-        s, &(struct step_change){.to = STATE_UNKNOWN,
-                                 .step = number,
-                                 .reason = why,
-                                 .wait_ms = a->outcome == AWS_REFUSED ? 0 : retry_pause(calls, a),
-                                 .record = attempt_record(s)});
+    return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
+                                            .step = number,
+                                            .reason = why,
+                                            .wait_ms = a->outcome == AWS_REFUSED ? 0 : pause,
+                                            .record = attempt_record(s)});
 }
 
 /* `calling i` is on disk: step i may have been sent. Only the walk that wrote it may send; a row
@@ -247,10 +245,9 @@ static bool decide_rollback_again(struct step *s)
 /* One more reading in vain; the pause before the next. */
 static int64_t count_unread(struct step *s, int *ret_count)
 {
-    struct aws_answer none = {.retry_after_ms = s->finding.retry_after_ms};
     *ret_count = step_count(s, "unread") + 1;
     step_set_count(s, "unread", *ret_count);
-    return retry_pause(*ret_count, &none);
+    return step_pause_ms(s, *ret_count, RETRY_MAX_MS, s->finding.retry_after_ms);
 }
 
 bool state_unknown(struct step *s)
@@ -498,6 +495,7 @@ bool state_undoing(struct step *s)
     if (answer.outcome == AWS_OK) {
         bool last = (uint32_t)number >= step_plan(s).len;
         step_set_count(s, "calls", 0);
+        step_set_count(s, "later", 0);
         return step_to(s, &(struct step_change){
                               .to = last ? STATE_ROLLED_BACK : STATE_UNDOING,
                               .step = last ? 0 : number + 1,
@@ -509,7 +507,9 @@ bool state_undoing(struct step *s)
     }
     bool nothing_done = answer.outcome == AWS_THROTTLED || answer.outcome == AWS_NOT_SENT;
     int calls = step_count(s, "calls") + !nothing_done;
+    int later = step_count(s, "later") + nothing_done;
     step_set_count(s, "calls", calls);
+    step_set_count(s, "later", later);
     const char *why =
         arena_printf(s->arena, "undo: %.*s: %.*s", STR_FMT(answer.code), STR_FMT(answer.message));
     if (answer.outcome == AWS_REFUSED || calls >= CALLS_MAX)
@@ -517,6 +517,7 @@ bool state_undoing(struct step *s)
     return step_to(s, &(struct step_change){.to = STATE_UNDOING,
                                             .step = 0,
                                             .reason = why,
-                                            .wait_ms = retry_pause(calls + 1, &answer),
+                                            .wait_ms = step_pause_ms(s, calls + later, RETRY_MAX_MS,
+                                                                     answer.retry_after_ms),
                                             .record = attempt_record(s)});
 }

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 
-#define UNREAD_PAUSE_MIN_MS 1000
 #define UNREAD_PAUSE_MAX_MS 900000
 #define RENAMED_MAX 3        // other names that the reads may give, one after the other
 #define UNREAD_LASTING_MAX 5 // times that a lasting failure is tried before a person is told
@@ -15,16 +14,6 @@
 bool state_received(struct step *s)
 {
     return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
-}
-
-static int64_t unread_pause(int count, int64_t wanted_ms)
-{
-    int64_t pause = UNREAD_PAUSE_MIN_MS;
-    while (count-- > 1 && pause < UNREAD_PAUSE_MAX_MS)
-        pause *= 2;
-    if (pause < wanted_ms)
-        pause = wanted_ms;
-    return pause < UNREAD_PAUSE_MAX_MS ? pause : UNREAD_PAUSE_MAX_MS;
 }
 
 static struct value error_value(struct step *s, struct str code, struct str message)
@@ -45,11 +34,11 @@ static bool enter_unread(struct step *s)
     if (s->finding.lasting && count >= UNREAD_LASTING_MAX)
         return step_to(
             s, &(struct step_change){.to = STATE_NEEDS_PERSON, .reason = reason, .record = error});
-    return step_to(s,
-                   &(struct step_change){.to = STATE_UNREAD,
-                                         .wait_ms = unread_pause(count, s->finding.retry_after_ms),
-                                         .reason = reason,
-                                         .record = error});
+    return step_to(s, &(struct step_change){.to = STATE_UNREAD,
+                                            .wait_ms = step_pause_ms(s, count, UNREAD_PAUSE_MAX_MS,
+                                                                     s->finding.retry_after_ms),
+                                            .reason = reason,
+                                            .record = error});
 }
 
 static bool enter_compliant(struct step *s)

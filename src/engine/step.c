@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#define PAUSE_FIRST_MS 1000
+#define WANTED_MAX_MS 900000
 #define ATTEMPTS_MAX 50u // newest attempts kept in the detail; the records have all
 
 /* What runs when a row of this state is due. A row found in deciding was interrupted: its reading
@@ -144,8 +146,21 @@ void step_read(struct step *s)
 {
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
     s->subject.deadline_ms = clock_steady_ms(s->engine->clock) + ENGINE_READ_DEADLINE_MS;
+    s->subject.attempt = (unsigned)step_count(s, "unread");
     decide_read(&s->subject, s->arena, &s->finding);
     s->has_finding = true;
+}
+
+int64_t step_pause_ms(const struct step *s, int count, int64_t longest_ms, int64_t wanted_ms)
+{
+    int64_t pause = PAUSE_FIRST_MS;
+    uint32_t random;
+    clock_random(s->engine->clock, &random, sizeof random);
+    while (count-- > 1 && pause < longest_ms)
+        pause *= 2;
+    pause = pause < longest_ms ? pause : longest_ms;
+    wanted_ms = wanted_ms < WANTED_MAX_MS ? wanted_ms : WANTED_MAX_MS;
+    return (pause > wanted_ms ? pause : wanted_ms) + random % (PAUSE_FIRST_MS / 2 + pause / 4);
 }
 
 int64_t step_unsettled_ms(const struct step *s)

@@ -61,6 +61,10 @@ const struct value *step_detail(const struct step *step, const char *key);
 void step_set_detail(struct step *step, const char *key, struct value v);
 int step_count(const struct step *step, const char *what); // in DETAIL_COUNTS
 void step_set_count(struct step *step, const char *what, int n);
+/* How long to wait before the next try of what has failed `count` times: doubled each time up to
+ * `longest_ms`, not less than the service wants (up to 15 min), and spread, so that what failed
+ * together does not come back together. */
+int64_t step_pause_ms(const struct step *step, int count, int64_t longest_ms, int64_t wanted_ms);
 /* Reads the resource now. */
 void step_read(struct step *step);
 /* How long a replica may still show what was before the newest event: until then that the policy is

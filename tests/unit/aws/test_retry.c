@@ -21,6 +21,7 @@ struct fixture {
     char url[64];
     const char *mode, *attempts;
     atomic_int status;
+    const char *body;
 };
 
 static int64_t wall_ms(void *ctx)
@@ -62,7 +63,8 @@ static const char *lookup(void *ctx, const char *name)
 static bool answer(void *ctx, const struct stub_request *request)
 {
     const struct fixture *f = ctx;
-    return stub_reply(request, f->status, "", STR("<ListAllMyBucketsResult/>"));
+    const char *body = f->body ? f->body : "<ListAllMyBucketsResult/>";
+    return stub_reply(request, f->status, "", str_from(body));
 }
 
 static struct aws_client *open_client(struct fixture *f, struct error *err)
@@ -206,6 +208,71 @@ static void test_aws_retry__an_empty_bucket_ends_it_and_successes_fill_it(void *
     assert_false(aws_retry_next(f.client, &after, &throttled, &pause));
     aws_call(f.client, &call, &f.arena, &got); // a retry that succeeds gives its five back
     assert_true(aws_retry_next(f.client, &after, &throttled, &pause));
+    teardown(&f);
+}
+
+/* As the engine calls: it counts the tries and waits, the client has the bucket. */
+static void test_aws_retry__an_empty_bucket_holds_retries_back_and_lets_one_through(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct aws_answer got;
+    setup(&f, NULL, NULL, true);
+    struct aws_call first = call_of(&f, "s3:ListBuckets"), again = first;
+    again.attempt = 1;
+    f.status = 503;
+    for (int i = 0; i < 101; i++) { // 500 tokens, five each, and one let through
+        aws_call(f.client, &again, &f.arena, &got);
+        assert_int_equal(got.outcome, AWS_FAILED);
+    }
+    assert_int_equal(again.retry_cost, 0); // the caller's own call is as it was
+    aws_call(f.client, &again, &f.arena, &got);
+    assert_int_equal(got.outcome, AWS_THROTTLED);
+    assert_true(str_is(got.code, "A0325"));
+    assert_true(got.retry_after_ms > 10000 && got.retry_after_ms <= 20000);
+    assert_int_equal(stub_requests(f.stub), 101); // nothing was sent
+    aws_call(f.client, &first, &f.arena, &got);   // first tries always go
+    assert_int_equal(got.outcome, AWS_FAILED);
+    f.ahead_ms += 20000;
+    aws_call(f.client, &again, &f.arena, &got); // one goes through, and no second
+    assert_int_equal(got.outcome, AWS_FAILED);
+    aws_call(f.client, &again, &f.arena, &got);
+    assert_true(str_is(got.code, "A0325"));
+    f.ahead_ms += 20000;
+    f.status = 200;
+    for (int i = 0; i < 3; i++) { // each that succeeds gives back what the next needs
+        aws_call(f.client, &again, &f.arena, &got);
+        assert_int_equal(got.outcome, AWS_OK);
+    }
+    teardown(&f);
+}
+
+static void test_aws_retry__a_limit_that_stays_is_a_quota(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        int status;
+        enum aws_outcome outcomes[4];
+    } cases[] = {
+        {"LimitExceededException", 400, {AWS_THROTTLED, AWS_THROTTLED, AWS_REFUSED, AWS_REFUSED}},
+        {"LimitExceededException",
+         429,
+         {AWS_THROTTLED, AWS_THROTTLED, AWS_THROTTLED, AWS_THROTTLED}},
+        {"SlowDown", 400, {AWS_THROTTLED, AWS_THROTTLED, AWS_THROTTLED, AWS_THROTTLED}},
+    };
+    struct fixture f;
+    setup(&f, NULL, NULL, true);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        f.body = arena_printf(&f.arena, "<Error><Code>%s</Code></Error>", cases[i].code);
+        f.status = cases[i].status;
+        struct aws_call call = call_of(&f, "s3:ListBuckets");
+        for (; call.attempt < 4; call.attempt++) {
+            struct aws_answer got;
+            aws_call(f.client, &call, &f.arena, &got);
+            assert_int_equal(got.outcome, cases[i].outcomes[call.attempt]);
+        }
+    }
     teardown(&f);
 }
 
@@ -387,6 +454,8 @@ int main(void)
         cmocka_unit_test(test_aws_retry__only_what_is_harmless_is_made_again),
         cmocka_unit_test(test_aws_retry__pauses_grow_and_end_with_the_attempts),
         cmocka_unit_test(test_aws_retry__an_empty_bucket_ends_it_and_successes_fill_it),
+        cmocka_unit_test(test_aws_retry__an_empty_bucket_holds_retries_back_and_lets_one_through),
+        cmocka_unit_test(test_aws_retry__a_limit_that_stays_is_a_quota),
         cmocka_unit_test(test_aws_retry__adaptive_holds_back_what_would_be_throttled),
         cmocka_unit_test(test_aws_retry__settings_that_mean_nothing_are_refused),
         cmocka_unit_test(test_aws_draft__shows_the_request_without_the_token),

@@ -166,6 +166,7 @@ static void simulate(void *ctx, const struct aws_call *call, struct arena *arena
     struct sim_bucket *b = NULL;
     char reason[128] = "";
     sim->calls++;
+    sim->attempt = call->attempt;
     sim->wall_ms += 5;
     sim->steady_ms += 5;
     for (int i = 0; i < SIM_BUCKETS; i++)
@@ -185,6 +186,7 @@ static void simulate(void *ctx, const struct aws_call *call, struct arena *arena
     }
     if ((dice -= sim->not_sent_percent) < sim->throttle_percent) {
         answer(ret, AWS_THROTTLED, "SlowDown");
+        ret->retry_after_ms = sim->retry_after_ms;
         return;
     }
     if ((dice -= sim->throttle_percent) < sim->fail_percent) {

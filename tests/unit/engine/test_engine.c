@@ -714,6 +714,47 @@ static void throttle_first(void *ctx, struct sim *sim, bool write, bool before)
     sim->throttle_percent = write && *writes == 1 ? 100 : 0;
 }
 
+/* Throttled as long as `left` says; notes what each call says which try it is. */
+struct throttled_calls {
+    bool write;
+    int left, count;
+    unsigned attempts[16];
+};
+
+static void throttle_some(void *ctx, struct sim *sim, bool write, bool before)
+{
+    struct throttled_calls *calls = ctx;
+    if (!before)
+        return;
+    bool counts = write == calls->write && calls->count < 16;
+    if (counts)
+        calls->attempts[calls->count++] = sim->attempt;
+    sim->throttle_percent = counts && calls->left-- > 0 ? 100 : 0;
+}
+
+static void
+test_engine__throttled_calls_wait_as_the_service_says_and_say_which_try_they_are(void **state)
+{
+    (void)state;
+    for (int write = 0; write < 2; write++) {
+        struct world w;
+        struct throttled_calls calls = {.write = write, .left = 2};
+        world_init(&w, 34, ENFORCE);
+        w.sim.on_call = throttle_some;
+        w.sim.on_call_ctx = &calls;
+        w.sim.retry_after_ms = 200000; // more than we would wait by ourselves
+        send_event(&w, 0);
+        run_until(&w, 1, write ? STATE_UNKNOWN : STATE_UNREAD);
+        int64_t start_ms = w.sim.wall_ms;
+        world_run(&w);
+        assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+        assert_true(w.sim.wall_ms - start_ms >= 400000);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(calls.attempts[i], i);
+        world_finish(&w);
+    }
+}
+
 static void test_engine__a_lowered_mode_stops_a_call_that_waits_to_be_repeated(void **state)
 {
     (void)state;
@@ -975,6 +1016,8 @@ int main(void)
         cmocka_unit_test(test_engine__stale_replicas_miss_no_violation),
         cmocka_unit_test(test_engine__broken_again_at_every_boundary_ends_compliant),
         cmocka_unit_test(test_engine__a_lowered_mode_stops_a_repair_under_way),
+        cmocka_unit_test(
+            test_engine__throttled_calls_wait_as_the_service_says_and_say_which_try_they_are),
         cmocka_unit_test(test_engine__a_lowered_mode_stops_a_call_that_waits_to_be_repeated),
         cmocka_unit_test(test_engine__what_was_never_done_is_not_taken_back),
         cmocka_unit_test(test_engine__a_yes_counts_once),
