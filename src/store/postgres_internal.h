@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 2
+#define POSTGRES_SCHEMA_VERSION 3
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -211,6 +211,14 @@ enum store_result postgres_verb_guards(struct store *, const struct store_guard_
                                        struct store_guards *, struct error *);
 enum store_result postgres_verb_breaker_set(struct store *, struct str, int64_t, struct str,
                                             struct error *);
+enum store_result postgres_verb_plan_tasks(struct store *, const struct store_task_plan *, size_t,
+                                           struct error *);
+enum store_result postgres_verb_take_task(struct store *, int64_t, struct arena *,
+                                          struct store_task *, int64_t *, struct error *);
+enum store_result postgres_verb_end_task(struct store *, const struct store_task *,
+                                         const struct store_task_end *, struct error *);
+enum store_result postgres_verb_get_task(struct store *, struct str, struct arena *,
+                                         struct store_task *, struct error *);
 enum store_result postgres_verb_list(struct store *, const struct store_filter *, struct arena *,
                                      struct remediation **, size_t *, struct error *);
 enum store_result postgres_verb_counts(struct store *, int64_t *, struct error *);

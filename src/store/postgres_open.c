@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "postgres_outbox.inc"
+#include "postgres_tasks.inc"
 #include "postgres_schema.inc" // postgres_schema: the text of postgres_schema.sql
 #include "tree/tree.h"
 
@@ -102,7 +103,8 @@ static bool is_missing(const struct error *err)
 }
 
 /* What leads from each version to the next; 0 is nothing at all. */
-static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox};
+static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox,
+                                                           postgres_tasks};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
@@ -292,6 +294,10 @@ const struct store_backend postgres_backend = {
     .approval = postgres_verb_approval,
     .guards = postgres_verb_guards,
     .breaker_set = postgres_verb_breaker_set,
+    .plan_tasks = postgres_verb_plan_tasks,
+    .take_task = postgres_verb_take_task,
+    .end_task = postgres_verb_end_task,
+    .get_task = postgres_verb_get_task,
     .list = postgres_verb_list,
     .counts = postgres_verb_counts,
     .leaves = postgres_verb_leaves,

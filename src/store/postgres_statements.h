@@ -101,6 +101,12 @@
     X(LEAF_BATCH, WRITE, "SELECT id, hash FROM leaf ORDER BY id LIMIT $1::bigint")                 \
     X(SEQUENCE, WRITE,                                                                             \
       "SELECT sequence_leaves($1::bigint, $2::bigint, $3::bigint[], $4::bytea, $5::bytea)")        \
+    X(PLAN_TASKS, WRITE, "SELECT plan_tasks($1::bigint, $2::text[], $3::bigint[], $4::bigint[])")  \
+    X(TAKE_TASK, WRITE, "SELECT * FROM take_task($1::bigint, $2::bigint)")                         \
+    X(GET_TASK, READ, "SELECT * FROM get_task($1::bigint, $2::text)")                              \
+    X(END_TASK, WRITE,                                                                             \
+      "SELECT end_task($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bool, $6::text, "         \
+      "$7::bool)")                                                                                 \
     X(PURGE, WRITE, "SELECT purge($1::bigint, $2::bigint), purge_outbox($1, $2)")                  \
     X(TELL, WRITE,                                                                                 \
       "SELECT tell($1::bigint, $2::bigint, $3::text[], $4::text[], $5::text[], $6::text[], "       \

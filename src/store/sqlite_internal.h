@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 3
+#define SQLITE_SCHEMA_VERSION 4
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -167,6 +167,14 @@ enum store_result sqlite_verb_guards(struct store *, const struct store_guard_qu
                                      struct store_guards *, struct error *);
 enum store_result sqlite_verb_breaker_set(struct store *, struct str, int64_t, struct str,
                                           struct error *);
+enum store_result sqlite_verb_plan_tasks(struct store *, const struct store_task_plan *, size_t,
+                                         struct error *);
+enum store_result sqlite_verb_take_task(struct store *, int64_t, struct arena *,
+                                        struct store_task *, int64_t *, struct error *);
+enum store_result sqlite_verb_end_task(struct store *, const struct store_task *,
+                                       const struct store_task_end *, struct error *);
+enum store_result sqlite_verb_get_task(struct store *, struct str, struct arena *,
+                                       struct store_task *, struct error *);
 enum store_result sqlite_verb_list(struct store *, const struct store_filter *, struct arena *,
                                    struct remediation **, size_t *, struct error *);
 enum store_result sqlite_verb_counts(struct store *, int64_t *, struct error *);

@@ -71,8 +71,15 @@ static const char outbox[] =
     "CREATE TABLE channel(name TEXT PRIMARY KEY, free_ms INTEGER NOT NULL DEFAULT 0,"
     " epoch INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;";
 
+/* What is done again and again. */
+static const char tasks[] = "CREATE TABLE task(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL,"
+                            " epoch INTEGER NOT NULL DEFAULT 0, ran_ms INTEGER NOT NULL DEFAULT 0,"
+                            " note TEXT NOT NULL DEFAULT '') STRICT;"
+                            "CREATE INDEX task_due ON task(due_ms, name);";
+
 const struct sqlite_step sqlite_steps[] = {
     {0, 2, version_2},
     {2, 3, outbox},
+    {3, 4, tasks},
     {0, 0, NULL},
 };

@@ -16,6 +16,8 @@
     "'' AND p.thread = o.thread AND p.channel = o.channel AND p.reference <> '' ORDER BY p.id "    \
     "DESC LIMIT 1), o.reference) FROM outbox o "
 
+#define TASK_COLUMNS "name, due_ms, epoch, ran_ms, note"
+
 #define SQLITE_STATEMENTS(X)                                                                       \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
     X(COMMIT, "COMMIT")                                                                            \
@@ -106,6 +108,14 @@
     X(VOTE, "UPDATE approval SET decided = 1, yes = ?2, by_whom = ?3, reason = ?4 "                \
             "WHERE remediation = ?1")                                                              \
     X(CONSUME, "UPDATE approval SET consumed = 1 WHERE remediation = ?1")                          \
+    X(TASK_PLAN, "INSERT INTO task(name, due_ms) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE "     \
+                 "SET due_ms = ?3 WHERE due_ms > ?3")                                              \
+    X(TASK_NEXT, "SELECT " TASK_COLUMNS " FROM task ORDER BY due_ms, name LIMIT 1")                \
+    X(TASK_GET, "SELECT " TASK_COLUMNS " FROM task WHERE name = ?1")                               \
+    X(TASK_TAKE, "UPDATE task SET due_ms = ?2, epoch = ?3 WHERE name = ?1")                        \
+    X(TASK_END, "UPDATE task SET due_ms = ?3, ran_ms = CASE ?4 WHEN 0 THEN ran_ms ELSE ?4 END, "   \
+                "note = CASE ?6 WHEN 0 THEN note ELSE ?5 END WHERE name = ?1 AND epoch = ?2")      \
+    X(TASK_FORGET, "DELETE FROM task WHERE name = ?1 AND epoch = ?2")                              \
     X(LEAVES, "SELECT position, text, hash FROM record WHERE position >= ?1 "                      \
               "ORDER BY position LIMIT ?2")                                                        \
     X(LEAVES_OF, "SELECT position, text, hash FROM record WHERE remediation = ?1 "                 \

@@ -194,6 +194,37 @@ enum store_result store_breaker_set(struct store *store, struct str policy, int6
     return store->backend->breaker_set(store, policy, open_ms, reason, err);
 }
 
+enum store_result store_plan_tasks(struct store *store, const struct store_task_plan *list,
+                                   size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!check_text(list[i].name, "a task's name", err))
+            return STORE_ERROR;
+    return store->backend->plan_tasks(store, list, count, err);
+}
+
+enum store_result store_take_task(struct store *store, int64_t lease_ms, struct arena *arena,
+                                  struct store_task *ret, int64_t *ret_next_due_ms,
+                                  struct error *err)
+{
+    ENSURE(lease_ms > 0);
+    return store->backend->take_task(store, lease_ms, arena, ret, ret_next_due_ms, err);
+}
+
+enum store_result store_end_task(struct store *store, const struct store_task *task,
+                                 const struct store_task_end *end, struct error *err)
+{
+    if (!check_text(end->note, "a task's note", err))
+        return STORE_ERROR;
+    return store->backend->end_task(store, task, end, err);
+}
+
+enum store_result store_get_task(struct store *store, struct str name, struct arena *arena,
+                                 struct store_task *ret, struct error *err)
+{
+    return store->backend->get_task(store, name, arena, ret, err);
+}
+
 enum store_result store_list(struct store *store, const struct store_filter *filter,
                              struct arena *arena, struct remediation **ret, size_t *ret_count,
                              struct error *err)

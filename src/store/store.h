@@ -279,6 +279,43 @@ enum store_result store_notices(struct store *store, const struct store_notice_f
                                 size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
 
+/* ---- tasks: what is done again and again, by one at a time ---- */
+
+struct store_task {
+    struct str name;
+    int64_t due_ms, epoch;
+    int64_t ran_ms;  // when a run ended well last; 0 = never
+    struct str note; // what the last run left: any text
+};
+struct store_task_plan {
+    struct str name;
+    int64_t due_ms;    // of a task that is not there yet
+    int64_t latest_ms; // one that is there becomes due then, if it was due later
+};
+/* One transaction for all. */
+enum store_result store_plan_tasks(struct store *store, const struct store_task_plan *list,
+                                   size_t count, struct error *err)
+    __attribute__((warn_unused_result));
+/* The task that has been due longest, for one taker: it becomes due again when `lease_ms` are over,
+ * unless it was ended before. STORE_ABSENT: none is due; *ret_next_due_ms says when one will be
+ * (INT64_MAX = there is none). */
+enum store_result store_take_task(struct store *store, int64_t lease_ms, struct arena *arena,
+                                  struct store_task *ret, int64_t *ret_next_due_ms,
+                                  struct error *err) __attribute__((warn_unused_result));
+struct store_task_end {
+    int64_t due_ms;  // the next time; 0 = the task is forgotten
+    struct str note; // ptr NULL = the old one stays
+    bool failed;     // ran_ms stays
+};
+/* STORE_CONFLICT: it is another's meanwhile, nothing was written. */
+enum store_result store_end_task(struct store *store, const struct store_task *task,
+                                 const struct store_task_end *end, struct error *err)
+    __attribute__((warn_unused_result));
+/* STORE_ABSENT when there is none of that name. */
+enum store_result store_get_task(struct store *store, struct str name, struct arena *arena,
+                                 struct store_task *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* ---- looking ---- */
 
 struct store_filter {

@@ -381,7 +381,7 @@ static void test_store__older_schema_is_brought_here(void **state)
     struct store_notice notice = {.channel = STR("ops"), .kind = STR("tell")};
     struct error err;
     store_close(open_or_fail(f->path, &f->time.clock));
-    sql(f, "DROP TABLE outbox; DROP TABLE channel; PRAGMA user_version = 2");
+    sql(f, "DROP TABLE outbox; DROP TABLE channel; DROP TABLE task; PRAGMA user_version = 2");
     struct store *store = open_or_fail(f->path, &f->time.clock);
     assert_int_equal(store_tell(store, 0, &notice, 1, &err), STORE_OK);
     store_close(store);
