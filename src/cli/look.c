@@ -2,6 +2,7 @@
 /* list, show, explain ID: what has happened, as a person would want to read it. */
 #include "cli/desk.h"
 
+#include "decide/decide.h"
 #include "value/json.h"
 
 #include <stdio.h>
@@ -169,6 +170,52 @@ int cli_show(const struct cli_options *options)
     return CLI_OK;
 }
 
+/* The parts of the score, each with its reason, and their sum. */
+static void explain_risk(struct buf *out, struct value r)
+{
+    const struct value *risk = value_path(r, "detail.decision.risk");
+    const struct value *score = value_path(r, "detail.decision.score");
+    if (!risk || !score || risk->kind != VALUE_LIST || score->kind != VALUE_INT)
+        return;
+    buf_add_cstr(out, "\nIts risk:\n");
+    for (uint32_t i = 0; i < risk->len; i++) {
+        const struct value *points = value_get(risk->items[i], STR("points"));
+        buf_printf(out, "  %4lld  %-16.*s ", points ? (long long)points->i : 0,
+                   STR_FMT(value_path_str(risk->items[i], "part")));
+        cli_add_safe(out, value_path_str(risk->items[i], "why"));
+        buf_add_byte(out, '\n');
+    }
+    buf_printf(out,
+               "  %4lld  in all; from %d on a person decides, from %d on two, from %d on no "
+               "program does it\n",
+               (long long)score->i, DECIDE_SCORE_ASK, DECIDE_SCORE_TWO, DECIDE_SCORE_SKIP);
+}
+
+/* Takes the decision once more from what it rested on. False: it is not what is stored. */
+static bool explain_again(struct buf *out, struct arena *arena, struct value r)
+{
+    const struct value *stored = value_path(r, "detail." DETAIL_DECISION);
+    const struct value *inputs = stored ? value_get(*stored, STR("inputs")) : NULL;
+    struct decide_decision d;
+    struct error err;
+    bool same = true;
+    if (!inputs)
+        return true; // decided by a version that kept none
+    if (!decide_again(*inputs, arena, &d, &err)) {
+        buf_printf(out, "\nIt cannot be taken again: %s.\n", err.message);
+        return true;
+    }
+    struct value again = decide_decision_value(&d, arena);
+    for (uint32_t i = 0; i < again.len; i++) {
+        const struct value *then = value_get(*stored, value_str(again.pairs[i].key));
+        same = same && then && value_equal(*then, again.pairs[i].value);
+    }
+    buf_add_cstr(out, same ? "\nTaken again from what it rested on, it is the same.\n"
+                           : "\nTaken again from what it rested on, it is ANOTHER one: the store "
+                             "was changed, or the rules of this version differ.\n");
+    return same;
+}
+
 int cli_explain_remediation(const struct cli_options *options)
 {
     struct arena arena ARENA_AUTO = {0};
@@ -178,7 +225,6 @@ int cli_explain_remediation(const struct cli_options *options)
         return code;
     struct buf out = {.arena = &arena};
     const struct value *reasons = value_path(r, "detail.decision.reasons");
-    const struct value *risk = value_path(r, "detail.decision.risk");
     buf_printf(&out, "%.*s is %.*s: %.*s.\n", STR_FMT(value_path_str(r, "id")),
                STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "meaning")));
     cli_add_safe(&out, value_path_str(r, "reason"));
@@ -192,9 +238,8 @@ int cli_explain_remediation(const struct cli_options *options)
     }
     if (reasons && reasons->len == 0)
         buf_add_cstr(&out, "  - no guard objected\n");
-    for (uint32_t i = 0; risk && i < risk->len; i++)
-        buf_printf(&out, "  risk: %.*s %+lld\n", STR_FMT(value_str(risk->pairs[i].key)),
-                   (long long)risk->pairs[i].value.i);
+    explain_risk(&out, r);
+    bool same = explain_again(&out, &arena, r);
     cli_print(&out);
-    return CLI_OK;
+    return same ? CLI_OK : CLI_FAILED;
 }

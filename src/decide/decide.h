@@ -84,32 +84,90 @@ enum decide_action {
 };
 const char *decide_action_name(enum decide_action action);
 
-/* What the guards know; plain figures, so that a decision can be taken again from its record. */
+/* All that a decision rests on is plain, and stored with it, so that it can be taken again and
+ * gives the same. One table each of what is in it: (type, name). INT, LONG, FLAG, and TEXT (NULL =
+ * none).
+ */
+
+/* What store, journal and clock say. */
+#define DECIDE_GUARDS(X)                                                                           \
+    X(INT, at_once)                /* repairs of this policy under way */                          \
+    X(INT, per_hour)               /* begun within an hour */                                      \
+    X(INT, breaker_in_a_row)       /* bad results in a row ... */                                  \
+    X(INT, breaker_bad)            /* ... and among the last ones ... */                           \
+    X(INT, breaker_total)          /* ... of which there are so many */                            \
+    X(LONG, breaker_open_until_ms) /* 0 = closed */                                                \
+    X(FLAG, frozen)                /* the resource, after a failed undo */                         \
+    X(LONG, locked_by)             /* another remediation, 0 = none */                             \
+    X(INT, reversals)              /* healed repairs of this policy and resource within 24 h */    \
+    X(INT, changes)                /* fingerprint changes so far */                                \
+    X(FLAG, by_hand)               /* a person asked for exactly this */                           \
+    X(TEXT, stopped)               /* the kill switch is on or cannot be read: why */
+
+/* What policy and assignment say of this resource; expressions are evaluated before. */
+#define DECIDE_SETTINGS(X)                                                                         \
+    X(LONG, now_ms)                                                                                \
+    X(TEXT, mode)                                                                                  \
+    X(FLAG, acts)        /* the policy has steps */                                                \
+    X(FLAG, asks)        /* `ask` holds */                                                         \
+    X(TEXT, ask_error)   /* or cannot be evaluated: why */                                         \
+    X(INT, risk)         /* what the author adds to the score */                                   \
+    X(FLAG, no_undo)     /* of a step */                                                           \
+    X(FLAG, closes_hole) /* a step does */                                                         \
+    X(TEXT, environment) /* of the account, by rectify.yaml */                                     \
+    X(TEXT, tagged)      /* the strictest that a tag of the resource says */                       \
+    X(INT, at_once)      /* limits; 0 = none */                                                    \
+    X(INT, per_hour)                                                                               \
+    X(TEXT, unenforced)                                                                            \
+    X(INT, breaker_in_a_row)                                                                       \
+    X(INT, breaker_percent)                                                                        \
+    X(INT, breaker_of)                                                                             \
+    X(LONG, breaker_open_ms)
+
+#define DECIDE_INT int
+#define DECIDE_LONG int64_t
+#define DECIDE_FLAG bool
+#define DECIDE_TEXT const char *
+#define DECIDE_FIELD(type, name) DECIDE_##type name;
 struct decide_guards {
-    int at_once, per_hour;
-    int breaker_in_a_row, breaker_bad, breaker_total;
-    int64_t breaker_open_until_ms; // 0 = closed
-    bool frozen;
-    int64_t locked_by;   // another remediation, 0 = none
-    int reversals;       // healed repairs of this policy and resource within 24 h
-    int changes;         // fingerprint changes so far
-    bool by_hand;        // a person asked for exactly this
-    const char *stopped; // the kill switch is on or cannot be read: why; NULL = off
+    DECIDE_GUARDS(DECIDE_FIELD)
+};
+struct decide_settings {
+    DECIDE_SETTINGS(DECIDE_FIELD)
+};
+struct decide_inputs {
+    struct decide_guards guards;
+    struct decide_settings settings;
+    struct value calls;      // [{call, class, changed}]: `changed` entries of what is there
+    struct value exemptions; // [{owner, reason, until_ms, holds, error}]: those that are not over
 };
 
-#define DECIDE_REASONS_MAX 12
+#define DECIDE_REASONS_MAX 24
 struct decide_decision {
     enum decide_action action;
     const char *reasons[DECIDE_REASONS_MAX]; // static or in the arena, for people
     size_t reason_count;
     int64_t hold_ms;   // DECIDE_HOLD: how long
     bool trip_breaker; // the breaker's bound is reached: open it
-    int score;         // risk: sum of parts
-    struct value risk; // {part: points}
+    int people;        // DECIDE_ASK: how many have to say yes; else 0
+    int score;         // risk: the sum of the points of its parts
+    struct value risk; // [{part, points, why}]: every part, also those of 0 points
 };
-/* Every guard, in one table; each can only make it stricter. */
+/* The score picks: below the first a repair acts, from it on one person decides, from the second
+ * two, from the third on no program makes it. */
+#define DECIDE_SCORE_ASK 50
+#define DECIDE_SCORE_TWO 75
+#define DECIDE_SCORE_SKIP 150
+/* Every guard, in one table; each can only make it stricter. `ret_inputs` (may be NULL) gets what
+ * it rested on: a map, to be stored. */
 void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,
                   struct value plan, const struct decide_guards *guards, struct arena *arena,
-                  struct decide_decision *ret);
+                  struct decide_decision *ret, struct value *ret_inputs);
+/* The same decision once more, from what was stored. D0006: that is not what a decision rests on.
+ */
+bool decide_again(struct value inputs, struct arena *arena, struct decide_decision *ret,
+                  struct error *err) __attribute__((warn_unused_result));
+/* A decision as it is stored: {action, reasons, people, score, risk, hold_ms}. */
+struct value decide_decision_value(const struct decide_decision *decision, struct arena *arena);
 
 #endif

@@ -26,6 +26,13 @@ void decide_tighten(struct deciding *d, enum decide_action to, const char *reaso
         d->decision->action = to;
 }
 
+void decide_ask(struct deciding *d, int people, const char *reason)
+{
+    decide_tighten(d, DECIDE_ASK, reason);
+    if (people > d->decision->people)
+        d->decision->people = people;
+}
+
 void decide_hold(struct deciding *d, int64_t ms, const char *reason)
 {
     decide_tighten(d, DECIDE_HOLD, reason);
@@ -35,84 +42,113 @@ void decide_hold(struct deciding *d, int64_t ms, const char *reason)
 
 static void guard_mode(struct deciding *d)
 {
-    const struct policy *p = d->subject->policy;
-    if (d->subject->assignment->mode == MODE_OFF)
+    enum mode mode;
+    if (!mode_parse(str_from(d->in->settings.mode), &mode) || mode == MODE_OFF)
         decide_tighten(d, DECIDE_SKIP, "no assignment lets this policy run here");
-    else if (d->subject->assignment->mode == MODE_OBSERVE || p->step_count == 0)
+    else if (mode == MODE_OBSERVE || !d->in->settings.acts)
         decide_tighten(d, DECIDE_OBSERVE, "mode observe: the violation is only noted");
-    else if (d->subject->assignment->mode == MODE_APPROVE && !d->guards->by_hand)
-        decide_tighten(d, DECIDE_ASK, "mode approve: a person decides");
+    else if (mode == MODE_APPROVE && !d->in->guards.by_hand)
+        decide_ask(d, 1, "mode approve: a person decides");
 }
 
 /* The author's own condition; one that cannot be evaluated asks. */
 static void guard_ask(struct deciding *d)
 {
-    struct cel_budget budget = cel_budget_default();
-    struct value asks = value_bool(false);
-    struct error err;
-    if (!d->subject->policy->ask || d->guards->by_hand)
+    if (d->in->guards.by_hand)
         return;
-    if (!cel_eval(d->subject->policy->ask, d->finding->slots, &budget, d->arena, &asks, &err))
-        decide_tighten(d, DECIDE_ASK,
-                       arena_printf(d->arena, "`ask` cannot be evaluated: %s", err.message));
-    else if (asks.kind != VALUE_BOOL || asks.b)
-        decide_tighten(d, DECIDE_ASK, "the policy asks before it makes such a change");
+    if (d->in->settings.ask_error)
+        decide_ask(
+            d, 1,
+            arena_printf(d->arena, "`ask` cannot be evaluated: %s", d->in->settings.ask_error));
+    else if (d->in->settings.asks)
+        decide_ask(d, 1, "the policy asks before it makes such a change");
 }
 
 static void guard_exemption(struct deciding *d)
 {
-    const struct policy *p = d->subject->policy;
-    struct cel_budget budget = cel_budget_default();
-    for (size_t i = 0; i < p->exemption_count; i++) {
-        const struct policy_exemption *e = &p->exemptions[i];
-        struct value holds;
-        struct error err;
-        if (d->subject->now_ms > e->until_ms)
-            continue;
-        if (!cel_eval(e->when, d->finding->slots, &budget, d->arena, &holds, &err)) {
+    struct value list = d->in->exemptions;
+    for (uint32_t i = 0; i < list.len; i++) {
+        struct value e = list.items[i];
+        struct str owner = value_path_str(e, "owner"), reason = value_path_str(e, "reason");
+        struct str failed = value_path_str(e, "error");
+        const struct value *holds = value_get(e, STR("holds"));
+        if (failed.len)
             decide_hold(
                 d, 60000,
-                arena_printf(d->arena, "an exemption cannot be evaluated: %s", err.message));
-        } else if (holds.kind == VALUE_BOOL && holds.b) {
-            decide_tighten(d, DECIDE_SKIP,
-                           arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(e->owner),
-                                        STR_FMT(e->reason)));
-        }
+                arena_printf(d->arena, "an exemption cannot be evaluated: %.*s", STR_FMT(failed)));
+        else if (holds && holds->kind == VALUE_BOOL && holds->b)
+            decide_tighten(
+                d, DECIDE_SKIP,
+                arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(owner), STR_FMT(reason)));
     }
 }
 
 static void guard_kill_switch(struct deciding *d)
 {
-    if (d->guards->stopped)
-        decide_hold(d, 10000, d->guards->stopped);
+    if (d->in->guards.stopped)
+        decide_hold(d, 10000, d->in->guards.stopped);
 }
 
 static void guard_resource(struct deciding *d)
 {
-    if (d->guards->frozen)
+    if (d->in->guards.frozen)
         decide_tighten(d, DECIDE_STOP,
                        "the resource is frozen after a failed undo; a person clears it");
-    else if (d->guards->locked_by)
+    else if (d->in->guards.locked_by)
         decide_hold(d, 500,
                     arena_printf(d->arena, "r%lld is working on the resource",
-                                 (long long)d->guards->locked_by));
-    if (d->guards->changes > (int)LIMIT_STATE_CHANGES && !d->guards->by_hand)
-        decide_tighten(d, DECIDE_ASK, "the resource keeps changing while it is being decided on");
-    if (d->guards->reversals >= 3 && !d->guards->by_hand)
-        decide_tighten(d, DECIDE_ASK,
-                       "healed three times within 24 hours: another writer disagrees");
+                                 (long long)d->in->guards.locked_by));
+    if (d->in->guards.changes > (int)LIMIT_STATE_CHANGES && !d->in->guards.by_hand)
+        decide_ask(d, 1, "the resource keeps changing while it is being decided on");
+    if (d->in->guards.reversals >= 3 && !d->in->guards.by_hand)
+        decide_ask(d, 1, "healed three times within 24 hours: another writer disagrees");
 }
 
-void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,
-                  struct value plan, const struct decide_guards *guards, struct arena *arena,
-                  struct decide_decision *ret)
+static void judge(const struct decide_inputs *in, struct arena *arena, struct decide_decision *ret)
 {
     static void (*const table[])(struct deciding *) = {
         guard_mode,           guard_ask,           guard_exemption,
         decide_guard_breaker, decide_guard_limits, guard_kill_switch,
         guard_resource,       decide_guard_risk,   decide_guard_unenforced};
     *ret = (struct decide_decision){.action = DECIDE_ACT};
-    struct deciding d = {subject, finding, plan, guards, arena, ret};
+    struct deciding d = {in, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         table[i](&d);
+    if (ret->action != DECIDE_ASK)
+        ret->people = 0;
+}
+
+void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,
+                  struct value plan, const struct decide_guards *guards, struct arena *arena,
+                  struct decide_decision *ret, struct value *ret_inputs)
+{
+    struct decide_inputs in;
+    decide_gather(subject, finding, plan, guards, arena, &in);
+    judge(&in, arena, ret);
+    if (ret_inputs)
+        *ret_inputs = decide_inputs_value(&in, arena);
+}
+
+bool decide_again(struct value inputs, struct arena *arena, struct decide_decision *ret,
+                  struct error *err)
+{
+    struct decide_inputs in;
+    if (!decide_inputs_parse(inputs, arena, &in))
+        return error_set(err, "D0006", "this is not what a decision of this version rests on");
+    judge(&in, arena, ret);
+    return true;
+}
+
+struct value decide_decision_value(const struct decide_decision *d, struct arena *arena)
+{
+    struct value_builder out = {.arena = arena}, reasons = {.arena = arena};
+    for (size_t i = 0; i < d->reason_count; i++)
+        value_push(&reasons, value_cstr(d->reasons[i]));
+    value_set(&out, "action", value_cstr(decide_action_name(d->action)));
+    value_set(&out, "reasons", value_finish_list(&reasons));
+    value_set(&out, "people", value_int(d->people));
+    value_set(&out, "score", value_int(d->score));
+    value_set(&out, "risk", d->risk);
+    value_set(&out, "hold_ms", value_int(d->hold_ms));
+    return value_finish_map(&out);
 }

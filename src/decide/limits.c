@@ -5,10 +5,10 @@
 
 void decide_guard_breaker(struct deciding *d)
 {
-    const struct policy *p = d->subject->policy;
-    const struct decide_guards *g = d->guards;
-    if (g->breaker_open_until_ms > d->subject->now_ms) {
-        decide_hold(d, g->breaker_open_until_ms - d->subject->now_ms,
+    const struct decide_settings *p = &d->in->settings;
+    const struct decide_guards *g = &d->in->guards;
+    if (g->breaker_open_until_ms > p->now_ms) {
+        decide_hold(d, g->breaker_open_until_ms - p->now_ms,
                     "the policy's circuit breaker is open");
         return;
     }
@@ -24,11 +24,11 @@ void decide_guard_breaker(struct deciding *d)
 
 void decide_guard_limits(struct deciding *d)
 {
-    const struct policy *p = d->subject->policy;
-    if (p->at_once && d->guards->at_once >= p->at_once)
+    const struct decide_settings *p = &d->in->settings;
+    if (p->at_once && d->in->guards.at_once >= p->at_once)
         decide_hold(d, 1000,
                     arena_printf(d->arena, "limit: %d repairs of this policy at once", p->at_once));
-    if (p->per_hour && d->guards->per_hour >= p->per_hour)
+    if (p->per_hour && d->in->guards.per_hour >= p->per_hour)
         decide_hold(
             d, 60000,
             arena_printf(d->arena, "limit: %d repairs of this policy an hour", p->per_hour));
@@ -37,8 +37,8 @@ void decide_guard_limits(struct deciding *d)
 /* Fail closed: what the author relies on and nobody evaluates is a person's decision. */
 void decide_guard_unenforced(struct deciding *d)
 {
-    if (d->subject->policy->unenforced && !d->guards->by_hand)
-        decide_tighten(d, DECIDE_ASK,
-                       arena_printf(d->arena, "`%s` is not enforced yet, so a person decides",
-                                    d->subject->policy->unenforced));
+    if (d->in->settings.unenforced && !d->in->guards.by_hand)
+        decide_ask(d, 1,
+                   arena_printf(d->arena, "`%s` is not enforced yet, so a person decides",
+                                d->in->settings.unenforced));
 }

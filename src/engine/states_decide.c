@@ -175,16 +175,16 @@ static bool gather_guards(struct step *s, struct decide_guards *ret)
     return true;
 }
 
-static struct value decision_value(struct step *s, const struct decide_decision *d)
+/* What was decided, what it rests on, and the mode. */
+static struct value decision_value(struct step *s, const struct decide_decision *d,
+                                   struct value inputs)
 {
-    struct value_builder out = {.arena = s->arena}, reasons = {.arena = s->arena};
-    for (size_t i = 0; i < d->reason_count; i++)
-        value_push(&reasons, value_cstr(d->reasons[i]));
-    value_set(&out, "action", value_cstr(decide_action_name(d->action)));
-    value_set(&out, "reasons", value_finish_list(&reasons));
-    value_set(&out, "risk", d->risk);
-    value_set(&out, "score", value_int(d->score));
+    struct value_builder out = {.arena = s->arena};
+    struct value plain = decide_decision_value(d, s->arena);
+    for (uint32_t i = 0; i < plain.len; i++)
+        value_set_str(&out, value_str(plain.pairs[i].key), plain.pairs[i].value);
     value_set(&out, DETAIL_MODE, value_cstr(mode_name(s->assignment.mode)));
+    value_set(&out, "inputs", inputs);
     return value_finish_map(&out);
 }
 
@@ -233,10 +233,11 @@ static bool enter_intent(struct step *s, const char *hash, bool approved, struct
                                             .record = value_finish_map(&record)});
 }
 
-static bool enter_decided(struct step *s, const struct decide_decision *d, struct value plan)
+static bool enter_decided(struct step *s, const struct decide_decision *d, struct value inputs,
+                          struct value plan)
 {
     bool approved = false;
-    struct value decision = decision_value(s, d);
+    struct value decision = decision_value(s, d, inputs);
     const char *reason = d->reason_count ? d->reasons[d->reason_count - 1] : "";
     for (size_t i = 0; i < d->reason_count; i++)
         if (d->action == DECIDE_SKIP && str_starts(str_from(d->reasons[i]), STR("exempt")))
@@ -292,7 +293,7 @@ bool state_deciding(struct step *s)
 {
     struct decide_guards guards;
     struct decide_decision decision;
-    struct value plan = value_list(NULL, 0);
+    struct value plan = value_list(NULL, 0), inputs;
     struct error err;
     if (!s->has_finding) // interrupted: what was read is gone with the process
         return step_to(s, &(struct step_change){.to = STATE_READING, .later = true});
@@ -309,8 +310,8 @@ bool state_deciding(struct step *s)
                                                 .reason = "nothing of ours is left to take back"});
     if (!gather_guards(s, &guards))
         return false;
-    decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision);
-    return enter_decided(s, &decision, plan);
+    decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision, &inputs);
+    return enter_decided(s, &decision, inputs, plan);
 }
 
 bool state_asking(struct step *s)

@@ -137,11 +137,12 @@ struct remediation {
 #define DETAIL_FINGERPRINT "fingerprint" // hex, of what the expressions used
 #define DETAIL_NOW "now"                 // the decision's `now`, wall ms
 #define DETAIL_MESSAGE "message"         // the policy's message for this violation
-#define DETAIL_DECISION "decision"       // {verdict, action, reasons: [...], risk: {...}}
-#define DETAIL_PLAN "plan"               // [{call, with, region, account, token, undo, ...}]
-#define DETAIL_PLAN_HASH "plan_hash"     // hex
-#define DETAIL_ATTEMPTS "attempts"       // [{step, call, request_id, outcome, code, at}]
-#define DETAIL_AFTER "after"             // {name: value} read back
+/* {action, reasons: [...], people, score, risk: [{part, points, why}], hold_ms, mode, inputs} */
+#define DETAIL_DECISION "decision"
+#define DETAIL_PLAN "plan"           // [{call, with, region, account, token, undo, ...}]
+#define DETAIL_PLAN_HASH "plan_hash" // hex
+#define DETAIL_ATTEMPTS "attempts"   // [{step, call, request_id, outcome, code, at}]
+#define DETAIL_AFTER "after"         // {name: value} read back
 /* counts: unread, changes, verify; calls and later (attempts of the step, that counted or surely
  * did nothing), done (steps carried out), maybe (the step may have been), unsent (it surely was
  * not), earlier (a plan before this one changed something), renamed. `between`: the fingerprint

@@ -633,6 +633,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     p->breaker_of = policy_count(yaml_get(breaker, "of"), 20, &b->ok);
     p->breaker_window_ms = policy_duration(yaml_get(breaker, "in"), 86400000, &b->ok);
     p->breaker_open_ms = policy_duration(yaml_get(breaker, "open"), 60000, &b->ok);
+    p->risk = policy_count(yaml_get(guard, "risk"), 0, &b->ok);
     p->at_once = policy_count(yaml_get(limit, "at_once"), 10, &b->ok);
     p->per_hour = policy_count(yaml_get(limit, "per_hour"), 100, &b->ok);
     if (policy_count(yaml_get(approval, "need"), 1, &b->ok) != 1) {

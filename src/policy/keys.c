@@ -132,6 +132,7 @@ static const struct key wait_keys[] = {
 static const struct key guard_keys[] = {
     {"mode", MODE, 0, false, "the most that it may do; observe when not given"},
     {"ask", EXPRESSION, 0, false, "a person decides when it holds"},
+    {"risk", COUNT, 0, false, "points that the author adds to the risk; 0"},
     {"rollout", MAP, 0, false, "not enforced yet: it makes every repair ask"},
     {"breaker", SECTION, POLICY_BREAKER, false, "when bad results stop the policy"},
     {"limit", SECTION, POLICY_LIMIT, false, "how many repairs there may be"},

@@ -147,6 +147,7 @@ struct policy {
 
     enum mode mode;                // the ceiling
     const struct cel_program *ask; // guard.ask: a person decides when it holds; NULL = never
+    int risk;                      // what the author adds to the score: 0 or more
     int at_once, per_hour;         // limits; 0 = none
     const char *unenforced;        // a guard that is written but not enforced: asks; NULL = none
     int breaker_in_a_row;          // trips at so many bad results in a row

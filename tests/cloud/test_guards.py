@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds a repair back, and how a person lets it go, stops it or takes it back."""
 import os
+import pathlib
+import re
+import sqlite3
 
 import harness
 from harness import CloudCase, EXIT_WAITING
@@ -32,6 +35,25 @@ class TestMode(CloudCase):
         self.assertEnded(rectify.run())
         self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
         self.assertEqual(rectify.of(bucket)[0]["state"], "healed")
+
+    def test_explain_tells_the_parts_and_takes_the_decision_again(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        done = rectify.command("explain", rectify.of(bucket)[0]["id"])
+        self.assertEnded(done)
+        points = [int(n) for n in re.findall(r"^ {2,}(\d+)  [a-z]+ +\S", done.stdout, re.M)]
+        total = int(re.search(r"(\d+)  in all", done.stdout).group(1))
+        self.assertEqual(sum(points[:6]), total, done.stdout)
+        for words in ("decision was to ask", "mode approve", "s3:PutBucketTagging is additive",
+                      "nothing says what the account is for", "rested on, it is the same"):
+            self.assertIn(words, done.stdout)
+
+    def test_a_changed_decision_shows_when_it_is_taken_again(self):
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        with sqlite3.connect(next(pathlib.Path(rectify.state).glob("*.db"))) as db:
+            db.execute("""UPDATE detail SET json = replace(json, '"score":20', '"score":9')""")
+        done = rectify.command("explain", rectify.of(bucket)[0]["id"])
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("ANOTHER", done.stdout)
 
     def test_denied_it_is_never_done(self):
         rectify, bucket = self.run_mode("approve", EXIT_WAITING)

@@ -121,7 +121,7 @@ static const char *repair(struct run *run, bool approved, bool rollback)
     memcpy(fingerprint, run->finding.fingerprint, sizeof fingerprint);
     if (!decide_plan(&run->subject, &run->finding, clock_system(), run->arena, &plan, &err))
         fail_msg("%s: plan: %s", run->name, err.message);
-    decide_guard(&run->subject, &run->finding, plan, &guards, run->arena, &decision);
+    decide_guard(&run->subject, &run->finding, plan, &guards, run->arena, &decision, NULL);
     if (decision.action == DECIDE_SKIP)
         return "skipped";
     if (decision.action == DECIDE_ASK)

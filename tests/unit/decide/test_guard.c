@@ -14,6 +14,7 @@ static struct value plan_of(struct scene *s, const char *call)
 {
     struct value_builder one = {.arena = &s->arena}, list = {.arena = &s->arena};
     value_set(&one, "call", value_cstr(call));
+    value_set(&one, "step", value_int(0));
     value_push(&list, value_finish_map(&one));
     return value_finish_list(&list);
 }
@@ -23,8 +24,8 @@ static struct decide_decision decide(struct scene *s, const char *call,
 {
     static const struct decide_guards calm = {0};
     struct decide_decision d;
-    decide_guard(&s->subject, &s->finding, plan_of(s, call), guards ? guards : &calm, &s->arena,
-                 &d);
+    decide_guard(&s->subject, &s->finding, plan_of(s, call), guards ? guards : &calm, &s->arena, &d,
+                 NULL);
     return d;
 }
 
@@ -58,7 +59,7 @@ static void test_guard__nothing_in_the_way_acts(void **state)
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
     expect(&d, DECIDE_ACT, NULL);
     assert_int_equal(d.reason_count, 0);
-    assert_int_equal(d.score, 5);
+    assert_int_equal(d.score, 20); // additive 5, unknown environment 10, new 5
     scene_finish(&s);
 }
 
@@ -275,30 +276,17 @@ static void test_guard__a_fight_and_a_moving_resource_ask(void **state)
     scene_finish(&s);
 }
 
-static void test_guard__what_deletes_or_ends_asks(void **state)
+/* A call that is none of the policy's: nothing is known of it. */
+static void test_guard__a_call_that_is_not_known_asks_two(void **state)
 {
     (void)state;
     struct scene s;
-    static const struct {
-        const char *call;
-        enum decide_action action;
-        int score;
-    } calls[] = {
-        {"s3:PutBucketTagging", DECIDE_ACT, 5},
-        {"kms:EnableKeyRotation", DECIDE_ACT, 5},
-        {"ec2:RevokeSecurityGroupIngress", DECIDE_ACT, 30},
-        {"s3:DeleteBucketTagging", DECIDE_ACT, 20},
-        {"s3:DeleteBucket", DECIDE_ASK, 50},
-        {"ec2:TerminateInstances", DECIDE_ASK, 60},
-        {"lambda:Invoke", DECIDE_ACT, 30},
-        {"kms:DisableKey", DECIDE_ACT, 40},
-    };
     start(&s, NULL, NULL);
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        struct decide_decision d = decide(&s, calls[i].call, NULL);
-        assert_int_equal(d.score, calls[i].score);
-        expect(&d, calls[i].action, NULL);
-    }
+    struct decide_decision d = decide(&s, "s3:DeleteBucket", NULL);
+    expect(&d, DECIDE_ASK, "two people decide");
+    assert_int_equal(d.people, 2);
+    d = decide(&s, "s3:DeleteBucketTagging", NULL); // the step's undo
+    expect(&d, DECIDE_ACT, NULL);
     scene_finish(&s);
 }
 
@@ -342,7 +330,7 @@ static void test_guard__the_strictest_wins_and_every_reason_is_kept(void **state
     assert_true(says(&d, "r4"));
     assert_true(says(&d, "keeps changing"));
     assert_true(says(&d, "disagrees"));
-    assert_true(says(&d, "deletes"));
+    assert_true(says(&d, "two people"));
     assert_true(d.reason_count <= DECIDE_REASONS_MAX);
     scene_finish(&s);
 }
@@ -363,7 +351,7 @@ int main(void)
         cmocka_unit_test(test_guard__the_kill_switch_holds_and_says_why),
         cmocka_unit_test(test_guard__a_locked_resource_holds_and_a_frozen_one_stops),
         cmocka_unit_test(test_guard__a_fight_and_a_moving_resource_ask),
-        cmocka_unit_test(test_guard__what_deletes_or_ends_asks),
+        cmocka_unit_test(test_guard__a_call_that_is_not_known_asks_two),
         cmocka_unit_test(test_guard__a_repair_without_an_undo_asks),
         cmocka_unit_test(test_guard__the_strictest_wins_and_every_reason_is_kept),
     };
