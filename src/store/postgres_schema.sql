@@ -209,6 +209,11 @@ BEGIN
     )
     SELECT array_agg(number) INTO taken FROM given JOIN kept USING (key);
     FOR n IN SELECT t FROM unnest(taken) AS t WHERE requests[t] <> '' ORDER BY t LOOP
+        -- One that names another resource than was called is not the event of that call.
+        CONTINUE WHEN EXISTS (
+            SELECT FROM own_call c JOIN remediation o ON o.id = c.remediation,
+                generate_subscripts(owner, 1) AS i
+            WHERE c.request_id = requests[n] AND owner[i] = n AND resources[i] <> o.resource);
         IF accept_own(now_ms, requests[n], own_bodies[n], own_cuts[n]) THEN
             ours := ours || n;
         END IF;

@@ -100,6 +100,15 @@ static bool add_to_active(struct sqlite_store *store, const struct active *activ
     return sql_done(store, stmt, err);
 }
 
+/* Is it about this resource and no other? */
+static bool names_only(const struct store_event *event, struct str resource)
+{
+    for (size_t i = 0; i < event->match_count; i++)
+        if (!str_eq(event->matches[i].resource, resource))
+            return false;
+    return true;
+}
+
 /* Is it the event of a call of ours? Then it starts nothing. */
 static bool accept_own(struct sqlite_store *store, const struct store_event *event, int64_t now,
                        bool *ret_own, struct error *err)
@@ -121,6 +130,7 @@ static bool accept_own(struct sqlite_store *store, const struct store_event *eve
         leaf.version = sqlite3_column_int64(stmt, 3);
         leaf.policy = sql_copy(stmt, 4, &store->scratch);
         leaf.resource = sql_copy(stmt, 5, &store->scratch);
+        *ret_own = names_only(event, leaf.resource);
     }
     sqlite3_reset(stmt);
     if (!*ret_own)

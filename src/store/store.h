@@ -69,7 +69,7 @@ struct store_event {
  * false). For each match: an active repair of the same policy and resource gets sequence+1 and the
  * newer event in its detail (a received or settling one also the earlier of both due times kept);
  * else a new remediation in `received`. An event of a call of ours (its request id was given to
- * store_advance() within 14 days) starts nothing: it makes the verifying of that remediation due.
+ * store_advance() within 14 days, and it names no other resource) starts nothing: it makes the verifying of that remediation due.
  * Each writes a record. `ret_accepted` may be NULL. */
 enum store_result store_accept(struct store *store, const struct store_event *events, size_t count,
                                bool *ret_accepted, struct error *err)

@@ -142,6 +142,22 @@ static void test_store__event_of_our_own_call_starts_nothing(void **state)
     assert_true(str_is(get(f->store, 2, &f->arena).policy, "q"));
 }
 
+static void test_store__our_request_id_on_another_resource_is_an_event(void **state)
+{
+    struct fixture *f = *state;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    struct store_claim claim = claim_one(f->store);
+    struct store_transition t = move_to(f->store, claim, STATE_VERIFYING);
+    t.request_id = STR("REQ1");
+    t.due_ms = T0 + 60000;
+    assert_int_equal(go(f->store, &t), STORE_OK);
+    struct store_match matches[] = {match_of("p", BUCKET("a"), T0), match_of("p", BUCKET("b"), T0)};
+    struct store_event forged = {STR("e2"), STR("s3:PutBucketTagging"), matches, 2, STR("REQ1")};
+    assert_int_equal(store_accept(f->store, &forged, 1, NULL, &f->err), STORE_OK);
+    assert_int_equal(get(f->store, 1, &f->arena).sequence, 1);
+    assert_int_equal(get(f->store, 2, &f->arena).state, STATE_RECEIVED);
+}
+
 static void test_store__create_refuses_a_second_active_one(void **state)
 {
     struct fixture *f = *state;
@@ -568,6 +584,7 @@ int main(void)
         EACH(test_store__newer_event_joins_the_active_one),
         EACH(test_store__many_matches_in_one_event),
         EACH(test_store__event_of_our_own_call_starts_nothing),
+        EACH(test_store__our_request_id_on_another_resource_is_an_event),
         EACH(test_store__create_refuses_a_second_active_one),
         EACH(test_store__claims_what_is_due_earliest_first),
         EACH(test_store__lease_over_is_claimed_again_with_a_new_epoch),
