@@ -62,7 +62,7 @@ struct detect_match {
 };
 
 struct detect_result {
-    struct str key;        // exact-redelivery key
+    struct str key;        // exact-redelivery key: the event's id and the resources that it names
     struct str name;       // "s3:CreateBucket"
     struct str request_id; // of the API call; may be empty
     struct value event;    // {id, name, time, source, actor, ip}: what is kept of it

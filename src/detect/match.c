@@ -9,6 +9,7 @@
 #include "pattern/pattern.h"
 #include "value/json.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct trigger {
@@ -261,6 +262,27 @@ static void run_trigger(struct matching *m, const struct trigger *t)
     }
 }
 
+/* Nobody who repeats an event's id for other resources makes the first or the second vanish: what
+ * the key adds to the id depends on the set of resources alone, in any order. */
+static struct str redelivery_key(const struct detect_result *r, struct arena *arena)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < r->match_count; i++) {
+        bool seen = false;
+        for (size_t k = 0; !seen && k < i; k++)
+            seen = str_eq(r->matches[k].resource, r->matches[i].resource);
+        if (seen)
+            continue;
+        struct sha256 hash = hash_sha256(r->matches[i].resource.ptr, r->matches[i].resource.len);
+        uint64_t part;
+        memcpy(&part, hash.bytes, sizeof part);
+        sum += part;
+    }
+    if (r->match_count == 0)
+        return r->key;
+    return str_from(arena_printf(arena, "%.*s/%016" PRIx64, STR_FMT(r->key), sum));
+}
+
 bool detect_event(const struct detector *detector, struct detect_scratch *scratch, struct str text,
                   const struct detect_scope *scope, int64_t now_ms, struct arena *arena,
                   struct detect_result *ret, struct error *err)
@@ -278,7 +300,8 @@ bool detect_event(const struct detector *detector, struct detect_scratch *scratc
     struct matching m = {detector, event, now_ms, arena, &result, 0};
     for (size_t i = 0; i < count; i++)
         run_trigger(&m, &detector->triggers[tags[i]]);
-    if (m.failed)
+    result.key = redelivery_key(&result, arena);
+    if (m.failed || !result.key.ptr)
         return error_set(err, "T0005", "out of memory");
     *ret = result;
     return true;

@@ -58,7 +58,7 @@ struct store_match {
 };
 
 struct store_event {
-    struct str key;  // exact-redelivery key: source's event id
+    struct str key;  // exact-redelivery key
     struct str name; // "s3:CreateBucket", for people
     const struct store_match *matches;
     size_t match_count;
@@ -69,8 +69,8 @@ struct store_event {
  * false). For each match: an active repair of the same policy and resource gets sequence+1 and the
  * newer event in its detail (a received or settling one also the earlier of both due times kept);
  * else a new remediation in `received`. An event of a call of ours (its request id was given to
- * store_advance() within 14 days, and it names no other resource) starts nothing: it makes the verifying of that remediation due.
- * Each writes a record. `ret_accepted` may be NULL. */
+ * store_advance() within 14 days, and it names no other resource) starts nothing: it makes the
+ * verifying of that remediation due. Each writes a record. `ret_accepted` may be NULL. */
 enum store_result store_accept(struct store *store, const struct store_event *events, size_t count,
                                bool *ret_accepted, struct error *err)
     __attribute__((warn_unused_result));
