@@ -295,6 +295,8 @@ int main(int argc, char **argv)
 {
     struct cli_options options = {.args = (const char *const *)argv};
     int words;
+    if (argc < 2 && getenv("AWS_LAMBDA_RUNTIME_API"))
+        return cli_lambda(&options);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return cli_help(&options);
     const struct cli_command *command = find_command(argc, argv, &words);

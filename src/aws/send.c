@@ -9,6 +9,7 @@
 #include "base/hash.h"
 
 #define QUOTA_TRIES 3 // a LimitExceededException that comes so often is a quota, not throttling
+#define TRACE_BYTES_MAX 512u
 
 /* ---- checksums ---- */
 
@@ -184,6 +185,20 @@ static bool place(struct aws_client *client, const struct aws_resolved *endpoint
            aws_request_set_header(arena, request, STR("Host"), host);
 }
 
+/* Under Lambda, where a call comes from: an account's loops are found by it. Never signed. */
+static bool add_trace(const struct aws_client *client, struct arena *arena,
+                      struct aws_http_request *request)
+{
+    struct str trace = aws_world_env(&client->world, "_X_AMZN_TRACE_ID");
+    bool plain = trace.len > 0 && trace.len <= TRACE_BYTES_MAX;
+    for (size_t i = 0; plain && i < trace.len; i++)
+        plain = trace.ptr[i] > ' ' && trace.ptr[i] < 127;
+    if (!plain || !aws_world_env(&client->world, "AWS_LAMBDA_FUNCTION_NAME").len)
+        return true;
+    trace = str_copy(arena, trace); // the next invocation has another
+    return trace.ptr && aws_request_set_header(arena, request, STR("X-Amzn-Trace-Id"), trace);
+}
+
 static bool sign(struct aws_client *client, const struct aws_sending *sending,
                  const struct aws_resolved *endpoint, int64_t wall_ms, struct arena *arena,
                  struct aws_prepared *made)
@@ -300,7 +315,7 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     if (!add_checksum(client, op, input, arena, &made.request, err))
         return false;
     if (!add_checksum_mode(op, input, arena, &made.request) ||
-        !place(client, &endpoint, arena, &made) ||
+        !place(client, &endpoint, arena, &made) || !add_trace(client, arena, &made.request) ||
         (signs && !sign(client, sending, &endpoint, wall_ms, arena, &made)))
         return error_set(err, "A0314", "out of memory");
     *ret = made;

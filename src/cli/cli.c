@@ -44,6 +44,9 @@ int cli_usage(const char *format, ...)
     return CLI_USAGE;
 }
 
+/* A file that is always there and tells where to look: RECTIFY_STOP is set. */
+#define STOP_BY_ENVIRONMENT "/proc/self/environ"
+
 static bool make_folder(const char *path, struct error *err)
 {
     char partial[4096];
@@ -155,7 +158,10 @@ const char *cli_kill_switch(const struct cli_options *options, const struct poli
 {
     char dir[3900];
     struct str configured = policies ? policy_set_kill_switch(policies) : (struct str){0};
-    if (options->kill_switch)
+    const char *stop = getenv("RECTIFY_STOP");
+    if (stop && stop[0])
+        snprintf(buf, size, "%s", STOP_BY_ENVIRONMENT);
+    else if (options->kill_switch)
         snprintf(buf, size, "%s", options->kill_switch);
     else if (configured.len)
         snprintf(buf, size, "%.*s", STR_FMT(configured));

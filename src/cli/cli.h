@@ -68,7 +68,8 @@ struct store *cli_open_store(const struct cli_options *options, struct error *er
 struct aws_models *cli_open_models(const struct cli_options *options, struct error *err);
 /* Policies: --policies, RECTIFY_POLICIES. Errors are printed. */
 struct policy_set *cli_load_policies(const struct cli_options *options, struct aws_models *models);
-/* The kill switch's path in effect: --kill-switch, rectify.yaml, <state>/STOP. */
+/* The kill switch's path in effect: RECTIFY_STOP in the environment (whatever its value: a file
+ * that exists), --kill-switch, rectify.yaml, <state>/STOP. */
 const char *cli_kill_switch(const struct cli_options *options, const struct policy_set *policies,
                             char *buf, size_t size);
 /* "rectify-HOST": what sessions of assumed roles are called, as CloudTrail shows them. */
@@ -86,6 +87,8 @@ void cli_add_safe(struct buf *out, struct str s);
 bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
 
+/* No command: AWS Lambda's runtime, where AWS_LAMBDA_RUNTIME_API is set. */
+int cli_lambda(const struct cli_options *options);
 int cli_run(const struct cli_options *options);
 int cli_list(const struct cli_options *options);
 int cli_show(const struct cli_options *options);

@@ -70,6 +70,12 @@ static int read_accounts(struct running *r)
     return 0;
 }
 
+static int cannot(struct running *r, const struct error *err)
+{
+    r->why = *err;
+    return cli_fail(err);
+}
+
 int running_prepare(struct running *r, const struct cli_options *options)
 {
     struct error err;
@@ -79,14 +85,16 @@ int running_prepare(struct running *r, const struct cli_options *options)
         return code;
     r->models = cli_open_models(options, &err);
     if (!r->models)
-        return cli_fail(&err);
+        return cannot(r, &err);
     r->policies = cli_load_policies(options, r->models);
-    if (!r->policies)
+    if (!r->policies) {
+        error_set(&r->why, "L0017", "the policies are not good; the log names every error");
         return CLI_FAILED;
-    if (!r->store)
+    }
+    if (!r->store && !r->store_later)
         r->store = cli_open_store(options, &err);
-    if (!r->store || !prepare_cloud(r, &err))
-        return cli_fail(&err);
+    if ((!r->store && !r->store_later) || !prepare_cloud(r, &err))
+        return cannot(r, &err);
     r->engine = (struct engine){.store = r->store,
                                 .policies = r->policies,
                                 .models = r->models,
@@ -94,7 +102,7 @@ int running_prepare(struct running *r, const struct cli_options *options)
                                 .clock = clock_system(),
                                 .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
                                                                sizeof r->kill_switch)};
-    return prepare_events(r, &err) ? 0 : cli_fail(&err);
+    return prepare_events(r, &err) ? 0 : cannot(r, &err);
 }
 
 /* ---- signals ---- */

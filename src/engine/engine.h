@@ -27,6 +27,8 @@ struct engine {
     struct aws_caller caller;
     const struct clock *clock;
     const char *kill_switch; // path or NULL
+    int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
+                         // one thread works (engine_work())
 };
 
 #define ENGINE_LEASE_MS 120000 // longer than any one call may take
@@ -94,6 +96,19 @@ struct engine_scanned {
  * may be durable in part, and scanning again is safe. */
 bool engine_scan(struct engine *engine, const struct engine_scan_options *options,
                  struct engine_scanned *ret, struct error *err) __attribute__((warn_unused_result));
+
+/* ---- work without threads ---- */
+
+struct engine_worked {
+    size_t steps;        // remediations that were walked on
+    int64_t next_due_ms; // wall clock: when the next one is due, INT64_MAX = none
+};
+/* Walks on what is due, and what becomes due within two seconds, one after the other on this
+ * thread, until nothing is or engine->deadline_ms is near; that is set and stays the caller's. What
+ * was written is durable when it returns true, and no row is held: the process may be frozen or
+ * ended. False: the store failed. */
+bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- workers ---- */
 

@@ -17,8 +17,7 @@ static bool owns_lease(void *ctx)
 static void perform(struct step *s, struct value planned, struct aws_answer *ret)
 {
     struct act_gate gate = {s->engine->kill_switch, s->engine->clock,
-                            clock_steady_ms(s->engine->clock) + ENGINE_CALL_DEADLINE_MS, owns_lease,
-                            s};
+                            step_deadline(s, ENGINE_CALL_DEADLINE_MS), owns_lease, s};
     struct act_request request = {
         .models = s->engine->models,
         .caller = s->engine->caller,

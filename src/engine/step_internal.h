@@ -67,6 +67,8 @@ void step_set_count(struct step *step, const char *what, int n);
 int64_t step_pause_ms(const struct step *step, int count, int64_t longest_ms, int64_t wanted_ms);
 /* Reads the resource now. */
 void step_read(struct step *step);
+/* Steady clock: now + `within_ms`, or the engine's own deadline when that is earlier. */
+int64_t step_deadline(const struct step *step, int64_t within_ms);
 /* How long a replica may still show what was before the newest event: until then that the policy is
  * obeyed proves nothing. */
 int64_t step_unsettled_ms(const struct step *step);

@@ -169,7 +169,7 @@ bool target_parse(const struct proxies *proxies, const struct net_request *reque
     memcpy(target.connect_port, target.port, sizeof(target.port));
     const char *proxy = target.tls ? proxies->https : proxies->http;
     proxy = proxy ? proxy : proxies->all;
-    if (proxy && !target.unix_socket.len && !is_link_local(target.host) &&
+    if (proxy && !request->direct && !target.unix_socket.len && !is_link_local(target.host) &&
         !is_excepted(proxies->none, target.host) && !use_proxy(proxy, &target, reason))
         return false;
     struct str pieces[] = {target.tls ? STR("s ") : STR("p "),
