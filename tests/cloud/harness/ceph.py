@@ -56,12 +56,14 @@ MODES = "\n".join(f"ms {who} mode = crc" for who in ("mon client", "client", "mo
                                                     "cluster", "service", "mon service"))
 
 
-def missing():
-    """The program that is not installed, or None."""
-    return next((p for p in PROGRAMS if not shutil.which(p)), None)
-
-
 class Ceph:
+    @staticmethod
+    def missing():
+        """Why it cannot be had, or None."""
+        program = next((p for p in PROGRAMS if not shutil.which(p)), None)
+        return program and (f"{program} is not installed: ./dev test --all brings radosgw, "
+                            "ceph-mon, ceph-osd")
+
     def __init__(self, home):
         self.home = pathlib.Path(home)
         self.port = 0
