@@ -31,5 +31,11 @@
 #define LIMIT_ACCOUNTS 10000u                // accounts of rectify.yaml, and of a discovery
 #define LIMIT_REGIONS 64u                    // regions of one account
 #define LIMIT_EVERY_MS_MIN 60000             // between two scans, or discoveries, of one thing
+#define LIMIT_SECRET_BYTES 4096u             // one token or secret of a channel
+#define LIMIT_RETRY_AFTER_SECONDS 3600u      // of a pause that a channel's service asks for
+#define LIMIT_NOTICE_BYTES (64u << 10)       // what one notice tells
+#define LIMIT_NOTICE_SECONDS 86400u          // for how long sending it is tried
+#define LIMIT_CHANNELS 16u                   // of rectify.yaml
+#define LIMIT_CALLBACK_BYTES (256u << 10)    // what a channel's service sends us
 
 #endif

@@ -119,7 +119,8 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
     struct http_server *server = http_server_start(&api, &options, &err);
     if (!server)
         return cli_fail(&err);
-    struct engine_workers *workers = running_workers(r, &err);
+    struct engine_notifier *notifier = running_notifier(r, &err);
+    struct engine_workers *workers = notifier ? running_workers(r, &err) : NULL;
     int code = workers ? CLI_OK : cli_fail(&err);
     if (workers) {
         api.workers = workers;
@@ -129,6 +130,7 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
     }
     http_server_stop(server);
     engine_workers_stop(workers);
+    engine_notifier_stop(notifier);
     return code;
 }
 

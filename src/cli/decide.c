@@ -93,9 +93,11 @@ static int watch(struct desk *desk, struct str id)
 static int work_along(struct running *r, struct desk *desk, struct str id)
 {
     struct error err;
-    struct engine_workers *workers = running_workers(r, &err);
+    struct engine_notifier *notifier = running_notifier(r, &err);
+    struct engine_workers *workers = notifier ? running_workers(r, &err) : NULL;
     int code = workers ? watch(desk, id) : cli_fail(&err);
     engine_workers_stop(workers);
+    running_notifier_end(notifier);
     return code;
 }
 

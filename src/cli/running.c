@@ -9,6 +9,7 @@
 
 #define WORKERS_DEFAULT 64
 #define PROGRESS_EVERY_MS 250
+#define TELL_MS 15000 // for what is to be told, when the work is done
 
 void running_finish(struct running *r)
 {
@@ -155,6 +156,19 @@ struct engine_workers *running_workers(struct running *r, struct error *err)
     return engine_workers_start(&r->engine, count, err);
 }
 
+struct engine_notifier *running_notifier(struct running *r, struct error *err)
+{
+    r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
+    return engine_notifier_start(&r->engine, &r->notify, err);
+}
+
+void running_notifier_end(struct engine_notifier *notifier)
+{
+    if (notifier)
+        engine_notifier_drain(notifier, TELL_MS);
+    engine_notifier_stop(notifier);
+}
+
 static int report(struct running *r, const struct engine_taken *taken)
 {
     struct error err;
@@ -179,12 +193,16 @@ static int report(struct running *r, const struct engine_taken *taken)
 int running_work_off(struct running *r, const struct engine_taken *taken)
 {
     struct error err;
-    struct engine_workers *workers = running_workers(r, &err);
-    if (!workers)
+    struct engine_notifier *notifier = running_notifier(r, &err);
+    struct engine_workers *workers = notifier ? running_workers(r, &err) : NULL;
+    if (!workers) {
+        engine_notifier_stop(notifier);
         return cli_fail(&err);
+    }
     bool ok = engine_workers_drain(workers, should_stop, r, &err);
     if (r->progress_ms)
         fputc('\n', stderr);
     engine_workers_stop(workers);
+    running_notifier_end(notifier);
     return ok ? report(r, taken) : cli_fail(&err);
 }

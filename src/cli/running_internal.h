@@ -18,6 +18,7 @@ struct running {
     struct detect_scope scope; // --accounts
     struct str accounts[64];
     struct engine_intake *intake;
+    struct notify notify;
     struct engine engine;
     char kill_switch[4096];
     bool store_later; // set before preparing: the store is opened when there is work
@@ -33,6 +34,11 @@ void running_finish(struct running *r);
 /* Worker threads, as many as --workers says. */
 struct engine_workers *running_workers(struct running *r, struct error *err)
     __attribute__((warn_unused_result));
+/* Threads that tell people. */
+struct engine_notifier *running_notifier(struct running *r, struct error *err)
+    __attribute__((warn_unused_result));
+/* Ends it, once everything was tried or a while is over. */
+void running_notifier_end(struct engine_notifier *notifier);
 /* Works until only what waits for others is left; then counts by state to stderr. CLI_OK,
  * CLI_WAITING, CLI_FAILED; `taken` may be NULL. */
 int running_work_off(struct running *r, const struct engine_taken *taken);

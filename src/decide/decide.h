@@ -72,6 +72,11 @@ bool decide_step_done(const struct decide_subject *subject, const struct decide_
                       struct value planned, struct arena *arena, bool *ret, struct error *err)
     __attribute__((warn_unused_result));
 
+/* What the plan's calls change, held against what was read: a list of lines for people,
+ * `+ TagSet: {"Key":"a"}`, at most 61 of at most 500 bytes. */
+struct value decide_changes(struct value reads, struct value plan, struct str resource_id,
+                            struct arena *arena);
+
 /* ---- risk and guards ---- */
 
 enum decide_action {

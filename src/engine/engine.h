@@ -17,6 +17,7 @@
 #define RECTIFY_ENGINE_ENGINE_H
 
 #include "detect/detect.h"
+#include "notify/notify.h"
 #include "policy/policy.h"
 #include "store/store.h"
 
@@ -124,5 +125,29 @@ bool engine_workers_drain(struct engine_workers *workers, bool (*stop)(void *ctx
                           struct error *err) __attribute__((warn_unused_result));
 /* Steps that run are finished first. */
 void engine_workers_stop(struct engine_workers *workers);
+
+/* ---- telling people ---- */
+
+struct engine_telling {
+    enum telling word;   // TELLING_PAGE for what is no state's
+    struct str policy;   // by its `notify` and severity; empty = none
+    struct str resource; // canonical key, or empty
+    int64_t remediation; // 0 = none
+    struct str text;     // what happened, for people
+};
+/* Puts it into the outbox, for every channel that is told this word. Durable when it returns. (A
+ * state function calls step_page() instead, so that it goes with the transition.) */
+bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* Threads that send what waits in the outbox, as many as there are channels, at most four. */
+struct engine_notifier;
+struct engine_notifier *engine_notifier_start(struct engine *engine, const struct notify *notify,
+                                              struct error *err)
+    __attribute__((warn_unused_result));
+/* Waits, but not longer than so, until everything has been tried once. */
+void engine_notifier_drain(struct engine_notifier *notifier, int64_t patience_ms);
+/* What is being sent is finished first. NULL is allowed. */
+void engine_notifier_stop(struct engine_notifier *notifier);
 
 #endif

@@ -120,7 +120,7 @@ static bool flush(struct step *s, bool durable, enum store_result *ret_result)
 bool step_go(struct step *s, const struct step_change *c, enum store_result *ret_result)
 {
     struct store_transition t = transition(s, c);
-    if (!write_texts(s, c, &t))
+    if (!step_tell(s, c, &t) || !write_texts(s, c, &t))
         return error_set(s->err, "E0003", "out of memory");
     s->waiting[s->waiting_count++] = t;
     s->entered_reading |= c->to == STATE_READING;

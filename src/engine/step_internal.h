@@ -25,6 +25,7 @@ struct step {
     size_t waiting_count;
     enum state stored_state;
     int stored_step;
+    const char *page;     // what people have to know, told with the next transition; NULL = nothing
     bool entered_reading; // in this walk: what is read now is newer than all events of `r`
     struct error *err;
 };
@@ -55,6 +56,11 @@ struct step_change {
 bool step_go(struct step *step, const struct step_change *change, enum store_result *ret_result);
 /* The same where only OK and lost lease are possible. */
 bool step_to(struct step *step, const struct step_change *change);
+
+/* tell.c: the notices of a transition, before its detail is written. False: out of memory. */
+bool step_tell(struct step *step, const struct step_change *change, struct store_transition *ret);
+/* People have to know this; told with the next transition. The text lives as long as the step. */
+void step_page(struct step *step, const char *why);
 
 /* detail of the remediation */
 const struct value *step_detail(const struct step *step, const char *key);

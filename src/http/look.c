@@ -29,7 +29,7 @@ ROUTE(http_get_readyz)
     return true;
 }
 
-static struct value time_text(struct arena *arena, int64_t ms)
+struct value http_time_text(struct arena *arena, int64_t ms)
 {
     char text[CLOCK_TEXT_SIZE];
     clock_format(ms, text);
@@ -51,10 +51,10 @@ static struct value remediation_json(struct arena *arena, const struct remediati
     value_set(&out, "resource", value_string(r->resource));
     value_set(&out, "region", value_string(r->region));
     value_set(&out, "reason", value_string(r->reason));
-    value_set(&out, "created", time_text(arena, r->created_ms));
-    value_set(&out, "updated", time_text(arena, r->updated_ms));
+    value_set(&out, "created", http_time_text(arena, r->created_ms));
+    value_set(&out, "updated", http_time_text(arena, r->updated_ms));
     if (!state_is_terminal(r->state)) {
-        value_set(&out, "due", time_text(arena, r->due_ms));
+        value_set(&out, "due", http_time_text(arena, r->due_ms));
         value_set(&out, "due_ms", value_int(r->due_ms));
     }
     if (whole)
@@ -62,9 +62,8 @@ static struct value remediation_json(struct arena *arena, const struct remediati
     return value_finish_map(&out);
 }
 
-/* A number of 0..max in a parameter; `unset` when it is not there. */
-static bool number_param(const struct http_request *request, const char *name, int64_t unset,
-                         int64_t max, int64_t *ret, int *ret_status, struct error *err)
+bool http_number_param(const struct http_request *request, const char *name, int64_t unset,
+                       int64_t max, int64_t *ret, int *ret_status, struct error *err)
 {
     struct str text = http_param(request, name);
     *ret = unset;
@@ -89,8 +88,8 @@ ROUTE(http_get_remediations)
     struct str state = http_param(request, "state"), before = http_param(request, "before");
     enum state wanted;
     (void)id;
-    if (!number_param(request, "limit", 100, 1000, &limit, ret_status, err) ||
-        !number_param(request, "active", 0, 1, &active, ret_status, err))
+    if (!http_number_param(request, "limit", 100, 1000, &limit, ret_status, err) ||
+        !http_number_param(request, "active", 0, 1, &active, ret_status, err))
         return false;
     if (state.len && !state_parse(state, &wanted))
         return http_refuse(ret_status, 400, err, "H0023", "there is no state \"%.*s\"",
@@ -129,8 +128,8 @@ static bool records(const struct http_api *api, const struct http_request *reque
     struct store_leaf *leaves;
     size_t count;
     int64_t from, limit;
-    if (!number_param(request, "from", 0, INT64_MAX - 1, &from, ret_status, err) ||
-        !number_param(request, "limit", 500, 1000, &limit, ret_status, err))
+    if (!http_number_param(request, "from", 0, INT64_MAX - 1, &from, ret_status, err) ||
+        !http_number_param(request, "limit", 500, 1000, &limit, ret_status, err))
         return false;
     enum store_result got =
         store_leaves(api->engine->store, id, from, (size_t)limit, arena, &leaves, &count, err);

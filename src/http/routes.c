@@ -28,6 +28,8 @@ const struct http_route http_routes[] = {
     {"POST", "/remediations/ID/deny", HTTP_SOCKET, "say no: {by, reason}", http_post_deny},
     {"POST", "/remediations/ID/rollback", HTTP_SOCKET, "take back what it changed: {by}",
      http_post_rollback},
+    {"GET", "/notices", HTTP_TOKEN, "what people are told, newest first; state, of, before, limit",
+     http_get_notices},
     {"GET", "/audit/records", HTTP_TOKEN, "the whole log; from, limit", http_get_audit_records},
     {"GET", "/audit/verify", HTTP_TOKEN, "recompute the log and hold it against its tree head",
      http_get_audit_verify},

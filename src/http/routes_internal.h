@@ -15,6 +15,7 @@ ROUTE(http_get_readyz);
 ROUTE(http_get_remediations);
 ROUTE(http_get_remediation);
 ROUTE(http_get_remediation_records);
+ROUTE(http_get_notices);
 ROUTE(http_get_audit_records);
 ROUTE(http_get_audit_verify);
 ROUTE(http_post_events);
@@ -27,6 +28,10 @@ struct str http_param(const struct http_request *request, const char *name);
 /* Sets *ret_status and the error. Returns false. */
 bool http_refuse(int *ret_status, int status, struct error *err, const char *code,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* A number of 0..max in a parameter; `unset` when it is not there. */
+bool http_number_param(const struct http_request *request, const char *name, int64_t unset,
+                       int64_t max, int64_t *ret, int *ret_status, struct error *err);
+struct value http_time_text(struct arena *arena, int64_t ms);
 /* The status for a verb that did not answer STORE_OK; err is set where the store did not. */
 bool http_store_failed(enum store_result got, int64_t id, int *ret_status, struct error *err);
 

@@ -190,12 +190,18 @@ static bool connect_tcp(struct connection *connection, const struct target *targ
     for (size_t i = 0; i < count; i++) {
         int64_t now_ms = clock_steady_ms(net->clock);
         int64_t share_ms = (connection->deadline_ms - now_ms) / (int64_t)(count - i);
+        if (target->public_only && !target->through_proxy && !address_is_public(&addresses[i])) {
+            errno = EACCES;
+            continue;
+        }
         if (try_address(connection, &addresses[i], now_ms + share_ms))
             return true;
     }
     snprintf(reason, 256, "no connection to %.*s port %s: %s",
              target->connect_host.len < 120 ? (int)target->connect_host.len : 120,
-             target->connect_host.ptr, target->connect_port, strerror(errno));
+             target->connect_host.ptr, target->connect_port,
+             errno == EACCES && target->public_only ? "its address is not a public one"
+                                                    : strerror(errno));
     return false;
 }
 

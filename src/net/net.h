@@ -40,6 +40,10 @@ struct net_request {
     int64_t connect_timeout_ms; // name, connection, TLS; 0 = 3,100
     struct str unix_socket;     // path of a Unix socket to speak to instead, empty = none
     bool direct;                // never through a proxy: the peer is this machine's own
+    /* Only to an address of the public Internet: every other one that the name has is passed over
+     * (loopback, private, link-local, metadata, multicast). Through a proxy it is the proxy's
+     * matter. */
+    bool public_only;
     /* Asked on the caller's thread when the connection stands and before the first byte is written.
      * False = the request ends as NET_GATED with `gate_reason`. A yes that took longer than 10 ms
      * is asked for again: the process may have been stopped since. */

@@ -29,9 +29,10 @@
 /* Where a request goes. Views into the request's URL and the environment. */
 struct target {
     bool tls, through_proxy; // through_proxy: the connection is to a proxy
-    struct str host;         // without brackets
-    struct str authority;    // host and port as in the URL
-    struct str path;         // with query, begins with '/'
+    bool public_only;
+    struct str host;      // without brackets
+    struct str authority; // host and port as in the URL
+    struct str path;      // with query, begins with '/'
     char port[6];
     char key[600]; // everything that makes connections interchangeable
     uint64_t key_hash;
@@ -120,6 +121,9 @@ bool connection_is_stale(const struct connection *connection);
 /* The addresses of a name, at most NET_ADDRESSES. 0 with a reason: none, or not in time. */
 size_t resolve(struct net *net, struct str host, const char *port, int64_t deadline_ms,
                struct address *ret, char reason[256]);
+
+/* Is it an address of the public Internet? */
+bool address_is_public(const struct address *address);
 
 /* ---- tls.c ---- */
 

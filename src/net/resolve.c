@@ -148,3 +148,55 @@ size_t resolve(struct net *net, struct str host, const char *port, int64_t deadl
     release(lookup);
     return count;
 }
+
+/* ---- which addresses are public ---- */
+
+/* What IANA's registries of special-purpose addresses keep out of the public Internet. */
+static const struct {
+    uint32_t network;
+    unsigned bits;
+} special_v4[] = {
+    {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},  {0xa9fe0000, 16},
+    {0xac100000, 12}, {0xc0000000, 24}, {0xc0000200, 24}, {0xc0586300, 24}, {0xc0a80000, 16},
+    {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24}, {0xe0000000, 3},
+};
+
+static bool is_public_v4(uint32_t ip)
+{
+    for (size_t i = 0; i < sizeof special_v4 / sizeof *special_v4; i++)
+        if ((ip ^ special_v4[i].network) >> (32 - special_v4[i].bits) == 0)
+            return false;
+    return true;
+}
+
+static uint32_t word_at(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* 2000::/3 without documentation, benchmarking and Teredo; 6to4 and NAT64 count as what they hold.
+ */
+static bool is_public_v6(const unsigned char *b)
+{
+    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    static const unsigned char nat64[12] = {0, 0x64, 0xff, 0x9b};
+    if (memcmp(b, mapped, sizeof mapped) == 0 || memcmp(b, nat64, sizeof nat64) == 0)
+        return is_public_v4(word_at(b + 12));
+    if (b[0] == 0x20 && b[1] == 0x02)
+        return is_public_v4(word_at(b + 2));
+    if (word_at(b) == 0x20010db8 || (b[0] == 0x20 && b[1] == 0x01 && b[2] < 2))
+        return false;
+    return (b[0] & 0xe0) == 0x20;
+}
+
+bool address_is_public(const struct address *address)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (address->bytes.ss_family == AF_INET) {
+        memcpy(&v4, &address->bytes, sizeof v4);
+        return is_public_v4(ntohl(v4.sin_addr.s_addr));
+    }
+    memcpy(&v6, &address->bytes, sizeof v6);
+    return address->bytes.ss_family == AF_INET6 && is_public_v6(v6.sin6_addr.s6_addr);
+}

@@ -162,7 +162,8 @@ static bool use_proxy(const char *url, struct target *ret, char reason[256])
 bool target_parse(const struct proxies *proxies, const struct net_request *request,
                   struct target *ret, char reason[256])
 {
-    struct target target = {.unix_socket = request->unix_socket};
+    struct target target = {.unix_socket = request->unix_socket,
+                            .public_only = request->public_only};
     if (!parse_url(request->url, &target, reason))
         return false;
     target.connect_host = target.host;
@@ -176,7 +177,7 @@ bool target_parse(const struct proxies *proxies, const struct net_request *reque
                            target.host,
                            STR(" "),
                            str_from(target.port),
-                           STR(" "),
+                           target.public_only ? STR(" public ") : STR(" "),
                            target.unix_socket};
     size_t size = 0;
     for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {

@@ -617,7 +617,6 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     b->ok = policy_check_keys(guard, POLICY_GUARD) && b->ok;
     b->ok = policy_check_keys(breaker, POLICY_BREAKER) && b->ok;
     b->ok = policy_check_keys(limit, POLICY_LIMIT) && b->ok;
-    b->ok = policy_check_keys(approval, POLICY_APPROVAL) && b->ok;
     p->mode = MODE_OBSERVE;
     if (mode && !mode_parse(mode->text, &p->mode)) {
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
@@ -636,12 +635,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     p->risk = policy_count(yaml_get(guard, "risk"), 0, &b->ok);
     p->at_once = policy_count(yaml_get(limit, "at_once"), 10, &b->ok);
     p->per_hour = policy_count(yaml_get(limit, "per_hour"), 100, &b->ok);
-    if (policy_count(yaml_get(approval, "need"), 1, &b->ok) != 1) {
-        yaml_error(yaml_get(approval, "need"), "P0125", "write need: 1",
-                   "one person's yes is what counts");
-        b->ok = false;
-    }
-    p->approval_expires_ms = policy_duration(yaml_get(approval, "expires"), 86400000, &b->ok);
+    b->ok = policy_read_approval(approval, p) && b->ok;
     if (yaml_get(guard, "exempt"))
         compile_exemptions(b, yaml_get(guard, "exempt"));
 }
@@ -727,6 +721,7 @@ static void compile_head(struct builder *b, const struct yaml *root)
     const struct yaml *resource = section(b, root, "resource");
     b->ok = policy_check_keys(root, POLICY_ROOT) && b->ok;
     b->ok = policy_check_keys(resource, POLICY_RESOURCE) && b->ok;
+    b->ok = policy_read_notify(yaml_get(root, "notify"), p) && b->ok;
     p->name = policy_text(yaml_get(root, "policy"), "", &b->ok);
     p->title = policy_text(yaml_get(root, "title"), "", &b->ok);
     p->owner = policy_text(yaml_get(root, "owner"), "", &b->ok);

@@ -65,6 +65,7 @@ bool policy_config_read(const struct yaml *root, struct policy_config *ret)
     ok = policy_read_regions(yaml_get(root, "regions"), &ret->regions, &ret->region_count) && ok;
     ok = policy_read_calls(yaml_get(root, "calls"), &ret->calls) && ok;
     ret->kill_switch = policy_text(yaml_get(root, "kill_switch"), "", &ok);
+    ok = policy_people_read(root, ret) && ok;
     if (!list || list->kind != YAML_LIST) {
         yaml_error(root, "P0131", NULL, "rectify.yaml needs `assignments`, a list");
         return false;

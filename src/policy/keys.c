@@ -23,6 +23,7 @@ enum form {
     SCOPE,
     ELSE,
     PARAM_TYPE,
+    CHANNEL_KIND,
     SECTION,     // a mapping of the keys of `section`
     SECTIONS,    // a list of these
     NAMED,       // a mapping of names to these
@@ -54,7 +55,7 @@ static const struct key policy_keys[] = {
     {"act", SECTIONS, POLICY_STEP, false, "the calls that repair it, in order"},
     {"verify", SECTION, POLICY_VERIFY, false, "what reading back has to show, and what else"},
     {"guard", SECTION, POLICY_GUARD, false, "what holds repairs back"},
-    {"notify", LIST, 0, false, "who is told of what"},
+    {"notify", SECTIONS, POLICY_NOTIFY, false, "who is told of what"},
     {0}};
 static const struct key param_keys[] = {
     {"type", PARAM_TYPE, 0, false, "the type of its values"},
@@ -152,8 +153,8 @@ static const struct key limit_keys[] = {
     {"share", PERCENT, 0, false, "not enforced yet: it makes every repair ask"},
     {0}};
 static const struct key approval_keys[] = {
-    {"via", LIST, 0, false, "where people are asked"},
-    {"need", COUNT, 0, false, "how many have to say yes; 1"},
+    {"via", LIST, 0, false, "channels on which people are asked"},
+    {"need", COUNT, 0, false, "how many have to say yes: 1 or 2; 1"},
     {"expires", DURATION, 0, false, "how long the question stands; 24h"},
     {0}};
 static const struct key exemption_keys[] = {
@@ -161,6 +162,10 @@ static const struct key exemption_keys[] = {
     {"owner", TEXT, 0, true, "who answers for it"},
     {"reason", TEXT, 0, true, "why"},
     {"until", DATE, 0, true, "its last day"},
+    {0}};
+static const struct key notify_keys[] = {
+    {"to", TEXT, 0, true, "a channel of rectify.yaml, a kind of channel, or owner"},
+    {"on", ANY, 0, true, "what is told: healed, failed, asked, held, ..."},
     {0}};
 static const struct key config_keys[] = {
     {"accounts", MAP, 0, false,
@@ -170,6 +175,8 @@ static const struct key config_keys[] = {
     {"calls", SECTION, POLICY_CALLS, false, "how many calls an account bears"},
     {"assignments", SECTIONS, POLICY_ASSIGNMENT, true, "where policies run; the first match wins"},
     {"kill_switch", TEXT, 0, false, "nothing is changed while this file exists"},
+    {"channels", NAMED, POLICY_CHANNEL, false, "where people are told and asked"},
+    {"people", NAMED, POLICY_PERSON, false, "who may decide, and who they are on each channel"},
     {0}};
 static const struct key assignment_keys[] = {
     {"policies", ANY, 0, true, "names or patterns: [\"s3-*\"]"},
@@ -196,6 +203,33 @@ static const struct key organization_keys[] = {
     {"external_id", TEXT, 0, false, "what its trust policy wants to hear"},
     {"every", DURATION, 0, false, "how often; 1h"},
     {0}};
+static const struct key channel_keys[] = {
+    {"kind", CHANNEL_KIND, 0, true, "slack, jira, webhook, sns or pagerduty"},
+    {"to", TEXT, 0, false, "Slack's channel id, Jira's project, the webhook's URL, the topic's ARN"},
+    {"url", TEXT, 0, false, "the service's address, where it is not the usual one"},
+    {"token", SECTION, POLICY_SECRET, false, "by which the service knows us"},
+    {"secret", SECTION, POLICY_SECRET, false, "by which what comes from the service is known"},
+    {"old_secret", SECTION, POLICY_SECRET, false, "good too, while the secret is being changed"},
+    {"team", TEXT, 0, false, "Slack: the workspace whose clicks count"},
+    {"app", TEXT, 0, false, "Slack: the app whose clicks count"},
+    {"user", TEXT, 0, false, "Jira Cloud: the account of the token"},
+    {"issue_type", TEXT, 0, false, "Jira: Task"},
+    {"approve", TEXT, 0, false, "Jira: the status that means yes"},
+    {"deny", TEXT, 0, false, "Jira: the status that means no"},
+    {"done", TEXT, 0, false, "Jira: the status of what is over"},
+    {"owners", LIST, 0, false, "whose policies' `to: owner` it is; names or patterns"},
+    {"on", ANY, 0, false, "what is told here of every policy"},
+    {"internal", FLAG, 0, false, "its address may be one of a private network"},
+    {0}};
+static const struct key secret_keys[] = {
+    {"file", TEXT, 0, false, "the file that holds it"},
+    {"env", TEXT, 0, false, "the environment's variable that holds it"},
+    {0}};
+static const struct key person_keys[] = {
+    {"ids", LIST, 0, false, "slack:U123, jira:557058:ab, unix:ann, webhook:ann"},
+    {"aws", LIST, 0, false, "patterns of the ARNs under which they act"},
+    {"approves", LIST, 0, false, "names or patterns of policies on which they may decide"},
+    {0}};
 /* clang-format on */
 
 static const struct {
@@ -218,11 +252,15 @@ static const struct {
     [POLICY_LIMIT] = {"limit", limit_keys},
     [POLICY_APPROVAL] = {"approval", approval_keys},
     [POLICY_EXEMPTION] = {"exemption", exemption_keys},
+    [POLICY_NOTIFY] = {"notify", notify_keys},
     [POLICY_CONFIG] = {"config", config_keys},
     [POLICY_ASSIGNMENT] = {"assignment", assignment_keys},
     [POLICY_ROLES] = {"roles", roles_keys},
     [POLICY_CALLS] = {"calls", calls_keys},
     [POLICY_ORGANIZATION] = {"organization", organization_keys},
+    [POLICY_CHANNEL] = {"channel", channel_keys},
+    [POLICY_SECRET] = {"secret", secret_keys},
+    [POLICY_PERSON] = {"person", person_keys},
 };
 
 #define KEYS_MAX 20
@@ -309,7 +347,9 @@ static struct value word_schema(struct arena *arena, enum form form)
     static const char *const scopes[] = {"regional", "global", "account", NULL};
     static const char *const otherwise[] = {"undo", "person", NULL};
     static const char *const types[] = {"string", "int", "double", "bool", "list", "map", NULL};
+    static const char *const kinds[] = {"slack", "jira", "webhook", "sns", "pagerduty", NULL};
     const char *const *list = form == SEVERITY        ? severities
+                              : form == CHANNEL_KIND  ? kinds
                               : form == MODE          ? modes
                               : form == ASSIGNED_MODE ? assigned
                               : form == SCOPE         ? scopes

@@ -15,6 +15,7 @@
 #include "aws/aws.h"
 #include "aws/waiter.h"
 #include "cel/cel.h"
+#include "model/channel.h"
 #include "model/model.h"
 
 enum policy_slot {
@@ -90,6 +91,11 @@ struct policy_wait {
     struct policy_call call; // sees what the decision's expressions see
 };
 
+struct policy_notify {
+    struct str to; // a channel's name, a kind of channel, or "owner"
+    unsigned on;   // bits 1 << enum telling
+};
+
 struct policy_param {
     struct str name;
     enum value_kind kind; // VALUE_NULL = any
@@ -156,6 +162,11 @@ struct policy {
     int64_t breaker_window_ms;     // ... within this time
     int64_t breaker_open_ms;
     int64_t approval_expires_ms;
+    int approval_need; // how many people have to say yes: 1 or 2
+    struct str *via;   // channels on which they are asked; the command line always is one
+    size_t via_count;
+    struct policy_notify *notify;
+    size_t notify_count;
     struct policy_exemption *exemptions;
     size_t exemption_count;
 };
@@ -219,6 +230,15 @@ bool policy_set_discover(struct policy_set *set, struct value accounts, struct e
     __attribute__((warn_unused_result));
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
+
+/* Of a name in `notify` or `approval.via`: the channel of that name, else the first of that kind;
+ * "owner" is the first whose `owners` name the policy's owner. NULL: there is none. */
+const struct channel *policy_set_channel(const struct policy_set *set, struct str name,
+                                         struct str owner);
+const struct channel *policy_set_channels(const struct policy_set *set, size_t *ret_count);
+/* *ret_said: rectify.yaml has `people`, so that nobody else may decide. */
+const struct person *policy_set_people(const struct policy_set *set, size_t *ret_count,
+                                       bool *ret_said);
 
 /* The JSON schema of a policy, or of rectify.yaml (`config`), for editors; null when out of memory.
  */

@@ -40,11 +40,15 @@ enum policy_section {
     POLICY_LIMIT,
     POLICY_APPROVAL,
     POLICY_EXEMPTION,
+    POLICY_NOTIFY,
     POLICY_CONFIG,
     POLICY_ASSIGNMENT,
     POLICY_ROLES,
     POLICY_CALLS,
     POLICY_ORGANIZATION,
+    POLICY_CHANNEL,
+    POLICY_SECRET,
+    POLICY_PERSON,
     POLICY_SECTION_COUNT,
 };
 /* Reports every key of `map` that the section does not have. False: there are, or it is no map. */
@@ -144,7 +148,16 @@ struct policy_config {
     struct policy_assignment_rule *rules;
     size_t rule_count;
     struct str kill_switch;
+    struct channel *channels;
+    size_t channel_count;
+    struct person *people;
+    size_t person_count;
+    bool has_people;
 };
+/* people.c */
+bool policy_read_notify(const struct yaml *list, struct policy *p);
+bool policy_read_approval(const struct yaml *approval, struct policy *p);
+bool policy_people_read(const struct yaml *root, struct policy_config *ret);
 bool policy_config_read(const struct yaml *root, struct policy_config *ret);
 
 /* accounts.c. Reading: NULL nodes are absent keys and leave `ret` as it is; false: reported. */

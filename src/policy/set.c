@@ -142,6 +142,34 @@ static bool check_params(const struct policy_set *set, const struct policy_assig
     return ok;
 }
 
+static bool check_channel_name(const struct policy_set *set, const struct policy *policy,
+                               struct str name, struct error_list *errors)
+{
+    struct error err;
+    if (!set->config.channel_count || policy_set_channel(set, name, policy->owner))
+        return true;
+    error_set(&err, "P0141", "policy `%.*s` names the channel `%.*s`, which rectify.yaml lacks",
+              STR_FMT(policy->name), STR_FMT(name));
+    error_hint(&err, "name one of `channels`, a kind of channel, or `owner` with `owners` there");
+    error_list_add(errors, &err);
+    return false;
+}
+
+/* Do the channels exist that policies name? Without any channel people are asked on the command
+ * line only, and nobody is told. */
+static bool check_channels(const struct policy_set *set, struct error_list *errors)
+{
+    bool ok = true;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct policy *p = set->policies[i];
+        for (size_t k = 0; k < p->via_count; k++)
+            ok = check_channel_name(set, p, p->via[k], errors) && ok;
+        for (size_t k = 0; k < p->notify_count; k++)
+            ok = check_channel_name(set, p, p->notify[k].to, errors) && ok;
+    }
+    return ok;
+}
+
 static bool load_config(struct policy_set *set, const struct policy_options *options,
                         struct error_list *errors)
 {
@@ -156,7 +184,7 @@ static bool load_config(struct policy_set *set, const struct policy_options *opt
     bool ok = root && policy_config_read(root, &set->config);
     for (size_t i = 0; ok && i < set->config.rule_count; i++)
         ok = check_params(set, &set->config.rules[i]);
-    return ok;
+    return ok && check_channels(set, errors);
 }
 
 struct policy_set *policy_set_load(const struct policy_options *options, struct error_list *errors)
@@ -320,4 +348,41 @@ struct policy_assignment policy_set_assign(const struct policy_set *set,
 struct str policy_set_kill_switch(const struct policy_set *set)
 {
     return set->config.kill_switch;
+}
+
+const struct channel *policy_set_channels(const struct policy_set *set, size_t *ret_count)
+{
+    *ret_count = set->config.channel_count;
+    return set->config.channels;
+}
+
+static bool is_owners(const struct channel *channel, struct str owner)
+{
+    for (size_t i = 0; i < channel->owner_count; i++)
+        if (str_glob(channel->owners[i], owner))
+            return true;
+    return false;
+}
+
+const struct channel *policy_set_channel(const struct policy_set *set, struct str name,
+                                         struct str owner)
+{
+    const struct channel *all = set->config.channels;
+    size_t count = set->config.channel_count;
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(all[i].name, name))
+            return &all[i];
+    for (size_t i = 0; i < count; i++)
+        if (str_is(name, "owner") ? is_owners(&all[i], owner)
+                                  : str_is(name, channel_kind_name(all[i].kind)))
+            return &all[i];
+    return NULL;
+}
+
+const struct person *policy_set_people(const struct policy_set *set, size_t *ret_count,
+                                       bool *ret_said)
+{
+    *ret_count = set->config.person_count;
+    *ret_said = set->config.has_people;
+    return set->config.people;
 }

@@ -102,6 +102,10 @@ static const struct mistake mistakes[] = {
      NULL},
     {"two people", "{mode: enforce}", "{mode: enforce, approval: {need: 2}}", "P0125", 30, 0,
      "one person's yes", "need: 1"},
+    {"nobody to tell", "severity: low", "notify: [{on: [healed]}]", "P0141", 0, 0, "needs `to`",
+     "owner"},
+    {"nothing to tell", "severity: low", "notify: [{to: ops, on: [healled]}]", "P0108", 3, 0,
+     "`healled`", "healed"},
     {"account on a call", "    with:\n      Bucket: ${resource.id}\n",
      "    account: '1'\n    with:\n      Bucket: ${resource.id}\n", "P0123", 0, 0,
      "resource's account", NULL},
@@ -251,6 +255,48 @@ static void test_errors__each_expression_of_a_value_is_looked_at(void **state)
     assert_int_equal(errors.items[1]->column, 71);
 }
 
+static void test_errors__channels_and_people(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *code, *message;
+    } cases[] = {
+        {"channels: {ops: {kind: slak, to: C1}}", "P0108", "not a kind"},
+        {"channels: {ops: {kind: slack, to: C1}}", "P0141", "needs `token`"},
+        {"channels: {ops: {kind: slack, to: C1, token: {env: A, file: b}}}", "P0142", "secret"},
+        {"channels: {ops: {kind: slack, to: C1, token: {}}}", "P0142", "secret"},
+        {"channels: {h: {kind: webhook, to: ftp://x, secret: {env: A}}}", "P0141", "no address"},
+        {"channels: {h: {kind: webhook, to: http://x/, secret: {env: A}}}", "P0143", "clear"},
+        {"channels: {h: {kind: jira, to: OPS, token: {env: A}}}", "P0141", "needs `url`"},
+        {"people: {ann: {ids: [U123]}}", "P0141", "U123"},
+        {"people: {ann: {ids: [slack:U1]}, bob: {ids: [slack:U1]}}", "P0144", "both"},
+        {"channels: {h: {kind: sns, to: x, on: [never]}}", "P0108", "never"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena ARENA_AUTO = {0};
+        struct error_list errors = {.arena = &arena};
+        const char *config = arena_printf(&arena, "assignments: []\n%s\n", cases[i].text);
+        assert_null(fixture_load(fixture_policy(&arena, NULL, NULL), config, &errors));
+        const char *said = fixture_errors(&arena, &errors);
+        if (!strstr(said, cases[i].code) || !strstr(said, cases[i].message))
+            fail_msg("%s: %s", cases[i].text, said);
+    }
+}
+
+static void test_errors__a_policy_names_channels_that_are_there(void **state)
+{
+    (void)state;
+    struct arena arena ARENA_AUTO = {0};
+    struct error_list errors = {.arena = &arena};
+    const char *policy = fixture_policy(&arena, "severity: low", "notify: [{to: owner, on: page}]");
+    const char *other = "assignments: []\nchannels: {t: {kind: sns, to: x, owners: [net*]}}\n";
+    assert_null(fixture_load(policy, other, &errors));
+    assert_string_equal(errors.items[0]->code, "P0141");
+    struct policy_set *set = fixture_load(policy, "assignments: []\n", &errors); // nobody is told
+    assert_non_null(set);
+    policy_set_destroy(set);
+}
+
 static void test_errors__rectify_yaml_sets_parameters_of_their_types(void **state)
 {
     (void)state;
@@ -323,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_errors__each_mistake_is_told_with_place_and_advice),
         cmocka_unit_test(test_errors__places_are_those_of_the_file_in_every_style),
         cmocka_unit_test(test_errors__each_expression_of_a_value_is_looked_at),
+        cmocka_unit_test(test_errors__channels_and_people),
+        cmocka_unit_test(test_errors__a_policy_names_channels_that_are_there),
         cmocka_unit_test(test_errors__rectify_yaml_sets_parameters_of_their_types),
         cmocka_unit_test(test_errors__all_mistakes_of_a_file_are_told_at_once),
         cmocka_unit_test(test_errors__the_caret_stands_under_the_mistake),

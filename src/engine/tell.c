@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who is told of what: the notices that a transition carries, and those that come without one.
+ *
+ *   notify: [{to: ops, on: [healed]}]   of the policy  ─┐
+ *   channels: {ops: {on: [failed]}}     of rectify.yaml ─┴─► one notice a channel, in the
+ *                                                            transition's own transaction
+ *
+ * So nothing is told that did not happen. What is held again and again is told once. */
+#include "engine/step_internal.h"
+
+#include "base/limits.h"
+#include "value/json.h"
+
+#include <stdio.h>
+
+/* What entering a state tells. */
+static const struct {
+    enum state state;
+    enum telling telling;
+} tellings[] = {
+    {STATE_OBSERVED, TELLING_OBSERVED},
+    {STATE_ASKING, TELLING_ASKED},
+    {STATE_HELD, TELLING_HELD},
+    {STATE_HEALED, TELLING_HEALED},
+    {STATE_NEEDS_PERSON, TELLING_FAILED},
+    {STATE_UNCONFIRMED, TELLING_FAILED},
+    {STATE_ROLLED_BACK, TELLING_ROLLED_BACK},
+    {STATE_DENIED, TELLING_DENIED},
+    {STATE_EXPIRED, TELLING_EXPIRED},
+};
+
+/* ---- bodies ---- */
+
+/* Words in the names of members that hold secrets. */
+static bool is_secret_name(struct str name)
+{
+    static const char *const words[] = {"password",   "secret",    "credential", "privatekey",
+                                        "passphrase", "authtoken", "accesskey"};
+    char lower[128];
+    size_t len = 0;
+    for (size_t i = 0; i < name.len && len < sizeof lower - 1; i++)
+        lower[len++] =
+            (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + 32 : name.ptr[i]);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (str_find((struct str){lower, len}, str_from(words[i])) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+/* A copy without what looks like a secret. */
+static struct value masked(struct value v, struct arena *arena)
+{
+    struct value_builder out = {.arena = arena};
+    if (v.kind == VALUE_LIST) {
+        for (uint32_t i = 0; i < v.len; i++)
+            value_push(&out, masked(v.items[i], arena));
+        return value_finish_list(&out);
+    }
+    if (v.kind != VALUE_MAP)
+        return v;
+    for (uint32_t i = 0; i < v.len; i++) {
+        struct str name = value_str(v.pairs[i].key);
+        bool hide = is_secret_name(name) && v.pairs[i].value.kind == VALUE_STRING;
+        value_set_str(&out, name, hide ? value_cstr("***") : masked(v.pairs[i].value, arena));
+    }
+    return value_finish_map(&out);
+}
+
+static struct value resource_value(struct str key, struct arena *arena)
+{
+    struct value_builder out = {.arena = arena};
+    struct resource r;
+    value_set(&out, "key", value_string(key));
+    if (resource_parse(key, &r)) {
+        value_set(&out, "account", value_string(r.account));
+        value_set(&out, "region", value_string(r.region));
+        value_set(&out, "type", value_string(r.type));
+        value_set(&out, "id", value_string(r.id));
+    }
+    return value_finish_map(&out);
+}
+
+/* call and with of each planned call; `with` is left out where all would be too much. */
+static struct value calls_value(struct value plan, bool whole, struct arena *arena)
+{
+    struct value_builder list = {.arena = arena};
+    for (uint32_t i = 0; plan.kind == VALUE_LIST && i < plan.len; i++) {
+        struct value_builder one = {.arena = arena};
+        const struct value *with = value_get(plan.items[i], STR("with"));
+        value_set(&one, "call", value_string(value_path_str(plan.items[i], "call")));
+        if (with && whole)
+            value_set(&one, "with", masked(*with, arena));
+        value_push(&list, value_finish_map(&one));
+    }
+    return value_finish_list(&list);
+}
+
+static struct value body_value(const struct step *s, enum telling word, const char *reason,
+                               bool whole)
+{
+    struct arena *arena = s->arena;
+    struct value_builder out = {.arena = arena}, risk = {.arena = arena};
+    char id[REMEDIATION_ID_SIZE];
+    const struct value *plan = step_detail(s, DETAIL_PLAN), *reads = step_detail(s, DETAIL_READS);
+    const struct value *message = step_detail(s, DETAIL_MESSAGE);
+    const struct value *score = value_path(s->r.detail, "decision.score");
+    const struct value *parts = value_path(s->r.detail, "decision.risk");
+    remediation_id_format(s->r.id, id);
+    value_set(&out, "word", value_cstr(telling_word(word)));
+    value_set(&out, "id", value_string(str_copy(arena, str_from(id))));
+    value_set(&out, "at", value_int(clock_wall_ms(s->engine->clock)));
+    value_set(&out, "policy", value_string(s->r.policy));
+    value_set(&out, "title", value_string(s->policy ? s->policy->title : (struct str){0}));
+    value_set(&out, "severity",
+              value_cstr(severity_name(s->policy ? s->policy->severity : SEVERITY_MEDIUM)));
+    value_set(&out, "resource", resource_value(s->r.resource, arena));
+    value_set(&out, "message", message ? *message : value_cstr(""));
+    value_set(&out, "reason", value_cstr(reason ? reason : ""));
+    value_set(&out, "actor", value_string(value_path_str(s->r.detail, "event.actor")));
+    value_set(&out, "calls", calls_value(plan ? *plan : value_null(), whole, arena));
+    if (plan && reads && whole)
+        value_set(&out, "changes",
+                  decide_changes(masked(*reads, arena), calls_value(*plan, true, arena),
+                                 s->subject.resource.id, arena));
+    if (score)
+        value_set(&risk, "score", *score);
+    if (parts)
+        value_set(&risk, "parts", *parts);
+    value_set(&out, "risk", value_finish_map(&risk));
+    return value_finish_map(&out);
+}
+
+/* The text, bounded: first what it would call loses its inputs. */
+static struct str body_text(const struct step *s, enum telling word, const char *reason)
+{
+    for (int whole = 1; whole >= 0; whole--) {
+        struct buf out = {.arena = s->arena};
+        json_write(&out, body_value(s, word, reason, whole), JSON_COMPACT);
+        struct str text = buf_str(&out);
+        if (text.len <= LIMIT_NOTICE_BYTES || !whole)
+            return text;
+    }
+    return (struct str){0};
+}
+
+/* ---- whom ---- */
+
+/* Channels that are told this word: each once. */
+static size_t receivers(const struct policy_set *set, const struct policy *policy,
+                        enum telling word, const struct channel **ret)
+{
+    size_t channels, count = 0;
+    const struct channel *all = policy_set_channels(set, &channels);
+    for (size_t i = 0; i < channels; i++) {
+        bool told = all[i].on >> word & 1;
+        for (size_t k = 0; policy && !told && k < policy->notify_count; k++)
+            told = policy->notify[k].on >> word & 1 &&
+                   policy_set_channel(set, policy->notify[k].to, policy->owner) == &all[i];
+        if (told)
+            ret[count++] = &all[i];
+    }
+    return count;
+}
+
+static struct store_notice tell_notice(const struct channel *channel, struct str thread,
+                                       struct str body)
+{
+    return (struct store_notice){channel->name, STR("tell"), thread, body, 0};
+}
+
+/* Is it the same as what was told last? Holding is decided again and again. */
+static bool was_told(struct step *s, enum telling word)
+{
+    const struct value *told = step_detail(s, "told");
+    bool again = told && str_is(value_str(*told), telling_word(word));
+    if (!again)
+        step_set_detail(s, "told", value_cstr(telling_word(word)));
+    return again && word == TELLING_HELD;
+}
+
+static void add_notices(struct step *s, enum telling word, const char *reason,
+                        struct store_notice *list, size_t *count)
+{
+    const struct channel *to[LIMIT_CHANNELS];
+    size_t receiver_count = receivers(s->engine->policies, s->policy, word, to);
+    if (!receiver_count || was_told(s, word))
+        return;
+    struct str body = body_text(s, word, reason);
+    struct str thread = STR_JOIN(s->arena, s->r.policy, STR(" "), s->r.resource);
+    for (size_t i = 0; i < receiver_count && *count < STORE_NOTICES_MAX; i++)
+        list[(*count)++] = tell_notice(to[i], thread, body);
+}
+
+bool step_tell(struct step *s, const struct step_change *c, struct store_transition *t)
+{
+    size_t channels;
+    (void)policy_set_channels(s->engine->policies, &channels);
+    if (!channels)
+        return true;
+    struct store_notice *list = ARENA_ARRAY(s->arena, struct store_notice, STORE_NOTICES_MAX);
+    size_t count = 0;
+    for (size_t i = 0; list && i < sizeof tellings / sizeof *tellings; i++)
+        if (tellings[i].state == c->to && s->r.state != c->to)
+            add_notices(s, tellings[i].telling, c->reason, list, &count);
+    if (list && s->page)
+        add_notices(s, TELLING_PAGE, s->page, list, &count);
+    s->page = NULL;
+    t->notices = list;
+    t->notice_count = count;
+    return list != NULL;
+}
+
+void step_page(struct step *s, const char *why)
+{
+    s->page = why;
+}
+
+/* ---- without a transition ---- */
+
+bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct store_notice list[LIMIT_CHANNELS];
+    const struct channel *to[LIMIT_CHANNELS];
+    const struct policy *policy = policy_set_find(engine->policies, what->policy);
+    size_t count = receivers(engine->policies, policy, what->word, to);
+    struct value_builder body = {.arena = &arena};
+    struct buf text = {.arena = &arena};
+    char id[REMEDIATION_ID_SIZE] = "";
+    if (!count)
+        return true;
+    if (what->remediation)
+        remediation_id_format(what->remediation, id);
+    value_set(&body, "word", value_cstr(telling_word(what->word)));
+    value_set(&body, "id", value_cstr(id));
+    value_set(&body, "at", value_int(clock_wall_ms(engine->clock)));
+    value_set(&body, "policy", value_string(what->policy));
+    value_set(&body, "severity",
+              value_cstr(severity_name(policy ? policy->severity : SEVERITY_HIGH)));
+    value_set(&body, "resource", resource_value(what->resource, &arena));
+    value_set(&body, "message", value_string(str_sub(what->text, 0, 4096)));
+    json_write(&text, value_finish_map(&body), JSON_COMPACT);
+    struct str thread = STR_JOIN(&arena, what->policy, STR(" "), what->resource);
+    for (size_t i = 0; i < count; i++)
+        list[i] = tell_notice(to[i], thread, buf_str(&text));
+    if (text.failed || !thread.ptr)
+        return error_set(err, "E0003", "out of memory");
+    return store_tell(engine->store, what->remediation, list, count, err) == STORE_OK;
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stand-ins for the services on which people are told and asked: Slack, Jira, PagerDuty, a webhook's
+receiver. They keep what they were sent, and can be told to answer late, with an error, or not."""
+import base64
+import collections
+import hashlib
+import hmac
+import http.server
+import json
+import threading
+import time
+import urllib.parse
+
+Sent = collections.namedtuple("Sent", "method path headers body json")
+
+
+class Service:
+    """An HTTP server on a free loopback port. `script` holds answers to give before its own."""
+
+    def __init__(self):
+        self.requests, self.script, self.delay_s = [], collections.deque(), 0
+        self.lock = threading.Lock()
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                try:
+                    parsed = json.loads(body) if body else None
+                except ValueError:
+                    parsed = None
+                sent = Sent(self.command, self.path, dict(self.headers), body, parsed)
+                with service.lock:
+                    service.requests.append(sent)
+                    scripted = service.script.popleft() if service.script else None
+                if service.delay_s:
+                    time.sleep(service.delay_s)
+                status, headers, answer = scripted or service.answer(sent)
+                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = handle_one
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, sent):
+        return 200, {}, {}
+
+    def sent(self, ending=""):
+        with self.lock:
+            return [r for r in self.requests if urllib.parse.urlsplit(r.path).path.endswith(ending)]
+
+
+class Slack(Service):
+    TEAM, APP, CHANNEL = "T0TEAM", "A0APP", "C0OPS"
+
+    def __init__(self, token, secret):
+        super().__init__()
+        self.token, self.secret = token, secret
+        self.messages, self.views = {}, []  # ts: the message as it is now
+
+    def answer(self, sent):
+        if sent.headers.get("Authorization") != "Bearer " + self.token:
+            return 200, {}, {"ok": False, "error": "invalid_auth"}
+        with self.lock:
+            if sent.path.endswith("/chat.postMessage"):
+                ts = f"17000000{len(self.messages):02}.000100"
+                self.messages[ts] = sent.json
+                return 200, {}, {"ok": True, "channel": sent.json["channel"], "ts": ts}
+            if sent.path.endswith("/chat.update"):
+                if sent.json["ts"] not in self.messages:
+                    return 200, {}, {"ok": False, "error": "message_not_found"}
+                self.messages[sent.json["ts"]] = sent.json
+                return 200, {}, {"ok": True, "channel": sent.json["channel"], "ts": sent.json["ts"]}
+            if sent.path.endswith("/views.open"):
+                self.views.append(sent.json)
+                return 200, {}, {"ok": True}
+        return 200, {}, {"ok": False, "error": "unknown_method"}
+
+    def questions(self):
+        """{ts: {action_id: value}} of the messages that have buttons now."""
+        found = {}
+        for ts, message in self.messages.items():
+            for block in message["blocks"]:
+                if block["type"] == "actions":
+                    found[ts] = {e["action_id"]: e["value"] for e in block["elements"]}
+        return found
+
+    def headers(self, body, secret=None, at=None):
+        stamp = str(int(at if at is not None else time.time()))
+        mac = hmac.new((secret or self.secret).encode(), b"v0:" + stamp.encode() + b":" + body,
+                       hashlib.sha256)
+        return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": "v0=" + mac.hexdigest(),
+                "Content-Type": "application/x-www-form-urlencoded"}
+
+    def payload(self, kind, user, **more):
+        return {"type": kind, "user": {"id": user}, "team": {"id": self.TEAM},
+                "api_app_id": self.APP, "trigger_id": "13345224609.738474920.8088", **more}
+
+    def click(self, ts, action, value, user, **more):
+        """The body of a click on a button."""
+        payload = self.payload("block_actions", user, **{
+            "channel": {"id": self.CHANNEL}, "container": {"message_ts": ts},
+            "actions": [{"action_id": action, "value": value, "block_id": "b"}], **more})
+        return b"payload=" + urllib.parse.quote_plus(json.dumps(payload)).encode()
+
+    def submit(self, view, reason, user, **more):
+        """The body of a dialog that was filled in."""
+        payload = self.payload("view_submission", user, view={
+            "callback_id": view["view"]["callback_id"],
+            "private_metadata": view["view"]["private_metadata"],
+            "state": {"values": {"reason": {"reason": {"value": reason}}}}}, **more)
+        return b"payload=" + urllib.parse.quote_plus(json.dumps(payload)).encode()
+
+
+class Hook(Service):
+    """A receiver of Standard Webhooks, and a sender."""
+
+    @staticmethod
+    def signature(secret, ident, stamp, body):
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        return "v1," + base64.b64encode(hmac.new(key, f"{ident}.{stamp}.".encode() + body,
+                                                 hashlib.sha256).digest()).decode()
+
+    @classmethod
+    def headers(cls, secret, body, ident="msg_1", at=None):
+        stamp = str(int(at if at is not None else time.time()))
+        return {"webhook-id": ident, "webhook-timestamp": stamp,
+                "webhook-signature": cls.signature(secret, ident, stamp, body)}
+
+
+class PagerDuty(Service):
+    def answer(self, sent):
+        return 202, {}, {"status": "success", "dedup_key": sent.json["dedup_key"]}
