@@ -30,7 +30,8 @@ from harness.moto import die_with_parent, environment, free_port  # noqa: E402
 POLICY = ROOT / "bench" / "s3-cost-center-tag.yaml"
 EVENT = (ROOT / "bench" / "baseline" / "event.json").read_text()
 LAMBDA = ROOT / "bench" / "baseline" / "run_lambda.py"
-ASSIGNMENT = 'assignments:\n  - {policies: ["*"], accounts: "*", mode: enforce, settle: 0s}\n'
+ASSIGNMENT = 'limits: {account: {at_once: 0, per_hour: 0}, fleet: {at_once: 0}}\n' \
+             'assignments:\n  - {policies: ["*"], accounts: "*", mode: enforce, settle: 0s}\n'
 GOALS = {"start_ms": 9.0, "rss_mb": 18.0, "anon_mb": 6.0, "ok_us": 100.0, "bad_us": 250.0,
          "flow": 900.0}
 

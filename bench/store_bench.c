@@ -110,18 +110,29 @@ static void advance(struct bench *b, struct store_transition *t, enum state to, 
 
 static void heal(struct bench *b, struct store_transition *t, const struct remediation *r)
 {
-    struct store_guard_query query = {r->policy, r->resource, 20, 86400000};
+    static const struct breaker_rule rule = {3, 50, 20, 86400000, 60000};
+    const struct permit permits[] = {
+        {STR("policy bench"), STR("123456789012"), 1000, -1, rule}, // as many keys as one call has
+        {STR("policy bench 123456789012"), r->resource, 0, 0, rule},
+        {STR("account 123456789012"), r->resource, 1000, -1, {0}},
+        {STR("fleet"), STR("bench 123456789012"), 1000, 0, rule},
+        {STR("call 123456789012 eu-west-1 s3:PutBucketTagging"), r->resource, 0, 0, rule}};
+    struct store_guard_query query = {r->policy, r->policy_hash, r->resource, permits, 5};
     struct store_guards guards;
+    struct arena arena ARENA_AUTO = {0};
     struct error err;
-    must(store_guards(b->store, &query, &guards, &err), &err);
+    must(store_guards(b->store, &query, &arena, &guards, &err), &err);
     t->lock = true;
+    t->permits = permits;
+    t->permit_count = 5;
     t->detail = STR(DETAIL_DECIDED);
     advance(b, t, STATE_INTENT, true);
+    t->permit_count = 0;
     advance(b, t, STATE_CALLING, true);
     if (b->pace_us)
         usleep(b->pace_us);
     advance(b, t, STATE_VERIFYING, false);
-    t->breaker = RESULT_GOOD;
+    t->outcome = OUTCOME_GOOD;
     t->detail = STR(DETAIL_DECIDED);
     advance(b, t, STATE_HEALED, false);
 }

@@ -7,6 +7,7 @@
 #ifndef RECTIFY_DECIDE_DECIDE_H
 #define RECTIFY_DECIDE_DECIDE_H
 
+#include "model/permit.h"
 #include "policy/policy.h"
 
 /* What a decision is about; everything borrowed. */
@@ -96,38 +97,50 @@ const char *decide_action_name(enum decide_action action);
 
 /* What store, journal and clock say. */
 #define DECIDE_GUARDS(X)                                                                           \
-    X(INT, at_once)                /* repairs of this policy under way */                          \
-    X(INT, per_hour)               /* begun within an hour */                                      \
-    X(INT, breaker_in_a_row)       /* bad results in a row ... */                                  \
-    X(INT, breaker_bad)            /* ... and among the last ones ... */                           \
-    X(INT, breaker_total)          /* ... of which there are so many */                            \
-    X(LONG, breaker_open_until_ms) /* 0 = closed */                                                \
-    X(FLAG, frozen)                /* the resource, after a failed undo */                         \
-    X(LONG, locked_by)             /* another remediation, 0 = none */                             \
-    X(INT, reversals)              /* healed repairs of this policy and resource within 24 h */    \
-    X(INT, changes)                /* fingerprint changes so far */                                \
-    X(FLAG, by_hand)               /* a person asked for exactly this */                           \
-    X(TEXT, stopped)               /* the kill switch is on or cannot be read: why */
+    X(INT, block)         /* enum permit_block of the first key that lets nothing begin now */     \
+    X(TEXT, block_key)    /* which (decide_block()) */                                             \
+    X(LONG, block_ms)     /* when to ask again */                                                  \
+    X(INT, rollout)       /* enum rollout_state of the policy */                                   \
+    X(INT, stage)         /* how far it is */                                                      \
+    X(INT, place)         /* of the resource in it, parts per million */                           \
+    X(INT, seats)         /* taken */                                                              \
+    X(FLAG, member)       /* the resource has one */                                               \
+    X(FLAG, refused_here) /* one of this stage came to nothing in the resource's account */        \
+    X(TEXT, changed_by)   /* who paused it, ... */                                                 \
+    X(TEXT, changed_why)  /* ... and why */                                                        \
+    X(LONG, waived_ms)    /* until then a person has waived share and growth */                    \
+    X(INT, past_bad)      /* of the policy's newest 20 results, so many were bad ... */            \
+    X(INT, past_total)    /* ... of so many */                                                     \
+    X(LONG, population)   /* resources that complete scans have counted; 0 = never */              \
+    X(LONG, counted_ms)   /* the oldest of these counts */                                         \
+    X(LONG, found_today)  /* violations of this policy on this day, this one not among them */     \
+    X(LONG, found_past)   /* the most on one of the 14 days before */                              \
+    X(INT, found_days)    /* on so many of which there was one */                                  \
+    X(FLAG, frozen)       /* the resource, after a failed undo */                                  \
+    X(LONG, locked_by)    /* another remediation, 0 = none */                                      \
+    X(INT, reversals)     /* healed repairs of this policy and resource within 24 h */             \
+    X(INT, changes)       /* fingerprint changes so far */                                         \
+    X(FLAG, by_hand)      /* a person asked for exactly this */                                    \
+    X(TEXT, stopped)      /* the kill switch is on or cannot be read: why */
 
 /* What policy and assignment say of this resource; expressions are evaluated before. */
 #define DECIDE_SETTINGS(X)                                                                         \
     X(LONG, now_ms)                                                                                \
     X(TEXT, mode)                                                                                  \
-    X(FLAG, acts)        /* the policy has steps */                                                \
-    X(FLAG, asks)        /* `ask` holds */                                                         \
-    X(TEXT, ask_error)   /* or cannot be evaluated: why */                                         \
-    X(INT, risk)         /* what the author adds to the score */                                   \
-    X(FLAG, no_undo)     /* of a step */                                                           \
-    X(FLAG, closes_hole) /* a step does */                                                         \
-    X(TEXT, environment) /* of the account, by rectify.yaml */                                     \
-    X(TEXT, tagged)      /* the strictest that a tag of the resource says */                       \
-    X(INT, at_once)      /* limits; 0 = none */                                                    \
-    X(INT, per_hour)                                                                               \
-    X(TEXT, unenforced)                                                                            \
-    X(INT, breaker_in_a_row)                                                                       \
-    X(INT, breaker_percent)                                                                        \
-    X(INT, breaker_of)                                                                             \
-    X(LONG, breaker_open_ms)
+    X(FLAG, acts)         /* the policy has steps */                                               \
+    X(FLAG, asks)         /* `ask` holds */                                                        \
+    X(TEXT, ask_error)    /* or cannot be evaluated: why */                                        \
+    X(INT, risk)          /* what the author adds to the score */                                  \
+    X(FLAG, no_undo)      /* of a step */                                                          \
+    X(FLAG, closes_hole)  /* a step does */                                                        \
+    X(TEXT, environment)  /* of the account, by rectify.yaml */                                    \
+    X(TEXT, tagged)       /* the strictest that a tag of the resource says */                      \
+    X(INT, share_percent) /* of all resources that may break it in a day; 100 = any */             \
+    X(INT, growth)        /* or so many times its past; 0 = any */                                 \
+    X(INT, stages)        /* of its rollout; 0 = none */                                           \
+    X(TEXT, stage_text)   /* the step that it is at, as written */                                 \
+    X(FLAG, in_cohort)    /* a step so far names the resource by share or account */               \
+    X(INT, seats_max)     /* and so many seats there are so far; 0 = none */
 
 #define DECIDE_INT int
 #define DECIDE_LONG int64_t
@@ -147,16 +160,21 @@ struct decide_inputs {
     struct value exemptions; // [{owner, reason, until_ms, holds, error}]: those that are not over
 };
 
+/* What a held repair waits for, so that it is woken when that comes. */
+enum decide_wait { WAIT_TIME, WAIT_PERMIT, WAIT_ROLLOUT };
+
 #define DECIDE_REASONS_MAX 24
 struct decide_decision {
     enum decide_action action;
     const char *reasons[DECIDE_REASONS_MAX]; // static or in the arena, for people
     size_t reason_count;
-    int64_t hold_ms;   // DECIDE_HOLD: how long
-    bool trip_breaker; // the breaker's bound is reached: open it
-    int people;        // DECIDE_ASK: how many have to say yes; else 0
-    int score;         // risk: the sum of the points of its parts
-    struct value risk; // [{part, points, why}]: every part, also those of 0 points
+    int64_t hold_ms;       // DECIDE_HOLD: how long
+    enum decide_wait wait; // and what for
+    const char *pause;     // the policy has to be paused, and why; NULL = no
+    int stage, seats;      // what the intent asks of the rollout (struct store_cohort)
+    int people;            // DECIDE_ASK: how many have to say yes; else 0
+    int score;             // risk: the sum of the points of its parts
+    struct value risk;     // [{part, points, why}]: every part, also those of 0 points
 };
 /* The score picks: below the first a repair acts, from it on one person decides, from the second
  * two, from the third on no program makes it. */
@@ -174,5 +192,18 @@ bool decide_again(struct value inputs, struct arena *arena, struct decide_decisi
                   struct error *err) __attribute__((warn_unused_result));
 /* A decision as it is stored: {action, reasons, people, score, risk, hold_ms}. */
 struct value decide_decision_value(const struct decide_decision *decision, struct arena *arena);
+
+/* ---- what is counted ---- */
+
+/* The keys under which the plan is counted, PERMITS_MAX at most; returns how many. */
+size_t decide_permits(const struct decide_subject *subject, struct value plan, bool by_hand,
+                      struct arena *arena, struct permit ret[PERMITS_MAX]);
+/* Sets `block`, `block_key` and `block_ms`. */
+void decide_block(const struct permit *permits, const struct key_meter *meters, size_t count,
+                  int64_t now_ms, struct arena *arena, struct decide_guards *guards);
+/* Only the guards that count (permits, breakers, rollout): no reading is needed to ask them again.
+ */
+void decide_guard_counts(const struct decide_subject *subject, const struct decide_guards *guards,
+                         struct arena *arena, struct decide_decision *ret);
 
 #endif

@@ -46,8 +46,10 @@ void decide_hold(struct deciding *d, int64_t ms, const char *reason);
 /* risk.c */
 void decide_guard_risk(struct deciding *d);
 /* limits.c */
-void decide_guard_breaker(struct deciding *d);
-void decide_guard_limits(struct deciding *d);
-void decide_guard_unenforced(struct deciding *d);
+void decide_gather_cohort(const struct decide_subject *subject, const struct decide_guards *guards,
+                          struct decide_settings *ret);
+void decide_guard_permits(struct deciding *d);
+void decide_guard_rollout(struct deciding *d);
+void decide_guard_mass(struct deciding *d);
 
 #endif

@@ -107,10 +107,10 @@ static void guard_resource(struct deciding *d)
 static void judge(const struct decide_inputs *in, struct arena *arena, struct decide_decision *ret)
 {
     static void (*const table[])(struct deciding *) = {
-        guard_mode,           guard_ask,           guard_exemption,
-        decide_guard_breaker, decide_guard_limits, guard_kill_switch,
-        guard_resource,       decide_guard_risk,   decide_guard_unenforced};
-    *ret = (struct decide_decision){.action = DECIDE_ACT};
+        guard_mode,           guard_ask,         guard_exemption, decide_guard_permits,
+        decide_guard_rollout, guard_kill_switch, guard_resource,  decide_guard_risk,
+        decide_guard_mass};
+    *ret = (struct decide_decision){.action = DECIDE_ACT, .stage = -1};
     struct deciding d = {in, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         table[i](&d);

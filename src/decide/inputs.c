@@ -102,14 +102,7 @@ void decide_gather(const struct decide_subject *subject, const struct decide_fin
                      .acts = p->step_count > 0,
                      .risk = p->risk,
                      .environment = account_environment(subject->account, arena),
-                     .tagged = decide_tagged_environment(finding->reads, arena),
-                     .at_once = p->at_once,
-                     .per_hour = p->per_hour,
-                     .unenforced = p->unenforced,
-                     .breaker_in_a_row = p->breaker_in_a_row,
-                     .breaker_percent = p->breaker_percent,
-                     .breaker_of = p->breaker_of,
-                     .breaker_open_ms = p->breaker_open_ms},
+                     .tagged = decide_tagged_environment(finding->reads, arena)},
         .calls = gather_calls(p, finding, plan, arena),
         .exemptions = gather_exemptions(subject, finding, arena)};
     for (size_t i = 0; i < p->step_count; i++) {
@@ -117,6 +110,7 @@ void decide_gather(const struct decide_subject *subject, const struct decide_fin
         ret->settings.closes_hole |= p->steps[i].closes_hole;
     }
     gather_ask(p, finding, arena, &ret->settings);
+    decide_gather_cohort(subject, guards, &ret->settings);
 }
 
 /* ---- as a value and back ---- */

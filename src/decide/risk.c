@@ -110,7 +110,7 @@ static struct part part_undo(struct deciding *d)
 /* Bad results are counted, not their share: good ones are for anybody to make. */
 static struct part part_record(struct deciding *d)
 {
-    int bad = d->in->guards.breaker_bad, good = d->in->guards.breaker_total - bad;
+    int bad = d->in->guards.past_bad, good = d->in->guards.past_total - bad;
     if (bad >= 2)
         return (struct part){20, arena_printf(d->arena, "%d of its last repairs failed", bad)};
     if (bad == 1)

@@ -41,14 +41,35 @@ static struct value attempt_record(struct step *s)
     return value_finish_map(&out);
 }
 
-static bool may_undo(const struct step *s)
+bool step_may_undo(const struct policy *policy)
 {
-    if (s->r.kind != REMEDIATION_REPAIR || step_count(s, "earlier"))
-        return false;
-    for (size_t i = 0; i < s->policy->step_count; i++)
-        if (s->policy->steps[i].closes_hole || s->policy->steps[i].undo_none.len)
+    for (size_t i = 0; i < policy->step_count; i++)
+        if (policy->steps[i].closes_hole || policy->steps[i].undo_none.len)
             return false;
     return true;
+}
+
+static bool may_undo(const struct step *s)
+{
+    return s->r.kind == REMEDIATION_REPAIR && !step_count(s, "earlier") && step_may_undo(s->policy);
+}
+
+/* Who ends without having changed anything, or because he may not look any more, says nothing about
+ * the policy: whoever owns the resource can refuse it. */
+static enum store_outcome ended_badly(const struct step *s, bool refused)
+{
+    if (s->r.kind != REMEDIATION_REPAIR)
+        return OUTCOME_NONE;
+    return refused ? OUTCOME_REFUSED : OUTCOME_BAD;
+}
+
+/* Was the last attempt refused for good? Then repeating is in vain. */
+static bool last_was_refused(const struct step *s)
+{
+    const struct value *attempts = step_detail(s, DETAIL_ATTEMPTS);
+    if (!attempts || attempts->len == 0)
+        return false;
+    return str_is(value_path_str(attempts->items[attempts->len - 1], "outcome"), "refused");
 }
 
 /* The call of step `number` did not and will not work. Halfway, what was done is taken back where
@@ -56,15 +77,19 @@ static bool may_undo(const struct step *s)
 static bool give_up(struct step *s, int number, const char *why)
 {
     bool undo = number > 1 && may_undo(s);
+    bool refused = last_was_refused(s) && !step_count(s, "maybe");
+    if (undo && refused)
+        step_set_count(s, "refused", 1);
     step_set_count(s, "done", number - 1);
     step_set_count(s, "calls", 0);
     step_set_count(s, "later", 0);
-    return step_to(s, &(struct step_change){.to = undo ? STATE_UNDOING : STATE_NEEDS_PERSON,
-                                            .step = 0,
-                                            .reason = why,
-                                            .durable = true,
-                                            .breaker = undo ? RESULT_NONE : RESULT_BAD,
-                                            .record = attempt_record(s)});
+    return step_to(s, &(struct step_change){
+                          .to = undo ? STATE_UNDOING : STATE_NEEDS_PERSON,
+                          .step = 0,
+                          .reason = why,
+                          .durable = true,
+                          .outcome = undo ? OUTCOME_NONE : ended_badly(s, refused && number == 1),
+                          .record = attempt_record(s)});
 }
 
 static bool next_call(struct step *s, int done, struct str request_id)
@@ -97,7 +122,9 @@ static bool intent_refused(struct step *s, enum store_result why)
     case STORE_LIMITED:
         return step_to(s, &(struct step_change){.to = STATE_HELD,
                                                 .wait_ms = 1000,
-                                                .reason = "the policy's limit is reached"});
+                                                .step = WAIT_PERMIT,
+                                                .reason = "a limit, breaker or rollout was "
+                                                          "reached meanwhile"});
     case STORE_VOID:
         return step_to(s, &(struct step_change){.to = STATE_READING,
                                                 .wait_ms = 100,
@@ -185,11 +212,13 @@ static bool after_answer(struct step *s, int number, const struct aws_answer *a)
         return next_call(s, number, a->request_id);
     case AWS_THROTTLED:
     case AWS_NOT_SENT:
-        return step_to(s, &(struct step_change){.to = STATE_UNKNOWN,
-                                                .step = number,
-                                                .reason = why,
-                                                .wait_ms = a->gate_closed ? 5000 : pause,
-                                                .record = attempt_record(s)});
+        return step_to(
+            s, &(struct step_change){.to = STATE_UNKNOWN,
+                                     .step = number,
+                                     .reason = why,
+                                     .throttled_ms = a->outcome == AWS_THROTTLED ? pause : 0,
+                                     .wait_ms = a->gate_closed ? 5000 : pause,
+                                     .record = attempt_record(s)});
     case AWS_FAILED:
     case AWS_UNKNOWN:
     case AWS_REFUSED:
@@ -220,15 +249,6 @@ bool state_calling(struct step *s)
         return give_up(s, number, "the plan has no such step");
     perform(s, planned, &answer);
     return after_answer(s, number, &answer);
-}
-
-/* Was the last attempt refused for good? Then repeating is in vain. */
-static bool last_was_refused(const struct step *s)
-{
-    const struct value *attempts = step_detail(s, DETAIL_ATTEMPTS);
-    if (!attempts || attempts->len == 0)
-        return false;
-    return str_is(value_path_str(attempts->items[attempts->len - 1], "outcome"), "refused");
 }
 
 /* A rollback's step is never tested by itself: the inverse is made again from what is there now,
@@ -335,7 +355,7 @@ static bool verify_over(struct step *s, enum verify_result result)
     }
     return step_to(s, &(struct step_change){
                           .to = foreign ? STATE_NEEDS_PERSON : STATE_UNCONFIRMED,
-                          .breaker = RESULT_BAD,
+                          .outcome = ended_badly(s, result == VERIFY_UNREAD),
                           .record = record,
                           .reason = foreign ? "the repair did not help, or another writer undid it"
                                             : "reading back never showed the repair"});
@@ -379,7 +399,7 @@ static bool reached(struct step *s, int64_t waited_ms, bool *ret)
                                 : verdict == AWS_WAIT_FAILED ? STATE_NEEDS_PERSON
                                                              : STATE_UNCONFIRMED,
                           .wait_ms = again ? wait->waiter.delay_s * 1000 : 0,
-                          .breaker = again ? RESULT_NONE : RESULT_BAD,
+                          .outcome = again ? OUTCOME_NONE : OUTCOME_BAD,
                           .record = value_finish_map(&record),
                           .reason = arena_printf(s->arena, "the configuration holds, but %.*s %s",
                                                  STR_FMT(wait->name), how)});
@@ -411,7 +431,7 @@ bool state_verifying(struct step *s)
             return ok;
         step_set_detail(s, DETAIL_AFTER, s->finding.reads);
         return step_to(s, &(struct step_change){.to = STATE_HEALED,
-                                                .breaker = RESULT_GOOD,
+                                                .outcome = OUTCOME_GOOD,
                                                 .record = verify_record(s, result),
                                                 .reason = "repaired, and reading back shows it"});
     }
@@ -440,7 +460,7 @@ static bool undo_failed(struct step *s, const char *why)
     return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON,
                                             .freeze = true,
                                             .reason = why,
-                                            .breaker = RESULT_BAD,
+                                            .outcome = OUTCOME_FROZEN,
                                             .record = attempt_record(s)});
 }
 
@@ -473,7 +493,7 @@ static bool plan_undoing(struct step *s)
     step_set_detail(s, "undo_plan", inverse);
     if (inverse.len == 0)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
-                                                .breaker = RESULT_BAD,
+                                                .outcome = ended_badly(s, step_count(s, "refused")),
                                                 .reason = "nothing of ours is left to take back"});
     return step_to(s, &(struct step_change){.to = STATE_UNDOING, .step = 1, .durable = true});
 }
@@ -495,14 +515,15 @@ bool state_undoing(struct step *s)
         bool last = (uint32_t)number >= step_plan(s).len;
         step_set_count(s, "calls", 0);
         step_set_count(s, "later", 0);
-        return step_to(s, &(struct step_change){
-                              .to = last ? STATE_ROLLED_BACK : STATE_UNDOING,
-                              .step = last ? 0 : number + 1,
-                              .durable = true,
-                              .breaker = last ? RESULT_BAD : RESULT_NONE,
-                              .request_id = answer.request_id,
-                              .record = attempt_record(s),
-                              .reason = last ? "the repair failed and was taken back" : NULL});
+        return step_to(
+            s, &(struct step_change){
+                   .to = last ? STATE_ROLLED_BACK : STATE_UNDOING,
+                   .step = last ? 0 : number + 1,
+                   .durable = true,
+                   .outcome = last ? ended_badly(s, step_count(s, "refused")) : OUTCOME_NONE,
+                   .request_id = answer.request_id,
+                   .record = attempt_record(s),
+                   .reason = last ? "the repair failed and was taken back" : NULL});
     }
     bool nothing_done = answer.outcome == AWS_THROTTLED || answer.outcome == AWS_NOT_SENT;
     int calls = step_count(s, "calls") + !nothing_done;

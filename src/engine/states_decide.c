@@ -138,42 +138,16 @@ bool state_reading(struct step *s)
     value_set(&record, "verdict", value_cstr(verdict_name(s->finding.verdict)));
     value_set(&record, "message", value_string(s->finding.message));
     value_set(&record, "fingerprint", value_cstr(s->finding.fingerprint));
+    bool found = s->finding.verdict == VERDICT_VIOLATION && !step_count(s, "found");
+    if (found)
+        step_set_count(s, "found", 1);
     return step_to(s, &(struct step_change){.to = STATE_DECIDING,
                                             .later = true,
+                                            .found = found,
                                             .record = value_finish_map(&record)});
 }
 
 /* ---- deciding ---- */
-
-static bool gather_guards(struct step *s, struct decide_guards *ret)
-{
-    struct store_guards g;
-    char reason[256];
-    struct act_gate gate = {
-        .kill_switch = s->engine->kill_switch, .clock = s->engine->clock, .deadline_ms = INT64_MAX};
-    struct store_guard_query query = {s->r.policy, s->r.resource, s->policy->breaker_of,
-                                      s->policy->breaker_window_ms};
-    if (store_guards(s->engine->store, &query, &g, s->err) != STORE_OK)
-        return false;
-    *ret = (struct decide_guards){
-        .at_once = g.at_once,
-        .per_hour = g.per_hour,
-        .breaker_in_a_row = g.breaker.in_a_row,
-        .breaker_bad = g.breaker.bad,
-        .breaker_total = g.breaker.total,
-        .breaker_open_until_ms =
-            g.breaker.opened_ms ? g.breaker.opened_ms + g.breaker.open_for_ms : 0,
-        .frozen = g.frozen,
-        .locked_by = g.locked_by == s->r.id ? 0 : g.locked_by,
-        .reversals = g.reversals,
-        .changes = step_count(s, "changes"),
-        .by_hand = s->r.kind == REMEDIATION_ROLLBACK,
-        .stopped = act_gate_open(&gate, reason, sizeof reason)
-                       ? NULL
-                       : arena_printf(s->arena, "%s", reason),
-    };
-    return true;
-}
 
 /* What was decided, what it rests on, and the mode. */
 static struct value decision_value(struct step *s, const struct decide_decision *d,
@@ -218,19 +192,24 @@ static bool is_approved(struct step *s, const char *hash, bool *ret)
     return true;
 }
 
-static bool enter_intent(struct step *s, const char *hash, bool approved, struct value plan)
+static bool enter_intent(struct step *s, const struct decide_decision *d, const char *hash,
+                         bool approved, struct value plan)
 {
     struct value_builder record = {.arena = s->arena};
+    bool repair = s->r.kind == REMEDIATION_REPAIR;
     value_set(&record, "plan", plan);
     value_set(&record, "plan_hash", value_cstr(hash));
-    return step_to(s, &(struct step_change){.to = STATE_INTENT,
-                                            .later = true,
-                                            .lock = true,
-                                            .sequence_unchanged = true,
-                                            .at_once_max = s->policy->at_once,
-                                            .per_hour_max = s->policy->per_hour,
-                                            .approval_hash = approved ? hash : NULL,
-                                            .record = value_finish_map(&record)});
+    return step_to(
+        s, &(struct step_change){.to = STATE_INTENT,
+                                 .later = true,
+                                 .lock = true,
+                                 .sequence_unchanged = true,
+                                 .permits = s->permits,
+                                 .permit_count = s->permit_count,
+                                 .cohort = {repair ? str_from(s->policy->hash) : (struct str){0},
+                                            d->stage, d->seats, d->stage >= 0},
+                                 .approval_hash = approved ? hash : NULL,
+                                 .record = value_finish_map(&record)});
 }
 
 static bool enter_decided(struct step *s, const struct decide_decision *d, struct value inputs,
@@ -251,9 +230,7 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     step_set_detail(s, DETAIL_DECISION, decision);
     step_set_detail(s, DETAIL_PLAN, plan);
     step_set_detail(s, DETAIL_PLAN_HASH, value_cstr(hash));
-    if (d->trip_breaker &&
-        store_breaker_set(s->engine->store, s->r.policy, s->policy->breaker_open_ms,
-                          str_from(reason), s->err) == STORE_ERROR)
+    if (d->pause && !step_pause_policy(s, d->pause))
         return false;
     switch (d->action) {
     case DECIDE_OBSERVE:
@@ -266,10 +243,7 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
         return step_to(s, &(struct step_change){
                               .to = STATE_NEEDS_PERSON, .reason = reason, .record = decision});
     case DECIDE_HOLD:
-        return step_to(s, &(struct step_change){.to = STATE_HELD,
-                                                .wait_ms = d->hold_ms ? d->hold_ms : 1000,
-                                                .reason = reason,
-                                                .record = decision});
+        return step_hold(s, d, decision);
     case DECIDE_ASK:
         if (!is_approved(s, hash, &approved))
             return false;
@@ -286,7 +260,7 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     case DECIDE_ACT:
         break;
     }
-    return enter_intent(s, hash, approved, plan);
+    return enter_intent(s, d, hash, approved, plan);
 }
 
 bool state_deciding(struct step *s)
@@ -305,10 +279,15 @@ bool state_deciding(struct step *s)
                                      .record = error,
                                      .reason = arena_printf(s->arena, "no plan: %s", err.message)});
     }
+    if (step_detail(s, DETAIL_STAGED) && !step_may_undo(s->policy))
+        return step_to(s, &(struct step_change){
+                              .to = STATE_NEEDS_PERSON,
+                              .reason = "its rollout's stage failed, and only a person may take "
+                                        "back what closes a hole or has no undo"});
     if (s->r.kind == REMEDIATION_ROLLBACK && plan.len == 0)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                                 .reason = "nothing of ours is left to take back"});
-    if (!gather_guards(s, &guards))
+    if (!step_gather_guards(s, plan, &guards))
         return false;
     decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision, &inputs);
     return enter_decided(s, &decision, inputs, plan);

@@ -17,7 +17,7 @@
 static const step_function table[STATE_COUNT] = {
     [STATE_RECEIVED] = state_received,   [STATE_READING] = state_reading,
     [STATE_SETTLING] = state_reading,    [STATE_UNREAD] = state_reading,
-    [STATE_DECIDING] = state_deciding,   [STATE_HELD] = state_reading,
+    [STATE_DECIDING] = state_deciding,   [STATE_HELD] = state_held,
     [STATE_ASKING] = state_asking,       [STATE_INTENT] = state_intent,
     [STATE_CALLING] = state_calling,     [STATE_UNKNOWN] = state_unknown,
     [STATE_VERIFYING] = state_verifying, [STATE_UNDOING] = state_undoing,
@@ -82,14 +82,17 @@ static struct store_transition transition(const struct step *s, const struct ste
         .sequence_seen = c->to == STATE_READING ? s->r.sequence : 0,
         .lock = c->lock,
         .freeze = c->freeze,
-        .at_once_max = c->at_once_max,
-        .per_hour_max = c->per_hour_max,
+        .permits = c->permits,
+        .permit_count = c->permit_count,
+        .cohort = c->cohort,
         .approval_hash = str_from(c->approval_hash),
         .ask_hash = str_from(c->ask_hash),
         .ask_expires_ms = c->ask_expires_ms,
         .request_id = c->request_id,
         .keep_lease = !state_is_terminal(c->to) && c->wait_ms == 0,
-        .breaker = (typeof((struct store_transition){0}.breaker))c->breaker,
+        .found = c->found,
+        .throttled_ms = c->throttled_ms,
+        .outcome = c->outcome,
     };
 }
 

@@ -25,7 +25,9 @@ struct step {
     size_t waiting_count;
     enum state stored_state;
     int stored_step;
-    const char *page;     // what people have to know, told with the next transition; NULL = nothing
+    const char *page; // what people have to know, told with the next transition; NULL = nothing
+    struct permit permits[PERMITS_MAX]; // that its intent will hold
+    size_t permit_count;
     bool entered_reading; // in this walk: what is read now is newer than all events of `r`
     struct error *err;
 };
@@ -45,10 +47,14 @@ struct step_change {
     bool later;   // nothing leaves before the next: committed together with it, conditions too
     bool durable; // wait for the disk
     bool lock, freeze, sequence_unchanged;
-    int at_once_max, per_hour_max;
+    const struct permit *permits;
+    size_t permit_count;
+    struct store_cohort cohort;
     const char *approval_hash, *ask_hash;
     int64_t ask_expires_ms;
-    int breaker; // RESULT_*
+    bool found;
+    int64_t throttled_ms;
+    enum store_outcome outcome;
 };
 /* Performs it, and what was put off until later. STORE_OK: step->r is in its new state. Others: one
  * of them met its condition no more, and step->r is as the ones before it left it (CONFLICT ends
@@ -87,10 +93,23 @@ void step_note_attempt(struct step *step, struct value planned, const struct aws
 struct value step_plan(const struct step *step);
 bool step_planned(const struct step *step, int number, struct value *ret);
 
+/* May each step be taken back without a person? */
+bool step_may_undo(const struct policy *policy);
+
+/* guards.c */
+/* What the guards have to know to decide on this plan; sets the step's permits. Begins the policy's
+ * rollout where that is a new one. */
+bool step_gather_guards(struct step *step, struct value plan, struct decide_guards *ret);
+/* Stops the policy as a whole, by itself. */
+bool step_pause_policy(struct step *step, const char *reason);
+/* Into held, for as long as the decision says, and longer each time. */
+bool step_hold(struct step *step, const struct decide_decision *decision, struct value record);
+
 /* states_*.c */
 bool state_received(struct step *step);
 bool state_reading(struct step *step);
 bool state_deciding(struct step *step);
+bool state_held(struct step *step);
 bool state_asking(struct step *step);
 bool state_intent(struct step *step);
 bool state_calling(struct step *step);

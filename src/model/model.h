@@ -150,6 +150,7 @@ struct remediation {
 #define DETAIL_COUNTS "counts"
 #define DETAIL_APPROVAL "approval" // {asked, expires, by, at, decision, reason}
 #define DETAIL_PARENT "parent"     // id of the remediation that this one takes back
+#define DETAIL_STAGED "staged"     // a rollback that no person asked for: its stage failed
 #define DETAIL_ERROR "error"       // {code, message} of the last failure
 
 #define REMEDIATION_ID_SIZE 24

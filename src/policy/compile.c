@@ -622,9 +622,6 @@ static void compile_guard(struct builder *b, const struct yaml *root)
         yaml_error(mode, "P0108", "observe, approve or enforce", "not a mode");
         b->ok = false;
     }
-    p->unenforced = yaml_get(guard, "rollout") ? "guard.rollout"
-                    : yaml_get(limit, "share") ? "guard.limit.share"
-                                               : NULL;
     const struct yaml *ask = yaml_get(guard, "ask");
     p->ask = ask ? expression(b, b->decide_env, ask, cel_type_of(VALUE_BOOL)) : NULL;
     p->breaker_in_a_row = policy_count(yaml_get(breaker, "in_a_row"), 3, &b->ok);
@@ -635,6 +632,9 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     p->risk = policy_count(yaml_get(guard, "risk"), 0, &b->ok);
     p->at_once = policy_count(yaml_get(limit, "at_once"), 10, &b->ok);
     p->per_hour = policy_count(yaml_get(limit, "per_hour"), 100, &b->ok);
+    p->share_percent = policy_percent(yaml_get(limit, "share"), 5, &b->ok);
+    p->growth = policy_count(yaml_get(limit, "growth"), 5, &b->ok);
+    b->ok = policy_rollout_compile(yaml_get(guard, "rollout"), p) && b->ok;
     b->ok = policy_read_approval(approval, p) && b->ok;
     if (yaml_get(guard, "exempt"))
         compile_exemptions(b, yaml_get(guard, "exempt"));

@@ -55,6 +55,20 @@ static bool read_rule(const struct yaml *node, struct policy_assignment_rule *ru
     return ok;
 }
 
+static bool read_limits(const struct yaml *limits, struct policy_limits *ret)
+{
+    const struct yaml *account = yaml_get(limits, "account"), *fleet = yaml_get(limits, "fleet");
+    bool ok = true;
+    ok = (!limits || policy_check_keys(limits, POLICY_LIMITS)) && ok;
+    ok = (!account || policy_check_keys(account, POLICY_ACCOUNT_LIMIT)) && ok;
+    ok = (!fleet || policy_check_keys(fleet, POLICY_FLEET_LIMIT)) && ok;
+    ret->account_at_once = policy_count(yaml_get(account, "at_once"), POLICY_ACCOUNT_AT_ONCE, &ok);
+    ret->account_per_hour =
+        policy_count(yaml_get(account, "per_hour"), POLICY_ACCOUNT_PER_HOUR, &ok);
+    ret->fleet_at_once = policy_count(yaml_get(fleet, "at_once"), POLICY_FLEET_AT_ONCE, &ok);
+    return ok;
+}
+
 bool policy_config_read(const struct yaml *root, struct policy_config *ret)
 {
     bool ok = policy_check_keys(root, POLICY_CONFIG);
@@ -64,6 +78,8 @@ bool policy_config_read(const struct yaml *root, struct policy_config *ret)
     ok = policy_read_organization(yaml_get(root, "organization"), &ret->organization) && ok;
     ok = policy_read_regions(yaml_get(root, "regions"), &ret->regions, &ret->region_count) && ok;
     ok = policy_read_calls(yaml_get(root, "calls"), &ret->calls) && ok;
+    ok = read_limits(yaml_get(root, "limits"), &ret->limits) && ok;
+    ret->limits.shared = ret->accounts.count > 1 || ret->organization.account.len;
     ret->kill_switch = policy_text(yaml_get(root, "kill_switch"), "", &ok);
     ok = policy_people_read(root, ret) && ok;
     if (!list || list->kind != YAML_LIST) {

@@ -22,6 +22,7 @@ enum form {
     ASSIGNED_MODE,
     SCOPE,
     ELSE,
+    ROLLOUT_ELSE,
     PARAM_TYPE,
     CHANNEL_KIND,
     SECTION,     // a mapping of the keys of `section`
@@ -134,11 +135,28 @@ static const struct key guard_keys[] = {
     {"mode", MODE, 0, false, "the most that it may do; observe when not given"},
     {"ask", EXPRESSION, 0, false, "a person decides when it holds"},
     {"risk", COUNT, 0, false, "points that the author adds to the risk; 0"},
-    {"rollout", MAP, 0, false, "not enforced yet: it makes every repair ask"},
+    {"rollout", SECTION, POLICY_ROLLOUT, false,
+     "repairs begin with few resources; all at once when not given"},
     {"breaker", SECTION, POLICY_BREAKER, false, "when bad results stop the policy"},
     {"limit", SECTION, POLICY_LIMIT, false, "how many repairs there may be"},
     {"approval", SECTION, POLICY_APPROVAL, false, "how people are asked"},
     {"exempt", SECTIONS, POLICY_EXEMPTION, false, "resources that are left alone, and why"},
+    {0}};
+static const struct key rollout_keys[] = {
+    {"steps", LIST, 0, false,
+     "1 (resource), 5% (of all), {accounts: ...}, in order; [1, 5%, 10%, 25%, 50%, 100%]"},
+    {"bake", DURATION, 0, false, "how long a stage lasts at least; 60s"},
+    {"sample", COUNT, 0, false, "good repairs that a stage needs; 5"},
+    {"within", DURATION, 0, false, "a stage without them by then pauses the policy; 24h"},
+    {"else", ROLLOUT_ELSE, 0, false, "what a failed stage does: pause, or undo what it did; pause"},
+    {"watch", SECTIONS, POLICY_WATCH, false, "what has to stay well while it goes on"},
+    {0}};
+static const struct key watch_keys[] = {
+    {"alarm", TEXT, 0, false, "a CloudWatch alarm's name: well while it is OK"},
+    {"account", TEXT, 0, false, "the alarm's account"},
+    {"region", TEXT, 0, false, "the alarm's region"},
+    {"prometheus", TEXT, 0, false, "the address of a Prometheus server: http://127.0.0.1:9090"},
+    {"query", TEXT, 0, false, "PromQL that gives one number: well while it is not 0"},
     {0}};
 static const struct key breaker_keys[] = {
     {"in_a_row", COUNT, 0, false, "so many bad results in a row; 3"},
@@ -150,7 +168,9 @@ static const struct key breaker_keys[] = {
 static const struct key limit_keys[] = {
     {"at_once", COUNT, 0, false, "repairs at the same time; 10"},
     {"per_hour", COUNT, 0, false, "repairs begun within an hour; 100"},
-    {"share", PERCENT, 0, false, "not enforced yet: it makes every repair ask"},
+    {"share", PERCENT, 0, false,
+     "more violations a day than this share of all resources, or than 20, pause it; 5%"},
+    {"growth", COUNT, 0, false, "... or than so many times the most of the 14 days before; 5"},
     {0}};
 static const struct key approval_keys[] = {
     {"via", LIST, 0, false, "channels on which people are asked"},
@@ -177,6 +197,7 @@ static const struct key config_keys[] = {
     {"kill_switch", TEXT, 0, false, "nothing is changed while this file exists"},
     {"channels", NAMED, POLICY_CHANNEL, false, "where people are told and asked"},
     {"people", NAMED, POLICY_PERSON, false, "who may decide, and who they are on each channel"},
+    {"limits", SECTION, POLICY_LIMITS, false, "how many repairs there may be, of all policies"},
     {0}};
 static const struct key assignment_keys[] = {
     {"policies", ANY, 0, true, "names or patterns: [\"s3-*\"]"},
@@ -230,6 +251,17 @@ static const struct key person_keys[] = {
     {"aws", LIST, 0, false, "patterns of the ARNs under which they act"},
     {"approves", LIST, 0, false, "names or patterns of policies on which they may decide"},
     {0}};
+static const struct key limits_keys[] = {
+    {"account", SECTION, POLICY_ACCOUNT_LIMIT, false, "in one account"},
+    {"fleet", SECTION, POLICY_FLEET_LIMIT, false, "everywhere"},
+    {0}};
+static const struct key account_limit_keys[] = {
+    {"at_once", COUNT, 0, false, "repairs at the same time; 20"},
+    {"per_hour", COUNT, 0, false, "repairs begun within an hour; 500"},
+    {0}};
+static const struct key fleet_limit_keys[] = {
+    {"at_once", COUNT, 0, false, "repairs at the same time; 100"},
+    {0}};
 /* clang-format on */
 
 static const struct {
@@ -248,6 +280,8 @@ static const struct {
     [POLICY_VERIFY] = {"verify", verify_keys},
     [POLICY_WAIT] = {"wait", wait_keys},
     [POLICY_GUARD] = {"guard", guard_keys},
+    [POLICY_ROLLOUT] = {"rollout", rollout_keys},
+    [POLICY_WATCH] = {"watch", watch_keys},
     [POLICY_BREAKER] = {"breaker", breaker_keys},
     [POLICY_LIMIT] = {"limit", limit_keys},
     [POLICY_APPROVAL] = {"approval", approval_keys},
@@ -261,6 +295,9 @@ static const struct {
     [POLICY_CHANNEL] = {"channel", channel_keys},
     [POLICY_SECRET] = {"secret", secret_keys},
     [POLICY_PERSON] = {"person", person_keys},
+    [POLICY_LIMITS] = {"limits", limits_keys},
+    [POLICY_ACCOUNT_LIMIT] = {"account_limit", account_limit_keys},
+    [POLICY_FLEET_LIMIT] = {"fleet_limit", fleet_limit_keys},
 };
 
 #define KEYS_MAX 20
@@ -346,6 +383,7 @@ static struct value word_schema(struct arena *arena, enum form form)
     static const char *const assigned[] = {"off", "observe", "approve", "enforce", NULL};
     static const char *const scopes[] = {"regional", "global", "account", NULL};
     static const char *const otherwise[] = {"undo", "person", NULL};
+    static const char *const stops[] = {"pause", "undo", NULL};
     static const char *const types[] = {"string", "int", "double", "bool", "list", "map", NULL};
     static const char *const kinds[] = {"slack", "jira", "webhook", "sns", "pagerduty", NULL};
     const char *const *list = form == SEVERITY        ? severities
@@ -354,6 +392,7 @@ static struct value word_schema(struct arena *arena, enum form form)
                               : form == ASSIGNED_MODE ? assigned
                               : form == SCOPE         ? scopes
                               : form == ELSE          ? otherwise
+                              : form == ROLLOUT_ELSE  ? stops
                                                       : types;
     return words(arena, list);
 }

@@ -117,6 +117,36 @@ struct policy_scan {
     unsigned slots;
 };
 
+/* guard.rollout: a resource belongs to the cohort of a stage when one of the steps up to that
+ * stage's names it, so that growing only adds. */
+struct policy_stage {
+    enum { STAGE_SEATS, STAGE_SHARE, STAGE_ACCOUNTS } kind;
+    int number;            // seats (resources, the first that come); share: parts per million
+    struct value accounts; // accounts: a list of ids, or a map of wanted attributes
+    const char *text;      // as written, for people
+};
+/* A stage goes on only while this is well. Exactly one of alarm and url. */
+struct policy_watch {
+    struct str alarm, account, region; // CloudWatch: its name and where it is
+    struct str url, query;             // Prometheus: its address; one number, not 0 = well
+};
+struct policy_rollout {
+    struct policy_stage *stages; // none: all at once
+    size_t stage_count;
+    int64_t bake_ms;   // a stage lasts at least so long ...
+    int sample;        // ... and has so many good verifies; a stage of fewer seats has fewer
+    int64_t within_ms; // has it not by then, it pauses
+    bool undo;         // a failed stage is taken back, not only stopped
+    struct policy_watch *watches;
+    size_t watch_count;
+};
+
+/* Limits over all policies; 0 = none. */
+struct policy_limits {
+    int account_at_once, account_per_hour, fleet_at_once;
+    bool shared; // more than one account is known: none may take more than half
+};
+
 struct policy {
     struct str name, title, owner, file;
     char hash[65]; // SHA-256 of the file, hex
@@ -155,11 +185,13 @@ struct policy {
     const struct cel_program *ask; // guard.ask: a person decides when it holds; NULL = never
     int risk;                      // what the author adds to the score: 0 or more
     int at_once, per_hour;         // limits; 0 = none
-    const char *unenforced;        // a guard that is written but not enforced: asks; NULL = none
-    int breaker_in_a_row;          // trips at so many bad results in a row
-    int breaker_percent;           // or at this share ...
-    int breaker_of;                // ... of so many results ...
-    int64_t breaker_window_ms;     // ... within this time
+    int share_percent;             // more violations a day than this share pause it; 100 = any
+    int growth;                    // ... or than so many times its own past; 0 = any
+    struct policy_rollout rollout;
+    int breaker_in_a_row;      // trips at so many bad results in a row
+    int breaker_percent;       // or at this share ...
+    int breaker_of;            // ... of so many results ...
+    int64_t breaker_window_ms; // ... within this time
     int64_t breaker_open_ms;
     int64_t approval_expires_ms;
     int approval_need; // how many people have to say yes: 1 or 2
@@ -193,6 +225,9 @@ struct policy_assignment {
     struct value params;         // the defaults with the assignment's over them; in `arena`
     struct aws_access read, act; // as whom its calls are made there
     int64_t settle_ms;
+    struct policy_limits limits;
+    int account_step; // the number, from 1, of the rollout's first step that names the account; 0 =
+                      // none
 };
 struct policy_assignment policy_set_assign(const struct policy_set *set,
                                            const struct policy *policy, struct str account,

@@ -36,6 +36,8 @@ enum policy_section {
     POLICY_VERIFY,
     POLICY_WAIT,
     POLICY_GUARD,
+    POLICY_ROLLOUT,
+    POLICY_WATCH,
     POLICY_BREAKER,
     POLICY_LIMIT,
     POLICY_APPROVAL,
@@ -49,6 +51,9 @@ enum policy_section {
     POLICY_CHANNEL,
     POLICY_SECRET,
     POLICY_PERSON,
+    POLICY_LIMITS,
+    POLICY_ACCOUNT_LIMIT,
+    POLICY_FLEET_LIMIT,
     POLICY_SECTION_COUNT,
 };
 /* Reports every key of `map` that the section does not have. False: there are, or it is no map. */
@@ -88,6 +93,11 @@ struct str policy_text(const struct yaml *node, const char *fallback, bool *ok);
 int64_t policy_duration(const struct yaml *node, int64_t fallback_ms, bool *ok);
 int policy_count(const struct yaml *node, int fallback, bool *ok);
 bool policy_flag(const struct yaml *node, bool fallback, bool *ok);
+
+/* guard.rollout, which may be missing. */
+bool policy_rollout_compile(const struct yaml *rollout, struct policy *policy);
+/* "5%" to 5; reported when it is none or not 0 to 100. */
+int policy_percent(const struct yaml *node, int fallback, bool *ok);
 
 /* One policy file. NULL: reported. */
 struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);
@@ -153,7 +163,12 @@ struct policy_config {
     struct person *people;
     size_t person_count;
     bool has_people;
+    struct policy_limits limits;
 };
+/* What `limits` is when nothing is said. */
+#define POLICY_ACCOUNT_AT_ONCE 20
+#define POLICY_ACCOUNT_PER_HOUR 500
+#define POLICY_FLEET_AT_ONCE 100
 /* people.c */
 bool policy_read_notify(const struct yaml *list, struct policy *p);
 bool policy_read_approval(const struct yaml *approval, struct policy *p);

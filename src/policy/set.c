@@ -279,12 +279,10 @@ bool policy_set_discover(struct policy_set *set, struct value accounts, struct e
     return policy_directory_replace(&set->directory, accounts, err);
 }
 
-static bool rule_names_account(const struct policy_account_view *view,
-                               const struct policy_assignment_rule *rule, struct str account)
+/* `wanted`: a list of ids, or attributes that all have to fit. */
+static bool names_account(const struct policy_account_view *view, struct value wanted,
+                          struct str account)
 {
-    if (rule->any_account)
-        return true;
-    struct value wanted = rule->accounts;
     if (wanted.kind == VALUE_STRING)
         return str_glob(value_str(wanted), account);
     if (wanted.kind == VALUE_LIST) {
@@ -299,6 +297,22 @@ static bool rule_names_account(const struct policy_account_view *view,
             return false;
     }
     return (view->listed || view->found) && wanted.kind == VALUE_MAP;
+}
+
+static bool rule_names_account(const struct policy_account_view *view,
+                               const struct policy_assignment_rule *rule, struct str account)
+{
+    return rule->any_account || names_account(view, rule->accounts, account);
+}
+
+static int account_step(const struct policy_account_view *view,
+                        const struct policy_rollout *rollout, struct str account)
+{
+    for (size_t i = 0; i < rollout->stage_count; i++)
+        if (rollout->stages[i].kind == STAGE_ACCOUNTS &&
+            names_account(view, rollout->stages[i].accounts, account))
+            return (int)i + 1;
+    return 0;
 }
 
 /* The policy's parameters with the assignment's over them; those it does not have are ignored. */
@@ -330,6 +344,8 @@ struct policy_assignment policy_set_assign(const struct policy_set *set,
             rule = &set->config.rules[i];
     if (rule)
         result.read = policy_account_access(&view, &set->config, &rule->way);
+    result.limits = set->config.limits;
+    result.account_step = account_step(&view, &policy->rollout, account);
     policy_directory_leave(directory_of(set));
     result.mode = MODE_OFF;
     if (!rule)

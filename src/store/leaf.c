@@ -93,12 +93,12 @@ struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, s
     return buf_str(&body);
 }
 
-struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str reason,
+struct str leaf_breaker_body(struct arena *arena, struct str key, struct str reason,
                              int64_t open_for_ms)
 {
     struct buf body = {.arena = arena};
-    add_number(&body, "{\"open_for_ms\":", open_for_ms);
-    add_string(&body, ",\"policy\":", policy);
+    add_string(&body, "{\"key\":", key);
+    add_number(&body, ",\"open_for_ms\":", open_for_ms);
     add_string(&body, ",\"reason\":", reason);
     buf_add_byte(&body, '}');
     return buf_str(&body);
@@ -116,10 +116,32 @@ struct str leaf_notice_body(struct arena *arena, struct str channel, const struc
     return buf_str(&body);
 }
 
+struct str leaf_policy_body(struct arena *arena, struct str policy, struct str what,
+                            const struct rollout *rollout)
+{
+    struct buf body = {.arena = arena};
+    add_string(&body, "{\"by\":", rollout->by);
+    add_string(&body, ",\"do\":", what);
+    add_string(&body, ",\"hash\":", rollout->hash);
+    add_string(&body, ",\"policy\":", policy);
+    add_string(&body, ",\"reason\":", rollout->reason);
+    add_number(&body, ",\"stage\":", rollout->stage);
+    buf_add_byte(&body, '}');
+    return buf_str(&body);
+}
+
 const char *notice_state_name(enum notice_state state)
 {
     static const char *const names[] = {"waits", "sent", "given up"};
     return names[state];
+}
+
+struct str leaf_stage_undo(struct arena *arena, int64_t parent)
+{
+    struct buf body = {.arena = arena};
+    add_number(&body, "{\"" DETAIL_PARENT "\":", parent);
+    buf_add_cstr(&body, ",\"" DETAIL_STAGED "\":true}");
+    return buf_str(&body);
 }
 
 const char *store_kind_name(enum remediation_kind kind)
@@ -178,11 +200,18 @@ bool store_filter_matches(const struct store_filter *filter, struct str policy, 
     return true;
 }
 
-int64_t store_breaker_open_for(int64_t now_ms, int64_t open_ms, int64_t tripped_ms,
-                               int64_t open_for_ms)
+struct str store_account_of(struct str resource)
 {
-    int64_t open_for = open_ms;
-    if (tripped_ms && now_ms < tripped_ms + open_for_ms + STORE_HOUR_MS)
-        open_for = open_for_ms * 2;
-    return open_for > STORE_HOUR_MS ? STORE_HOUR_MS : open_for;
+    str_cut(&resource, '/');
+    return str_cut(&resource, '/');
+}
+
+int store_place(const unsigned char secret[STORE_SECRET_SIZE], struct str resource)
+{
+    struct str key = {(const char *)secret, STORE_SECRET_SIZE};
+    struct sha256 mac = hash_hmac_sha256(key, resource);
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+        number = number << 8 | mac.bytes[i];
+    return (int)(number % ROLLOUT_SHARE_ALL);
 }

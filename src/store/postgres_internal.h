@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 3
+#define POSTGRES_SCHEMA_VERSION 4
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -100,7 +100,7 @@ struct postgres_store {
 
 /* ---- postgres_link.c: connections, and one statement on them ---- */
 
-#define POSTGRES_ARGS_MAX 21
+#define POSTGRES_ARGS_MAX 32
 /* Parameters of a statement, in its order. `failed`: out of memory. */
 struct postgres_args {
     struct arena arena;
@@ -207,8 +207,12 @@ enum store_result postgres_verb_vote(struct store *, int64_t, struct str, bool, 
                                      struct str, struct error *);
 enum store_result postgres_verb_approval(struct store *, int64_t, struct arena *,
                                          struct store_approval *, struct error *);
+/* ---- postgres_permits.c ---- */
+/* Nine arguments: the permits and the cohort of the one transition that has any. */
+void postgres_add_permits(struct postgres_args *args, const struct store_transition *list,
+                          size_t count);
 enum store_result postgres_verb_guards(struct store *, const struct store_guard_query *,
-                                       struct store_guards *, struct error *);
+                                       struct arena *, struct store_guards *, struct error *);
 enum store_result postgres_verb_breaker_set(struct store *, struct str, int64_t, struct str,
                                             struct error *);
 enum store_result postgres_verb_plan_tasks(struct store *, const struct store_task_plan *, size_t,
@@ -219,6 +223,12 @@ enum store_result postgres_verb_end_task(struct store *, const struct store_task
                                          const struct store_task_end *, struct error *);
 enum store_result postgres_verb_get_task(struct store *, struct str, struct arena *,
                                          struct store_task *, struct error *);
+enum store_result postgres_verb_counted(struct store *, struct str, struct str, int64_t,
+                                        struct error *);
+enum store_result postgres_verb_rollout_set(struct store *, const struct store_rollout_change *,
+                                            struct error *);
+enum store_result postgres_verb_policies(struct store *, struct arena *, struct store_policy **,
+                                         size_t *, struct error *);
 enum store_result postgres_verb_list(struct store *, const struct store_filter *, struct arena *,
                                      struct remediation **, size_t *, struct error *);
 enum store_result postgres_verb_counts(struct store *, int64_t *, struct error *);

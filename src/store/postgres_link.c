@@ -321,8 +321,8 @@ static bool run(struct postgres_store *store, struct postgres_link *link,
                 enum postgres_statement which, const struct postgres_args *args,
                 struct postgres_rows *ret, struct failure *failure, struct error *err)
 {
-    static const int formats[POSTGRES_ARGS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                                   1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const int formats[POSTGRES_ARGS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                                   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const struct postgres_library *pq = store->pq;
     const struct statement *statement = &statements[which];
     *failure = (struct failure){.unsent = true};

@@ -113,7 +113,7 @@ enum store_result postgres_verb_counts(struct store *base, int64_t *ret, struct 
     return STORE_OK;
 }
 
-/* ---- approvals and guards ---- */
+/* ---- approvals ---- */
 
 enum store_result postgres_verb_approval(struct store *base, int64_t id, struct arena *arena,
                                          struct store_approval *ret, struct error *err)
@@ -138,36 +138,6 @@ enum store_result postgres_verb_approval(struct store *base, int64_t id, struct 
         return STORE_ERROR;
     }
     *ret = approval;
-    return STORE_OK;
-}
-
-enum store_result postgres_verb_guards(struct store *base, const struct store_guard_query *query,
-                                       struct store_guards *ret, struct error *err)
-{
-    struct postgres_store *store = (struct postgres_store *)base;
-    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
-    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
-    int64_t of = query->breaker_of > 0 ? query->breaker_of : 1;
-    int64_t looked_at = of > 100 ? of : 100; // in_a_row may look further back than `of`
-    postgres_add_int(&args, postgres_host_ms(store));
-    postgres_add_text(&args, query->policy);
-    postgres_add_text(&args, query->resource);
-    postgres_add_int(&args, of);
-    postgres_add_int(&args, query->breaker_window_ms);
-    postgres_add_int(&args, looked_at < STORE_RESULTS_MAX ? looked_at : STORE_RESULTS_MAX);
-    if (!postgres_call(store, POSTGRES_GUARDS, &args, &rows, err))
-        return STORE_ERROR;
-    *ret = (struct store_guards){.at_once = (int)postgres_int(&rows, 0, 0),
-                                 .per_hour = (int)postgres_int(&rows, 0, 1),
-                                 .breaker = {.opened_ms = postgres_int(&rows, 0, 2),
-                                             .open_for_ms = postgres_int(&rows, 0, 3),
-                                             .total = (int)postgres_int(&rows, 0, 8),
-                                             .bad = (int)postgres_int(&rows, 0, 9),
-                                             .in_a_row = (int)postgres_int(&rows, 0, 10)},
-                                 .locked_by = postgres_int(&rows, 0, 4),
-                                 .frozen = postgres_int(&rows, 0, 5),
-                                 .reversals = (int)postgres_int(&rows, 0, 6),
-                                 .last_healed_ms = postgres_int(&rows, 0, 7)};
     return STORE_OK;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "postgres_outbox.inc"
+#include "postgres_permits.inc"
 #include "postgres_tasks.inc"
 #include "postgres_schema.inc" // postgres_schema: the text of postgres_schema.sql
 #include "tree/tree.h"
@@ -104,7 +105,7 @@ static bool is_missing(const struct error *err)
 
 /* What leads from each version to the next; 0 is nothing at all. */
 static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox,
-                                                           postgres_tasks};
+                                                           postgres_tasks, postgres_permits};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
@@ -298,6 +299,9 @@ const struct store_backend postgres_backend = {
     .take_task = postgres_verb_take_task,
     .end_task = postgres_verb_end_task,
     .get_task = postgres_verb_get_task,
+    .counted = postgres_verb_counted,
+    .rollout_set = postgres_verb_rollout_set,
+    .policies = postgres_verb_policies,
     .list = postgres_verb_list,
     .counts = postgres_verb_counts,
     .leaves = postgres_verb_leaves,

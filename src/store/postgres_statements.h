@@ -23,6 +23,10 @@
     "outbox p WHERE o.thread <> '' AND p.thread = o.thread AND p.channel = o.channel AND "         \
     "p.reference <> '' ORDER BY p.id DESC LIMIT 1), o.reference) FROM outbox o "
 
+#define POSTGRES_POLICY_COLUMNS                                                                    \
+    "r.policy, r.hash, r.secret, r.stage, r.paused, r.done, r.since_ms, r.good, r.waived_ms, "     \
+    "r.by_whom, r.reason, (SELECT count(*) FROM cohort c WHERE c.policy = r.policy AND c.seat)"
+
 #define POSTGRES_STATEMENTS(X)                                                                     \
     X(BEGIN, WRITE, "BEGIN")                                                                       \
     X(COMMIT, WRITE, "COMMIT")                                                                     \
@@ -47,10 +51,10 @@
       "leased_by = $4::bigint AND lease_end_ms > clock_ms($1::bigint)")                            \
     X(ADVANCE, WRITE,                                                                              \
       "SELECT * FROM advance($1::bigint, $2::bool, $3::bigint, $4::bigint, $5::bigint, "           \
-      "$6::int[], "                                                                                \
-      "$7::text[], $8::int[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], "  \
-      "$14::bigint[], $15::int[], $16::int[], $17::text[], $18::text[], $19::bigint[], "           \
-      "$20::int[], $21::text[])")                                                                  \
+      "$6::int[], $7::text[], $8::int[], $9::bigint[], $10::text[], $11::text[], $12::text[], "    \
+      "$13::text[], $14::bigint[], $15::text[], $16::text[], $17::bigint[], $18::int[], "          \
+      "$19::bigint[], $20::text[], $21::bigint::int, $22::text[], $23::text[], $24::int[], "       \
+      "$25::int[], $26::bigint[], $27::text, $28::bigint::int, $29::bigint::int, $30::bool)")      \
     X(RECORD, WRITE, "SELECT write_record($1::bigint, $2::text, $3::text, $4::text)")              \
     X(VOTE, WRITE,                                                                                 \
       "SELECT vote($1::bigint, $2::bigint, $3::text, $4::bool, $5::text, $6::text, $7::text, "     \
@@ -60,28 +64,42 @@
       "WHERE remediation = $1::bigint")                                                            \
     X(GUARDS, READ,                                                                                \
       "WITH t AS MATERIALIZED (SELECT clock_ms($1::bigint) AS now), "                              \
-      "last AS MATERIALIZED (SELECT resource, bad, row_number() OVER (ORDER BY sequence DESC) "    \
-      "AS n FROM result, t WHERE policy = $2::text AND sequence > coalesce((SELECT results_after " \
-      "FROM policy WHERE name = $2), 0) AND ($5::bigint <= 0 OR at_ms >= now - $5) "               \
-      "ORDER BY sequence DESC LIMIT $6::bigint) "                                                  \
-      "SELECT (SELECT count(*) FROM permit WHERE policy = $2), "                                   \
-      "(SELECT count(*) FROM begun, t WHERE policy = $2 AND at_ms > now - 3600000), "              \
-      "coalesce((SELECT opened_ms FROM policy WHERE name = $2), 0), "                              \
-      "coalesce((SELECT open_for_ms FROM policy WHERE name = $2), 0), "                            \
-      "coalesce((SELECT remediation FROM lock WHERE resource = $3::text), 0), "                    \
+      "p AS MATERIALIZED (SELECT coalesce(sum(count), 0) AS population, coalesce(min(at_ms), 0) "  \
+      "AS counted FROM population WHERE policy = $2::text), "                                      \
+      "f AS MATERIALIZED (SELECT coalesce(sum(count) FILTER (WHERE day = now / 86400000), 0) AS "  \
+      "today, coalesce(max(count) FILTER (WHERE day < now / 86400000), 0) AS past, count(*) "      \
+      "FILTER (WHERE day < now / 86400000) AS days FROM t LEFT JOIN found ON policy = $2 AND "     \
+      "day >= now / 86400000 - 14)"                                                                \
+      ", s AS MATERIALIZED (SELECT count(*) FILTER (WHERE bad) AS bad, count(*) AS total FROM "    \
+      "(SELECT bad FROM result WHERE key = ($4::text[])[1] ORDER BY sequence DESC LIMIT 20) x) "   \
+      "SELECT coalesce((SELECT remediation FROM lock WHERE resource = $3::text), 0), "             \
       "coalesce((SELECT frozen FROM lock WHERE resource = $3), false), "                           \
-      "(SELECT count(*) FROM remediation, t WHERE resource = $3 AND policy = $2 "                  \
+      "(SELECT count(*) FROM remediation WHERE resource = $3 AND policy = $2 "                     \
       "AND healed_ms > now - 86400000), "                                                          \
       "coalesce((SELECT max(healed_ms) FROM remediation WHERE resource = $3 AND policy = $2), "    \
-      "0), "                                                                                       \
-      "(SELECT count(*) FROM last WHERE n <= $4::bigint), "                                        \
-      "(SELECT count(*) FROM last WHERE n <= $4 AND bad), "                                        \
-      "(SELECT count(DISTINCT resource) FROM last WHERE n < "                                      \
-      "coalesce((SELECT min(n) FROM last WHERE NOT bad), 9223372036854775807))")                   \
-    X(BREAKER_BEGIN, WRITE, "SELECT * FROM breaker_begin($1::bigint, $2::text)")                   \
-    X(BREAKER_END, WRITE,                                                                          \
-      "SELECT breaker_end($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bigint, $6::text, "    \
-      "$7::text)")                                                                                 \
+      "0), population::bigint, counted, today::bigint, past::bigint, days, k.key IS NOT NULL, "    \
+      "(SELECT count(*) FROM permit m WHERE m.key = k.key), "                                      \
+      "(SELECT count(*) FROM permit m WHERE m.key = k.key AND m.probe), "                          \
+      "CASE WHEN k.per_hour = 0 THEN 0 ELSE (SELECT count(*) FROM begun b WHERE b.key = k.key "    \
+      "AND b.at_ms > now - 3600000) END, coalesce(b.opened_ms, 0), coalesce(b.open_for_ms, 0), "   \
+      "coalesce(b.tripped_ms, 0), coalesce(b.probes_good, 0), coalesce(b.probes_bad, 0), "         \
+      "coalesce(b.slow_until_ms, 0), s.bad, s.total FROM t, p, f, s LEFT JOIN unnest($4::text[], " \
+      "$5::int[]) WITH "                                                                           \
+      "ORDINALITY AS k (key, per_hour, n) ON true LEFT JOIN breaker b ON b.key = k.key "           \
+      "ORDER BY k.n")                                                                              \
+    X(ROLLOUT, READ,                                                                               \
+      "SELECT " POSTGRES_POLICY_COLUMNS                                                            \
+      ", coalesce((SELECT c.seat FROM cohort c WHERE c.policy = "                                  \
+      "r.policy AND c.resource = $2::text), false), EXISTS (SELECT FROM cohort c WHERE c.policy "  \
+      "= r.policy AND c.account = $3::text AND c.stage = r.stage AND c.outcome = 'refused') "      \
+      "FROM rollout r WHERE r.policy = $1::text")                                                  \
+    X(POLICIES, READ,                                                                              \
+      "SELECT " POSTGRES_POLICY_COLUMNS " FROM rollout r ORDER BY r.policy COLLATE \"C\"")         \
+    X(ROLLOUT_SET, WRITE,                                                                          \
+      "SELECT set_rollout($1::bigint, $2::bigint::int, $3::text, $4::text, $5::bigint::int, "      \
+      "$6::bool, $7::bool, $8::bigint, $9::text, $10::text, $11::bytea)")                          \
+    X(COUNTED, WRITE, "SELECT set_counted($1::bigint, $2::text, $3::text, $4::bigint)")            \
+    X(BREAKER_SET, WRITE, "SELECT set_breaker($1::bigint, $2::text, $3::bigint, $4::text)")        \
     X(LIST, READ, "SELECT " POSTGRES_COLUMNS "WHERE " POSTGRES_FILTER)                             \
     X(LIST_ACTIVE, READ, "SELECT " POSTGRES_COLUMNS "WHERE r.active AND " POSTGRES_FILTER)         \
     X(COUNTS, READ,                                                                                \

@@ -220,6 +220,7 @@ enum {
     FLAG_KEEP_LEASE = 8,
     FLAG_TERMINAL = 16,
     FLAG_LOCKED_STATE = 32,
+    FLAG_FOUND = 64,
 };
 
 static int flags_of(const struct store_transition *t)
@@ -228,12 +229,12 @@ static int flags_of(const struct store_transition *t)
     return (t->sequence_unchanged ? FLAG_SEQUENCE_UNCHANGED : 0) | (t->lock ? FLAG_LOCK : 0) |
            (t->freeze ? FLAG_FREEZE : 0) | (t->keep_lease ? FLAG_KEEP_LEASE : 0) |
            (state & STATE_TERMINAL ? FLAG_TERMINAL : 0) |
-           (state & STATE_LOCKED ? FLAG_LOCKED_STATE : 0);
+           (state & STATE_LOCKED ? FLAG_LOCKED_STATE : 0) | (t->found ? FLAG_FOUND : 0);
 }
 
 struct advance_arrays {
-    struct postgres_array flags, into, steps, due, reasons, details, bodies, cuts, seen, at_once,
-        per_hour, approvals, asks, ask_expires, breakers, requests;
+    struct postgres_array flags, into, steps, due, reasons, details, bodies, cuts, seen, approvals,
+        asks, ask_expires, outcomes, throttled, requests;
 };
 
 static void push_transition(struct postgres_args *args, struct advance_arrays *a,
@@ -248,12 +249,11 @@ static void push_transition(struct postgres_args *args, struct advance_arrays *a
     postgres_push_text(&a->bodies, or_empty(t->record));
     postgres_push_text(&a->cuts, postgres_cut(&args->arena, t->record));
     postgres_push_int8(&a->seen, t->sequence_seen);
-    postgres_push_int4(&a->at_once, t->at_once_max);
-    postgres_push_int4(&a->per_hour, t->per_hour_max);
     postgres_push_text(&a->approvals, t->approval_hash);
     postgres_push_text(&a->asks, t->ask_hash);
     postgres_push_int8(&a->ask_expires, t->ask_expires_ms);
-    postgres_push_int4(&a->breakers, t->breaker);
+    postgres_push_int4(&a->outcomes, (int)t->outcome);
+    postgres_push_int8(&a->throttled, t->throttled_ms);
     postgres_push_text(&a->requests, t->request_id);
 }
 
@@ -264,19 +264,21 @@ static void add_transitions(struct postgres_args *args, const struct store_trans
     struct {
         struct postgres_array *array;
         uint32_t type;
-    } const all[] = {
-        {&a.flags, POSTGRES_INT4},   {&a.into, POSTGRES_TEXT},        {&a.steps, POSTGRES_INT4},
-        {&a.due, POSTGRES_INT8},     {&a.reasons, POSTGRES_TEXT},     {&a.details, POSTGRES_TEXT},
-        {&a.bodies, POSTGRES_TEXT},  {&a.cuts, POSTGRES_TEXT},        {&a.seen, POSTGRES_INT8},
-        {&a.at_once, POSTGRES_INT4}, {&a.per_hour, POSTGRES_INT4},    {&a.approvals, POSTGRES_TEXT},
-        {&a.asks, POSTGRES_TEXT},    {&a.ask_expires, POSTGRES_INT8}, {&a.breakers, POSTGRES_INT4},
-        {&a.requests, POSTGRES_TEXT}};
+    } const all[] = {{&a.flags, POSTGRES_INT4},    {&a.into, POSTGRES_TEXT},
+                     {&a.steps, POSTGRES_INT4},    {&a.due, POSTGRES_INT8},
+                     {&a.reasons, POSTGRES_TEXT},  {&a.details, POSTGRES_TEXT},
+                     {&a.bodies, POSTGRES_TEXT},   {&a.cuts, POSTGRES_TEXT},
+                     {&a.seen, POSTGRES_INT8},     {&a.approvals, POSTGRES_TEXT},
+                     {&a.asks, POSTGRES_TEXT},     {&a.ask_expires, POSTGRES_INT8},
+                     {&a.outcomes, POSTGRES_INT4}, {&a.throttled, POSTGRES_INT8},
+                     {&a.requests, POSTGRES_TEXT}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         *all[i].array = postgres_array(args, all[i].type);
     for (size_t i = 0; i < count; i++)
         push_transition(args, &a, &list[i]);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         postgres_add_array(args, all[i].array);
+    postgres_add_permits(args, list, count);
 }
 
 static void add_advance(struct postgres_store *store, struct postgres_args *args,
@@ -371,7 +373,7 @@ enum store_result postgres_verb_advance(struct store *base, const struct store_t
     return result;
 }
 
-/* ---- records, votes, breakers ---- */
+/* ---- records, votes ---- */
 
 enum store_result postgres_verb_record(struct store *base, struct str kind, struct str body,
                                        struct error *err)
@@ -411,65 +413,6 @@ enum store_result postgres_verb_vote(struct store *base, int64_t id, struct str 
     if (result == STORE_OK)
         postgres_note_leaf(store);
     return result;
-}
-
-struct breaker_change {
-    struct str policy, reason;
-    int64_t open_ms;
-};
-
-static bool end_breaker(struct postgres_store *store, struct postgres_link *link,
-                        const struct breaker_change *change, const struct postgres_rows *row,
-                        struct error *err)
-{
-    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
-    int64_t now = postgres_int(row, 0, 0), open_for = postgres_int(row, 0, 2);
-    int64_t tripped = postgres_int(row, 0, 3);
-    if (change->open_ms)
-        open_for = store_breaker_open_for(now, change->open_ms, tripped, open_for);
-    struct str body = leaf_breaker_body(&args.arena, change->policy, change->reason,
-                                        change->open_ms ? open_for : 0);
-    postgres_add_int(&args, now);
-    postgres_add_text(&args, change->policy);
-    postgres_add_int(&args, change->open_ms ? now : 0);
-    postgres_add_int(&args, open_for);
-    postgres_add_int(&args, change->open_ms ? now : tripped);
-    postgres_add_text(&args, body);
-    postgres_add_text(&args, postgres_cut(&args.arena, body));
-    args.failed = args.failed || !body.ptr;
-    return postgres_run(store, link, POSTGRES_BREAKER_END, &args, NULL, err) &&
-           postgres_run(store, link, POSTGRES_COMMIT, NULL, NULL, err);
-}
-
-static bool change_breaker(struct postgres_store *store, struct postgres_link *link,
-                           const struct breaker_change *change, struct error *err)
-{
-    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
-    POSTGRES_ROWS_AUTO struct postgres_rows row = {0};
-    postgres_add_int(&args, postgres_host_ms(store));
-    postgres_add_text(&args, change->policy);
-    if (!postgres_run(store, link, POSTGRES_BEGIN, NULL, NULL, err) ||
-        !postgres_run(store, link, POSTGRES_BREAKER_BEGIN, &args, &row, err))
-        return false;
-    int64_t now = postgres_int(&row, 0, 0), opened = postgres_int(&row, 0, 1);
-    if (change->open_ms && opened && now < opened + postgres_int(&row, 0, 2))
-        return true; // two saw the same trip; it counts once
-    return end_breaker(store, link, change, &row, err);
-}
-
-enum store_result postgres_verb_breaker_set(struct store *base, struct str policy, int64_t open_ms,
-                                            struct str reason, struct error *err)
-{
-    struct postgres_store *store = (struct postgres_store *)base;
-    struct breaker_change change = {policy, reason, open_ms};
-    struct postgres_link *link =
-        postgres_may_write(store, err) ? postgres_borrow(store, err) : NULL;
-    bool ok = link && change_breaker(store, link, &change, err);
-    if (link)
-        postgres_give_back(store, link);
-    if (ok)
-        postgres_note_leaf(store);
-    return ok ? STORE_OK : STORE_ERROR;
 }
 
 enum store_result postgres_verb_flush(struct store *base, struct error *err)

@@ -187,7 +187,7 @@ static bool accept_match(struct sqlite_store *store, const struct store_event *e
 static bool purge(struct sqlite_store *store, int64_t now, struct error *err)
 {
     static const enum sqlite_statement each[] = {STATEMENT_EVENT_PURGE, STATEMENT_RESULT_PURGE,
-                                                 STATEMENT_OWN_CALL_PURGE, STATEMENT_PERMIT_PURGE,
+                                                 STATEMENT_OWN_CALL_PURGE, STATEMENT_BEGUN_PURGE,
                                                  STATEMENT_NOTICE_PURGE};
     if (now < store->purged_ms + PURGE_EVERY_MS)
         return true;
@@ -196,8 +196,8 @@ static bool purge(struct sqlite_store *store, int64_t now, struct error *err)
         sqlite3_stmt *stmt = sql_get(store, each[i], err);
         if (!stmt)
             return false;
-        int64_t oldest = each[i] == STATEMENT_PERMIT_PURGE ? (now - 2 * STORE_HOUR_MS) / 60000
-                                                           : now - STORE_KEY_KEPT_MS;
+        int64_t oldest = each[i] == STATEMENT_BEGUN_PURGE ? (now - 2 * STORE_HOUR_MS) / 60000
+                                                          : now - STORE_KEY_KEPT_MS;
         sqlite3_bind_int64(stmt, 1, oldest);
         if (!sql_done(store, stmt, err))
             return false;

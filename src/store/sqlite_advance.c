@@ -141,38 +141,6 @@ static bool run_text_statement(struct sqlite_store *store, enum sqlite_statement
 
 /* ---- conditions ---- */
 
-static bool number_of(struct sqlite_store *store, enum sqlite_statement which, struct str text,
-                      int64_t bound, int64_t *ret, struct error *err)
-{
-    sqlite3_stmt *stmt = sql_get(store, which, err);
-    bool row;
-    if (!stmt)
-        return false;
-    sql_bind(stmt, 1, text);
-    if (which == STATEMENT_PERMIT_SUM)
-        sqlite3_bind_int64(stmt, 2, bound);
-    if (!sql_row(store, stmt, &row, err))
-        return false;
-    *ret = row ? sqlite3_column_int64(stmt, 0) : 0;
-    sqlite3_reset(stmt);
-    return true;
-}
-
-static enum store_result check_limits(struct sqlite_store *store, const struct store_transition *t,
-                                      const struct current *row, int64_t now, struct error *err)
-{
-    int64_t held = 0, begun = 0;
-    if (t->at_once_max > 0 && !(row->holds & HOLDS_PERMIT) &&
-        !number_of(store, STATEMENT_POLICY, row->policy, 0, &held, err))
-        return STORE_ERROR;
-    if (t->per_hour_max > 0 && !number_of(store, STATEMENT_PERMIT_SUM, row->policy,
-                                          (now - STORE_HOUR_MS) / 60000, &begun, err))
-        return STORE_ERROR;
-    bool over = (t->at_once_max > 0 && held >= t->at_once_max) ||
-                (t->per_hour_max > 0 && begun >= t->per_hour_max);
-    return over ? STORE_LIMITED : STORE_OK;
-}
-
 static enum store_result check_approval(struct sqlite_store *store,
                                         const struct store_transition *t, struct error *err)
 {
@@ -194,7 +162,7 @@ static bool clears_frozen(const struct store_transition *t, const struct current
 }
 
 static enum store_result check(struct sqlite_store *store, const struct store_transition *t,
-                               struct current *row, int64_t now, struct error *err)
+                               struct current *row, int64_t now, bool *ret_probe, struct error *err)
 {
     int64_t locked_by = 0;
     bool frozen = false;
@@ -209,7 +177,10 @@ static enum store_result check(struct sqlite_store *store, const struct store_tr
         return clears_frozen(t, row) ? STORE_OK : STORE_CONFLICT;
     if ((t->lock || t->freeze) && locked_by && locked_by != t->id)
         return STORE_LOCKED;
-    enum store_result result = check_limits(store, t, row, now, err);
+    enum store_result result = sqlite_check_permits(store, t->permits, t->permit_count,
+                                                    row->holds & HOLDS_PERMIT, now, ret_probe, err);
+    if (result == STORE_OK)
+        result = sqlite_check_cohort(store, &t->cohort, row->policy, row->resource, err);
     return result == STORE_OK ? check_approval(store, t, err) : result;
 }
 
@@ -271,18 +242,17 @@ static bool keep_lease(struct sqlite_store *store, int64_t id, const struct curr
 
 /* Lock and permit of a transition; *holds becomes what the row holds after it. */
 static bool write_holds(struct sqlite_store *store, const struct store_transition *t,
-                        const struct current *row, int64_t now, int *holds, struct error *err)
+                        const struct current *row, const bool *probe, int64_t now, int *holds,
+                        struct error *err)
 {
     bool terminal = state_is_terminal(t->to), ok = true;
     bool permit = *holds & HOLDS_PERMIT, lock = *holds & HOLDS_LOCK;
     bool working = state_flags(t->to) & STATE_LOCKED;
-    if (t->to == STATE_INTENT)
-        ok = run_text_statement(store, STATEMENT_PERMIT, row->policy, now / 60000, err);
-    if (ok && !terminal && !permit && working) {
-        ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, 1, err);
+    if (t->permit_count) {
+        ok = sqlite_take_permits(store, t->id, t->permits, t->permit_count, probe, now, err);
         *holds |= HOLDS_PERMIT;
-    } else if (ok && !working && permit) { // at its end, or decided again
-        ok = run_text_statement(store, STATEMENT_POLICY_HELD, row->policy, -1, err);
+    } else if (!working && permit) { // at its end, or decided again
+        ok = sqlite_give_permits(store, t->id, row->policy, now, err);
         *holds &= ~HOLDS_PERMIT;
     }
     if (ok && t->freeze)
@@ -327,19 +297,19 @@ static bool write_ask(struct sqlite_store *store, const struct store_transition 
     return sql_done(store, stmt, err);
 }
 
-static bool write_result(struct sqlite_store *store, const struct store_transition *t,
-                         const struct current *row, int64_t now, struct error *err)
+/* What its end says to breakers and rollout, before its permits are given back. */
+static bool write_outcome(struct sqlite_store *store, const struct store_transition *t,
+                          const struct current *row, int64_t now, struct error *err)
 {
-    if (t->breaker == RESULT_NONE)
-        return true;
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_RESULT, err);
-    if (!stmt)
+    struct sqlite_ended ended = {t->id, row->policy, row->resource, t->outcome};
+    if (t->throttled_ms > 0 && !sqlite_slow_calls(store, t->id, now + t->throttled_ms, err))
         return false;
-    sql_bind(stmt, 1, row->policy);
-    sql_bind(stmt, 2, row->resource);
-    sqlite3_bind_int64(stmt, 3, now);
-    sqlite3_bind_int(stmt, 4, t->breaker == RESULT_BAD);
-    return sql_done(store, stmt, err);
+    if (t->found && !sqlite_note_found(store, row->policy, now, err))
+        return false;
+    bool over =
+        t->outcome != OUTCOME_NONE || (state_is_terminal(t->to) && row->kind == REMEDIATION_REPAIR);
+    return !over || (sqlite_count_outcome(store, t->id, t->outcome, now, err) &&
+                     sqlite_end_seat(store, &ended, now, err));
 }
 
 static bool write_detail(struct sqlite_store *store, int64_t id, struct str detail,
@@ -413,13 +383,15 @@ static bool write_own_call(struct sqlite_store *store, const struct store_transi
 }
 
 static bool effects(struct sqlite_store *store, const struct store_transition *t,
-                    struct current *row, int64_t now, struct error *err)
+                    struct current *row, const bool *probe, int64_t now, struct error *err)
 {
     row->due_ms = t->due_ms;
-    return write_holds(store, t, row, now, &row->holds, err) &&
+    return write_outcome(store, t, row, now, err) &&
+           write_holds(store, t, row, probe, now, &row->holds, err) &&
+           sqlite_take_seat(store, &t->cohort, t->id, row->policy, row->resource, err) &&
            write_ask(store, t, now, &row->due_ms, err) &&
            (!t->approval_hash.len || run_id_statement(store, STATEMENT_CONSUME, t->id, err)) &&
-           write_result(store, t, row, now, err) && write_own_call(store, t, now, err) &&
+           write_own_call(store, t, now, err) &&
            sqlite_put_notices(store, t->id, t->notices, t->notice_count, now, err);
 }
 
@@ -444,10 +416,11 @@ static void move(const struct store_transition *t, struct current *row, int64_t 
 static enum store_result apply(struct sqlite_store *store, const struct store_transition *t,
                                struct current *row, int64_t now, struct error *err)
 {
-    enum store_result result = check(store, t, row, now, err);
+    bool probe[PERMITS_MAX] = {0};
+    enum store_result result = check(store, t, row, now, probe, err);
     if (result != STORE_OK)
         return result;
-    if (!sqlite_begin(store, err) || !effects(store, t, row, now, err))
+    if (!sqlite_begin(store, err) || !effects(store, t, row, probe, now, err))
         return STORE_ERROR;
     store->counts[row->state]--;
     store->counts[t->to]++;
@@ -476,7 +449,8 @@ static bool write_all(struct sqlite_store *store, int64_t id, const struct curre
     return !unseen || write_successor(store, id, row, now, err);
 }
 
-/* Some transitions of one row; what is queued for later has its texts behind it in one block. */
+/* Some transitions of one row; what is queued for later has its texts behind it in one block. An
+ * intent waits for the disk, so that permits are never copied. */
 struct advance_args {
     size_t count, applied;
     struct store_transition list[STORE_ADVANCE_MAX];

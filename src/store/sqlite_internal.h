@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 4
+#define SQLITE_SCHEMA_VERSION 5
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -124,6 +124,10 @@ void sqlite_restore(struct sqlite_store *store); // memory as of the last commit
 /* ---- sqlite_sql.c ---- */
 /* The statement, reset; NULL with err set. */
 sqlite3_stmt *sql_get(struct sqlite_store *store, enum sqlite_statement which, struct error *err);
+/* The same with its parameters bound, a letter each: t struct str, b the same as bytes, i int64_t.
+ * Texts are not copied. */
+sqlite3_stmt *sql_with(struct sqlite_store *store, enum sqlite_statement which, struct error *err,
+                       const char *types, ...);
 void sql_bind(sqlite3_stmt *stmt, int at, struct str text); // not copied
 bool sql_row(struct sqlite_store *store, sqlite3_stmt *stmt, bool *ret_row, struct error *err);
 bool sql_done(struct sqlite_store *store, sqlite3_stmt *stmt, struct error *err);
@@ -133,6 +137,52 @@ struct str sql_copy(sqlite3_stmt *stmt, int column, struct arena *arena);
 bool sql_error(struct sqlite_store *store, struct error *err);
 bool sql_leaf(struct sqlite_store *store, const struct leaf_parts *parts, struct error *err);
 int64_t sql_now(struct sqlite_store *store);
+
+/* ---- sqlite_permits.c ---- */
+bool sqlite_load_meter(struct sqlite_store *store, const struct permit *permit, int64_t now,
+                       struct key_meter *ret, struct error *err);
+/* May all be taken? `holds`: some are held already. ret_probe: which are probes of a breaker. */
+enum store_result sqlite_check_permits(struct sqlite_store *store, const struct permit *permits,
+                                       size_t count, bool holds, int64_t now, bool *ret_probe,
+                                       struct error *err);
+bool sqlite_take_permits(struct sqlite_store *store, int64_t id, const struct permit *permits,
+                         size_t count, const bool *probe, int64_t now, struct error *err);
+/* And one that waits for a permit of the policy becomes due. */
+bool sqlite_give_permits(struct sqlite_store *store, int64_t id, struct str policy, int64_t now,
+                         struct error *err);
+bool sqlite_wake_policy(struct sqlite_store *store, struct str policy, int64_t now,
+                        struct error *err);
+bool sqlite_count_outcome(struct sqlite_store *store, int64_t id, enum store_outcome outcome,
+                          int64_t now, struct error *err);
+bool sqlite_slow_calls(struct sqlite_store *store, int64_t id, int64_t until_ms, struct error *err);
+
+/* ---- sqlite_rollout.c ---- */
+struct sqlite_rollout {
+    bool known; // there is a row
+    bool paused, done, undo;
+    unsigned char secret[STORE_SECRET_SIZE];
+    struct rollout rollout;
+};
+bool sqlite_load_rollout(struct sqlite_store *store, struct str policy, struct arena *arena,
+                         struct sqlite_rollout *ret, struct error *err);
+/* As the guards see it, for one resource. */
+bool sqlite_look_rollout(struct sqlite_store *store, struct str policy, struct str resource,
+                         struct arena *arena, struct rollout *ret, struct error *err);
+bool sqlite_look_numbers(struct sqlite_store *store, struct str policy, int64_t now,
+                         struct store_guards *ret, struct error *err);
+enum store_result sqlite_check_cohort(struct sqlite_store *store, const struct store_cohort *cohort,
+                                      struct str policy, struct str resource, struct error *err);
+bool sqlite_take_seat(struct sqlite_store *store, const struct store_cohort *cohort, int64_t id,
+                      struct str policy, struct str resource, struct error *err);
+struct sqlite_ended {
+    int64_t id;
+    struct str policy, resource;
+    enum store_outcome outcome;
+};
+bool sqlite_end_seat(struct sqlite_store *store, const struct sqlite_ended *ended, int64_t now,
+                     struct error *err);
+bool sqlite_note_found(struct sqlite_store *store, struct str policy, int64_t now,
+                       struct error *err);
 
 /* ---- the verbs ---- */
 extern const struct store_backend sqlite_backend;
@@ -164,7 +214,7 @@ enum store_result sqlite_verb_vote(struct store *, int64_t, struct str, bool, st
 enum store_result sqlite_verb_approval(struct store *, int64_t, struct arena *,
                                        struct store_approval *, struct error *);
 enum store_result sqlite_verb_guards(struct store *, const struct store_guard_query *,
-                                     struct store_guards *, struct error *);
+                                     struct arena *, struct store_guards *, struct error *);
 enum store_result sqlite_verb_breaker_set(struct store *, struct str, int64_t, struct str,
                                           struct error *);
 enum store_result sqlite_verb_plan_tasks(struct store *, const struct store_task_plan *, size_t,
@@ -175,6 +225,12 @@ enum store_result sqlite_verb_end_task(struct store *, const struct store_task *
                                        const struct store_task_end *, struct error *);
 enum store_result sqlite_verb_get_task(struct store *, struct str, struct arena *,
                                        struct store_task *, struct error *);
+enum store_result sqlite_verb_counted(struct store *, struct str, struct str, int64_t,
+                                      struct error *);
+enum store_result sqlite_verb_rollout_set(struct store *, const struct store_rollout_change *,
+                                          struct error *);
+enum store_result sqlite_verb_policies(struct store *, struct arena *, struct store_policy **,
+                                       size_t *, struct error *);
 enum store_result sqlite_verb_list(struct store *, const struct store_filter *, struct arena *,
                                    struct remediation **, size_t *, struct error *);
 enum store_result sqlite_verb_counts(struct store *, int64_t *, struct error *);

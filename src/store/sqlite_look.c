@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Looking: remediations, guards' inputs, the log. And the breaker, which is set by what was looked
- * at. Leader's thread inside the run_ functions. Long lists are read in pieces, so that writers get
- * in between. */
+/* Looking: remediations, guards' inputs, the log. Leader's thread inside the run_ functions. Long
+ * lists are read in pieces, so that writers get in between. */
 #include "store/sqlite_internal.h"
 
 #include "base/ensure.h"
@@ -150,79 +149,6 @@ enum store_result sqlite_verb_counts(struct store *base, int64_t *ret, struct er
 
 /* ---- guards ---- */
 
-struct policy_row {
-    int64_t held, opened_ms, open_for_ms, tripped_ms, results_after;
-};
-
-static bool load_policy(struct sqlite_store *store, struct str name, struct policy_row *ret,
-                        struct error *err)
-{
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_POLICY, err);
-    bool row;
-    *ret = (struct policy_row){0};
-    if (!stmt)
-        return false;
-    sql_bind(stmt, 1, name);
-    if (!sql_row(store, stmt, &row, err))
-        return false;
-    if (row)
-        *ret = (struct policy_row){.held = sqlite3_column_int64(stmt, 0),
-                                   .opened_ms = sqlite3_column_int64(stmt, 1),
-                                   .open_for_ms = sqlite3_column_int64(stmt, 2),
-                                   .tripped_ms = sqlite3_column_int64(stmt, 3),
-                                   .results_after = sqlite3_column_int64(stmt, 4)};
-    sqlite3_reset(stmt);
-    return true;
-}
-
-/* Is `resource` new among the bad ones so far? They are few: a breaker trips early. */
-static bool note_distinct(struct sqlite_store *store, struct str resource, struct str *seen,
-                          size_t *seen_count)
-{
-    for (size_t i = 0; i < *seen_count; i++)
-        if (str_eq(seen[i], resource))
-            return false;
-    struct str copy = str_copy(&store->scratch, resource);
-    if (!copy.ptr)
-        return true; // counted twice at worst, which trips earlier
-    seen[(*seen_count)++] = copy;
-    return true;
-}
-
-static bool load_results(struct sqlite_store *store, const struct store_guard_query *query,
-                         int64_t after, int64_t now, struct store_breaker *ret, struct error *err)
-{
-    int64_t of = query->breaker_of > 0 ? query->breaker_of : 1;
-    int64_t rows = of > 100 ? of : 100; // in_a_row may look further back than `of`
-    if (rows > STORE_RESULTS_MAX)
-        rows = STORE_RESULTS_MAX;
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_RESULTS, err);
-    struct str *seen = ARENA_ARRAY(&store->scratch, struct str, (size_t)rows);
-    if (!stmt)
-        return false;
-    if (!seen)
-        return error_set(err, "S0006", "out of memory reading results");
-    sql_bind(stmt, 1, query->policy);
-    sqlite3_bind_int64(stmt, 2, after);
-    sqlite3_bind_int64(stmt, 3,
-                       query->breaker_window_ms > 0 ? now - query->breaker_window_ms : INT64_MIN);
-    sqlite3_bind_int64(stmt, 4, rows);
-    bool row, ok, unbroken = true;
-    size_t seen_count = 0;
-    while ((ok = sql_row(store, stmt, &row, err)) && row && (unbroken || ret->total < of)) {
-        bool bad = sqlite3_column_int(stmt, 1);
-        unbroken = unbroken && bad;
-        if (unbroken && note_distinct(store, sql_text(stmt, 0), seen, &seen_count))
-            ret->in_a_row++;
-        if (ret->total < of) {
-            ret->total++;
-            ret->bad += bad;
-        }
-    }
-    sqlite3_reset(stmt);
-    return ok;
-}
-
 static bool load_history(struct sqlite_store *store, const struct store_guard_query *query,
                          int64_t now, struct store_guards *ret, struct error *err)
 {
@@ -264,101 +190,52 @@ static bool load_lock(struct sqlite_store *store, struct str resource, struct st
     return true;
 }
 
-static bool load_begun(struct sqlite_store *store, struct str policy, int64_t now, int *ret,
-                       struct error *err)
+struct guards_args {
+    const struct store_guard_query *query;
+    struct arena *arena;
+    struct store_guards guards;
+};
+
+static bool load_record(struct sqlite_store *store, struct str key, struct store_guards *ret,
+                        struct error *err)
 {
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_PERMIT_SUM, err);
+    sqlite3_stmt *stmt = sql_with(store, STATEMENT_RECORD_OF, err, "t", key);
     bool row;
-    if (!stmt)
+    if (!stmt || !sql_row(store, stmt, &row, err))
         return false;
-    sql_bind(stmt, 1, policy);
-    sqlite3_bind_int64(stmt, 2, (now - STORE_HOUR_MS) / 60000);
-    if (!sql_row(store, stmt, &row, err))
-        return false;
-    *ret = sqlite3_column_int(stmt, 0);
+    ret->past_bad = sqlite3_column_int(stmt, 0);
+    ret->past_total = sqlite3_column_int(stmt, 1);
     sqlite3_reset(stmt);
     return true;
 }
 
-struct guards_args {
-    const struct store_guard_query *query;
-    struct store_guards guards;
-};
-
 static enum store_result run_guards(struct sqlite_store *store, void *arg, struct error *err)
 {
     struct guards_args *args = arg;
-    struct policy_row policy;
+    const struct store_guard_query *q = args->query;
     struct store_guards *g = &args->guards;
     int64_t now = sql_now(store);
-    if (!load_policy(store, args->query->policy, &policy, err) ||
-        !load_begun(store, args->query->policy, now, &g->per_hour, err) ||
-        !load_lock(store, args->query->resource, g, err) ||
-        !load_results(store, args->query, policy.results_after, now, &g->breaker, err) ||
-        !load_history(store, args->query, now, g, err))
+    for (size_t i = 0; i < q->permit_count; i++)
+        if (!sqlite_load_meter(store, &q->permits[i], now, &g->meters[i], err))
+            return STORE_ERROR;
+    if (q->permit_count && !load_record(store, q->permits[0].key, g, err))
         return STORE_ERROR;
-    g->at_once = (int)policy.held;
-    g->breaker.opened_ms = policy.opened_ms;
-    g->breaker.open_for_ms = policy.open_for_ms;
-    return STORE_OK;
+    bool ok = load_lock(store, q->resource, g, err) && load_history(store, q, now, g, err) &&
+              sqlite_look_rollout(store, q->policy, q->resource, args->arena, &g->rollout, err) &&
+              sqlite_look_numbers(store, q->policy, now, g, err);
+    return ok ? STORE_OK : STORE_ERROR;
 }
 
 enum store_result sqlite_verb_guards(struct store *base, const struct store_guard_query *query,
-                                     struct store_guards *ret, struct error *err)
+                                     struct arena *arena, struct store_guards *ret,
+                                     struct error *err)
 {
-    struct guards_args args = {.query = query};
+    struct guards_args args = {.query = query, .arena = arena};
     struct sqlite_job job = SQLITE_JOB(run_guards, &args, .err = err);
     enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
     if (result == STORE_OK)
         *ret = args.guards;
     return result;
-}
-
-/* ---- the breaker ---- */
-
-struct breaker_args {
-    struct str policy, reason;
-    int64_t open_ms;
-};
-
-static enum store_result run_breaker(struct sqlite_store *store, void *arg, struct error *err)
-{
-    const struct breaker_args *args = arg;
-    struct policy_row row;
-    int64_t now = sql_now(store), open_for = 0;
-    if (!load_policy(store, args->policy, &row, err))
-        return STORE_ERROR;
-    if (args->open_ms) {
-        if (row.opened_ms && now < row.opened_ms + row.open_for_ms)
-            return STORE_OK; // two saw the same trip; it counts once
-        open_for = store_breaker_open_for(now, args->open_ms, row.tripped_ms, row.open_for_ms);
-        row.tripped_ms = now;
-    }
-    sqlite3_stmt *stmt =
-        sqlite_begin(store, err) ? sql_get(store, STATEMENT_POLICY_BREAKER, err) : NULL;
-    if (!stmt)
-        return STORE_ERROR;
-    sql_bind(stmt, 1, args->policy);
-    sqlite3_bind_int64(stmt, 2, args->open_ms ? now : 0);
-    sqlite3_bind_int64(stmt, 3, args->open_ms ? open_for : row.open_for_ms);
-    sqlite3_bind_int64(stmt, 4, row.tripped_ms);
-    struct leaf_parts leaf = {
-        .at_ms = now,
-        .kind = STR("breaker"),
-        .body = leaf_breaker_body(&store->scratch, args->policy, args->reason, open_for)};
-    bool ok = sql_done(store, stmt, err) &&
-              (leaf.body.ptr || error_set(err, "S0006", "out of memory writing a record")) &&
-              sql_leaf(store, &leaf, err);
-    return ok ? STORE_OK : STORE_ERROR;
-}
-
-enum store_result sqlite_verb_breaker_set(struct store *base, struct str policy, int64_t open_ms,
-                                          struct str reason, struct error *err)
-{
-    struct breaker_args args = {policy, reason, open_ms};
-    struct sqlite_job job =
-        SQLITE_JOB(run_breaker, &args, .writes = true, .durable = true, .err = err);
-    return sqlite_submit((struct sqlite_store *)base, &job);
 }
 
 /* ---- the log ---- */

@@ -77,9 +77,50 @@ static const char tasks[] = "CREATE TABLE task(name TEXT PRIMARY KEY, due_ms INT
                             " note TEXT NOT NULL DEFAULT '') STRICT;"
                             "CREATE INDEX task_due ON task(due_ms, name);";
 
+/* Permits, results and breakers are kept by key (model/permit.h); a policy has a state. */
+static const char permits[] =
+    "CREATE TABLE begun(key TEXT, minute INTEGER, count INTEGER NOT NULL,"
+    " PRIMARY KEY(key, minute)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO begun SELECT 'policy ' || policy, minute, count FROM permit;"
+    "DROP TABLE permit;"
+    "CREATE TABLE permit(remediation INTEGER NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL,"
+    " probe INTEGER NOT NULL DEFAULT 0, in_a_row INTEGER NOT NULL DEFAULT 0,"
+    " percent INTEGER NOT NULL DEFAULT 0, share_of INTEGER NOT NULL DEFAULT 0,"
+    " window_ms INTEGER NOT NULL DEFAULT 0, open_ms INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY(remediation, key)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX permit_key ON permit(key, probe);"
+    "INSERT INTO permit(remediation, key, unit) SELECT id, 'policy ' || policy, resource"
+    " FROM remediation WHERE holds & 1;"
+    "CREATE TABLE breaker(key TEXT PRIMARY KEY, opened_ms INTEGER NOT NULL DEFAULT 0,"
+    " open_for_ms INTEGER NOT NULL DEFAULT 0, tripped_ms INTEGER NOT NULL DEFAULT 0,"
+    " results_after INTEGER NOT NULL DEFAULT 0, probes_good INTEGER NOT NULL DEFAULT 0,"
+    " probes_bad INTEGER NOT NULL DEFAULT 0, slow_until_ms INTEGER NOT NULL DEFAULT 0)"
+    " STRICT, WITHOUT ROWID;"
+    "INSERT INTO breaker(key, opened_ms, open_for_ms, tripped_ms, results_after)"
+    " SELECT 'policy ' || name, opened_ms, open_for_ms, tripped_ms, results_after FROM policy;"
+    "DROP TABLE policy;"
+    "ALTER TABLE result RENAME TO old_result;"
+    "DROP INDEX result_policy;"
+    "CREATE TABLE result(sequence INTEGER PRIMARY KEY, key TEXT NOT NULL, unit TEXT NOT NULL,"
+    " at_ms INTEGER NOT NULL, bad INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX result_key ON result(key);"
+    "INSERT INTO result SELECT sequence, 'policy ' || policy || ' ' ||"
+    " substr(resource, instr(resource, '/') + 1, 12), resource, at_ms, bad FROM old_result;"
+    "DROP TABLE old_result;"
+    "CREATE TABLE rollout(policy TEXT PRIMARY KEY, hash TEXT NOT NULL, secret BLOB NOT NULL,"
+    " stage INTEGER NOT NULL DEFAULT 0, paused INTEGER NOT NULL DEFAULT 0,"
+    " done INTEGER NOT NULL DEFAULT 0, undo INTEGER NOT NULL DEFAULT 0,"
+    " since_ms INTEGER NOT NULL, good INTEGER NOT NULL DEFAULT 0,"
+    " waived_ms INTEGER NOT NULL DEFAULT 0, by_whom TEXT NOT NULL DEFAULT '',"
+    " reason TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;"
+    "CREATE TABLE cohort(policy TEXT NOT NULL, resource TEXT NOT NULL, account TEXT NOT NULL,"
+    " stage INTEGER NOT NULL, seat INTEGER NOT NULL, remediation INTEGER NOT NULL, outcome TEXT,"
+    " PRIMARY KEY(policy, resource)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE population(policy TEXT NOT NULL, place TEXT NOT NULL, count INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, PRIMARY KEY(policy, place)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE found(policy TEXT NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " PRIMARY KEY(policy, day)) STRICT, WITHOUT ROWID;";
+
 const struct sqlite_step sqlite_steps[] = {
-    {0, 2, version_2},
-    {2, 3, outbox},
-    {3, 4, tasks},
-    {0, 0, NULL},
+    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits}, {0, 0, NULL},
 };

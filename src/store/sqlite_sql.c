@@ -3,6 +3,7 @@
  * leases (own mutex, any thread). */
 #include "store/sqlite_internal.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/ensure.h"
@@ -53,6 +54,27 @@ void sql_bind(sqlite3_stmt *stmt, int at, struct str text)
 {
     int bound = sqlite3_bind_text(stmt, at, text.ptr ? text.ptr : "", (int)text.len, SQLITE_STATIC);
     ENSURE(bound == SQLITE_OK);
+}
+
+sqlite3_stmt *sql_with(struct sqlite_store *store, enum sqlite_statement which, struct error *err,
+                       const char *types, ...)
+{
+    sqlite3_stmt *stmt = sql_get(store, which, err);
+    va_list args;
+    va_start(args, types);
+    for (int at = 1; stmt && types[at - 1]; at++) {
+        if (types[at - 1] == 'i') {
+            sqlite3_bind_int64(stmt, at, va_arg(args, int64_t));
+            continue;
+        }
+        struct str text = va_arg(args, struct str);
+        if (types[at - 1] == 't')
+            sql_bind(stmt, at, text);
+        else
+            sqlite3_bind_blob(stmt, at, text.ptr, (int)text.len, SQLITE_STATIC);
+    }
+    va_end(args);
+    return stmt;
 }
 
 bool sql_row(struct sqlite_store *store, sqlite3_stmt *stmt, bool *ret_row, struct error *err)

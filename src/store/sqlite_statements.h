@@ -39,7 +39,7 @@
                       "FROM own_call WHERE at_ms < ?1 ORDER BY at_ms LIMIT 1000)")                 \
     X(RESULT_PURGE, "DELETE FROM result WHERE at_ms < ?1 AND sequence < "                          \
                     "(SELECT min(sequence) + 1000 FROM result)")                                   \
-    X(PERMIT_PURGE, "DELETE FROM permit WHERE minute < ?1")                                        \
+    X(BEGUN_PURGE, "DELETE FROM begun WHERE minute < ?1")                                          \
     X(ACTIVE, "SELECT id, state, step, version, due_ms FROM remediation "                          \
               "WHERE resource = ?1 AND policy = ?2 AND kind = ?3 AND active = 1")                  \
     X(INSERT, "INSERT INTO remediation(kind, state, created_ms, updated_ms, due_ms, settled_ms, "  \
@@ -80,21 +80,73 @@
     X(LOCK_FREEZE, "INSERT INTO lock(resource, remediation, frozen) VALUES (?1, ?2, 1) "           \
                    "ON CONFLICT(resource) DO UPDATE SET remediation = ?2, frozen = 1")             \
     X(UNLOCK, "DELETE FROM lock WHERE resource = ?1 AND remediation = ?2")                         \
-    X(PERMIT, "INSERT INTO permit(policy, minute, count) VALUES (?1, ?2, 1) "                      \
-              "ON CONFLICT DO UPDATE SET count = count + 1")                                       \
-    X(PERMIT_SUM, "SELECT coalesce(sum(count), 0) FROM permit WHERE policy = ?1 AND minute >= ?2") \
-    X(POLICY, "SELECT held, opened_ms, open_for_ms, tripped_ms, results_after FROM policy "        \
-              "WHERE name = ?1")                                                                   \
-    X(POLICY_HELD, "INSERT INTO policy(name, held) VALUES (?1, ?2) "                               \
-                   "ON CONFLICT(name) DO UPDATE SET held = held + ?2")                             \
-    X(POLICY_BREAKER, "INSERT INTO policy(name, opened_ms, open_for_ms, tripped_ms, "              \
-                      "results_after) VALUES (?1, ?2, ?3, ?4, "                                    \
-                      "(SELECT coalesce(max(sequence), 0) FROM result)) ON CONFLICT(name) DO "     \
-                      "UPDATE SET opened_ms = ?2, open_for_ms = ?3, tripped_ms = ?4, "             \
-                      "results_after = excluded.results_after")                                    \
-    X(RESULT, "INSERT INTO result(policy, resource, at_ms, bad) VALUES (?1, ?2, ?3, ?4)")          \
-    X(RESULTS, "SELECT resource, bad FROM result WHERE policy = ?1 AND sequence > ?2 "             \
+    X(PERMIT, "INSERT INTO permit(remediation, key, unit, probe, in_a_row, percent, share_of, "    \
+              "window_ms, open_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO "    \
+              "NOTHING")                                                                           \
+    X(PERMITS, "SELECT count(*), coalesce(sum(probe), 0) FROM permit WHERE key = ?1")              \
+    X(PERMITS_OF, "SELECT key, unit, probe, in_a_row, percent, share_of, window_ms, open_ms "      \
+                  "FROM permit WHERE remediation = ?1")                                            \
+    X(PERMITS_GIVE, "DELETE FROM permit WHERE remediation = ?1")                                   \
+    X(WAKE_ONE, "UPDATE remediation SET due_ms = ?2 WHERE id = (SELECT id FROM remediation "       \
+                "WHERE lease_end_ms = 0 AND due_ms > ?2 AND state = 'held' AND step = 1 AND "      \
+                "policy = ?1 ORDER BY due_ms LIMIT 1)")                                            \
+    X(WAKE_POLICY, "UPDATE remediation SET due_ms = ?2 + (id * 7919) % ?3 WHERE "                  \
+                   "due_ms > ?2 AND state = 'held' AND step > 0 AND policy = ?1")                  \
+    X(BEGUN, "INSERT INTO begun(key, minute, count) VALUES (?1, ?2, 1) "                           \
+             "ON CONFLICT DO UPDATE SET count = count + 1")                                        \
+    X(BEGUN_SUM, "SELECT coalesce(sum(count), 0) FROM begun WHERE key = ?1 AND minute >= ?2")      \
+    X(BREAKER, "SELECT opened_ms, open_for_ms, tripped_ms, probes_good, probes_bad, "              \
+               "slow_until_ms, results_after FROM breaker WHERE key = ?1")                         \
+    X(BREAKER_SET, "INSERT INTO breaker(key, opened_ms, open_for_ms, tripped_ms, probes_good, "    \
+                   "probes_bad, slow_until_ms, results_after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "    \
+                   "?7, CASE WHEN ?8 THEN (SELECT coalesce(max(sequence), 0) FROM result) "        \
+                   "ELSE 0 END) ON CONFLICT(key) DO UPDATE SET opened_ms = ?2, "                   \
+                   "open_for_ms = ?3, tripped_ms = ?4, probes_good = ?5, probes_bad = ?6, "        \
+                   "slow_until_ms = ?7, results_after = CASE WHEN ?8 THEN "                        \
+                   "excluded.results_after ELSE results_after END")                                \
+    X(RESULT, "INSERT INTO result(key, unit, at_ms, bad) VALUES (?1, ?2, ?3, ?4)")                 \
+    X(RESULTS, "SELECT unit, bad FROM result WHERE key = ?1 AND sequence > ?2 "                    \
                "AND at_ms >= ?3 ORDER BY sequence DESC LIMIT ?4")                                  \
+    X(RECORD_OF, "SELECT coalesce(sum(bad), 0), count(*) FROM (SELECT bad FROM result WHERE "      \
+                 "key = ?1 ORDER BY sequence DESC LIMIT 20)")                                      \
+    X(ROLLOUT, "SELECT hash, secret, stage, paused, done, undo, since_ms, good, waived_ms, "       \
+               "by_whom, reason, (SELECT count(*) FROM cohort c WHERE c.policy = r.policy "        \
+               "AND c.seat), policy FROM rollout r WHERE policy = ?1")                             \
+    X(ROLLOUTS, "SELECT hash, secret, stage, paused, done, undo, since_ms, good, waived_ms, "      \
+                "by_whom, reason, (SELECT count(*) FROM cohort c WHERE c.policy = r.policy "       \
+                "AND c.seat), policy FROM rollout r ORDER BY policy")                              \
+    X(ROLLOUT_SET, "INSERT INTO rollout(policy, hash, secret, stage, paused, done, undo, "         \
+                   "since_ms, good, waived_ms, by_whom, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "  \
+                   "?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT(policy) DO UPDATE SET hash = ?2, "      \
+                   "secret = ?3, stage = ?4, paused = ?5, done = ?6, undo = ?7, since_ms = ?8, "   \
+                   "good = ?9, waived_ms = ?10, by_whom = ?11, reason = ?12")                      \
+    X(ROLLOUT_GOOD, "UPDATE rollout SET good = good + 1 WHERE policy = ?1 AND stage = ?2")         \
+    X(SEAT, "SELECT seat, stage, outcome FROM cohort WHERE policy = ?1 AND resource = ?2")         \
+    X(SEAT_OF, "SELECT stage FROM cohort WHERE policy = ?1 AND resource = ?2 AND "                 \
+               "remediation = ?3")                                                                 \
+    X(SEAT_TAKE, "INSERT INTO cohort(policy, resource, account, stage, seat, remediation) VALUES " \
+                 "(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(policy, resource) DO UPDATE SET "           \
+                 "stage = ?4, seat = max(seat, ?5), remediation = ?6, outcome = NULL")             \
+    X(SEAT_END, "UPDATE cohort SET outcome = ?3, seat = CASE WHEN ?3 = 'refused' THEN 0 ELSE "     \
+                "seat END WHERE policy = ?1 AND resource = ?2")                                    \
+    X(SEAT_FREE, "DELETE FROM cohort WHERE policy = ?1 AND resource = ?2 AND remediation = ?3 "    \
+                 "AND outcome IS NULL")                                                            \
+    X(SEATS_FREE, "DELETE FROM cohort WHERE policy = ?1")                                          \
+    X(REFUSED_HERE, "SELECT 1 FROM cohort WHERE policy = ?1 AND account = ?2 AND stage = ?3 "      \
+                    "AND outcome = 'refused' LIMIT 1")                                             \
+    X(STAGE_HEALED, "SELECT r.id, r.resource, r.region, r.policy_hash FROM cohort c "              \
+                    "JOIN remediation r ON r.id = c.remediation WHERE c.policy = ?1 AND "          \
+                    "c.stage = ?2 AND c.outcome = 'good'")                                         \
+    X(COUNTED, "INSERT INTO population(policy, place, count, at_ms) VALUES (?1, ?2, ?3, ?4) "      \
+               "ON CONFLICT(policy, place) DO UPDATE SET count = ?3, at_ms = ?4")                  \
+    X(POPULATION, "SELECT coalesce(sum(count), 0), coalesce(min(at_ms), 0) FROM population "       \
+                  "WHERE policy = ?1")                                                             \
+    X(FOUND, "INSERT INTO found(policy, day, count) VALUES (?1, ?2, 1) "                           \
+             "ON CONFLICT DO UPDATE SET count = count + 1")                                        \
+    X(FOUND_LOOK, "SELECT coalesce(sum(count) FILTER (WHERE day = ?2), 0), "                       \
+                  "coalesce(max(count) FILTER (WHERE day < ?2), 0), "                              \
+                  "count(*) FILTER (WHERE day < ?2) FROM found WHERE policy = ?1 "                 \
+                  "AND day >= ?2 - 14")                                                            \
     X(HEALED, "SELECT count(*), max(healed_ms) FROM remediation WHERE resource = ?1 "              \
               "AND policy = ?2 AND healed_ms > ?3")                                                \
     X(LAST_HEALED, "SELECT max(healed_ms) FROM remediation WHERE resource = ?1 AND policy = ?2 "   \

@@ -125,6 +125,7 @@ static bool check_transition(const struct store_transition *t, struct error *err
 {
     ENSURE((unsigned)t->to < STATE_COUNT);
     ENSURE(!t->freeze || state_is_terminal(t->to));
+    ENSURE(t->permit_count <= PERMITS_MAX && (t->to == STATE_INTENT || t->permit_count == 0));
     return check_object(t->detail, "a detail", err) && check_object(t->record, "a record", err) &&
            check_text(t->reason, "a reason", err) &&
            check_text(t->request_id, "a request id", err) &&
@@ -145,6 +146,7 @@ enum store_result store_advance_all(struct store *store, const struct store_tran
     for (size_t i = 0; i < count; i++) {
         ENSURE(list[i].id == list[0].id && list[i].version == list[0].version + (int64_t)i);
         ENSURE(i + 1 == count || !state_is_terminal(list[i].to));
+        ENSURE(wait || (list[i].permit_count == 0 && list[i].cohort.hash.len == 0));
         if (!check_transition(&list[i], err))
             return STORE_ERROR;
         wait = wait || list[i].notice_count;
@@ -180,18 +182,43 @@ enum store_result store_approval(struct store *store, int64_t id, struct arena *
 }
 
 enum store_result store_guards(struct store *store, const struct store_guard_query *query,
-                               struct store_guards *ret, struct error *err)
+                               struct arena *arena, struct store_guards *ret, struct error *err)
 {
-    return store->backend->guards(store, query, ret, err);
+    ENSURE(query->permit_count <= PERMITS_MAX);
+    return store->backend->guards(store, query, arena, ret, err);
 }
 
-enum store_result store_breaker_set(struct store *store, struct str policy, int64_t open_ms,
+enum store_result store_breaker_set(struct store *store, struct str key, int64_t open_ms,
                                     struct str reason, struct error *err)
 {
     ENSURE(open_ms >= 0);
-    if (!check_text(reason, "a reason", err))
+    if (!check_text(key, "a breaker's key", err) || !check_text(reason, "a reason", err))
         return STORE_ERROR;
-    return store->backend->breaker_set(store, policy, open_ms, reason, err);
+    return store->backend->breaker_set(store, key, open_ms, reason, err);
+}
+
+enum store_result store_counted(struct store *store, struct str policy, struct str place,
+                                int64_t count, struct error *err)
+{
+    ENSURE(count >= 0);
+    if (!check_text(policy, "a policy's name", err) || !check_text(place, "a place", err))
+        return STORE_ERROR;
+    return store->backend->counted(store, policy, place, count, err);
+}
+
+enum store_result store_rollout_set(struct store *store, const struct store_rollout_change *change,
+                                    struct error *err)
+{
+    if (!check_text(change->policy, "a policy's name", err) ||
+        !check_text(change->by, "a name", err) || !check_text(change->reason, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->rollout_set(store, change, err);
+}
+
+enum store_result store_policies(struct store *store, struct arena *arena,
+                                 struct store_policy **ret, size_t *ret_count, struct error *err)
+{
+    return store->backend->policies(store, arena, ret, ret_count, err);
 }
 
 enum store_result store_plan_tasks(struct store *store, const struct store_task_plan *list,

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "model/model.h"
+#include "model/permit.h"
 
 struct store;
 
@@ -26,7 +27,7 @@ enum store_result {
     STORE_OK,
     STORE_CONFLICT, // another version, a stale epoch, or a newer sequence: read again
     STORE_LOCKED,   // the resource's lock is another remediation's
-    STORE_LIMITED,  // a permit could not be reserved
+    STORE_LIMITED,  // a permit could not be reserved, or the rollout is not so far
     STORE_VOID,     // the approval is not there, not given, expired, or for another plan
     STORE_ABSENT,   // no such row
     STORE_ERROR,    // err is set; nothing was written
@@ -117,6 +118,25 @@ struct store_notice {
 };
 #define STORE_NOTICES_MAX 64 // of one transition
 
+/* How a repair ended, for the breakers of all keys that it holds a permit of, and the rollout. */
+enum store_outcome {
+    OUTCOME_NONE,    // nothing that counts: contested, taken back before it began, ...
+    OUTCOME_GOOD,    // verified
+    OUTCOME_REFUSED, // a call was refused and nothing was changed: bad for its calls' keys only
+    OUTCOME_BAD,     // it changed something and did not help: bad for every key
+    OUTCOME_FROZEN,  // nor could it be taken back: its calls' breakers open at once
+};
+#define STORE_ITSELF "rectify"  // who paused a policy, when nobody did
+#define CALL_KEY_PREFIX "call " // of a permit's key: one operation in one place
+
+/* Held against the policy's row (store_rollout_set()) in the intent's own transaction. */
+struct store_cohort {
+    struct str hash; // of the policy; empty: nothing is asked, not even whether it is paused
+    int stage;       // -1: not paused is enough; else the rollout of this hash has come so far
+    int seats;       // > 0: the resource has one of so many seats, or takes one
+    bool counts;     // its end counts for the stage
+};
+
 struct store_transition {
     int64_t id, version, epoch; // conditions; epoch 0 = by a person (no lease needed)
     enum state to;
@@ -132,15 +152,18 @@ struct store_transition {
                            //   this one (struct remediation, sequence); never lowers it
     bool lock;             // take the resource's lock (kept while in locked states): STORE_LOCKED
     bool freeze;           // terminal, but keep the lock until a person clears it
-    int at_once_max;       // permits reserved at intent: how many of this policy may be
-    int per_hour_max;      //   in locked states / have begun within the last hour; 0 = any
-    struct str approval_hash; // consume a given, unexpired approval of this plan: STORE_VOID
-    struct str ask_hash;      // to == asking: open an approval for this plan
+    const struct permit *permits; // to == intent: all of them are reserved, or STORE_LIMITED
+    size_t permit_count;          //   (at most PERMITS_MAX, keys distinct)
+    struct store_cohort cohort;   // to == intent: what the rollout has to be; else STORE_LIMITED
+    struct str approval_hash;     // consume a given, unexpired approval of this plan: STORE_VOID
+    struct str ask_hash;          // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
     const struct store_notice *notices; // told if, and only if, this transition happens
     size_t notice_count;
-    bool keep_lease;                                       // the worker goes straight on with it
-    enum { RESULT_NONE, RESULT_GOOD, RESULT_BAD } breaker; // counts for the policy's breaker
+    bool keep_lease;      // the worker goes straight on with it
+    bool found;           // a violation, seen for the first time: counts for the policy's day
+    int64_t throttled_ms; // its calls' keys (CALL_KEY_PREFIX) let nothing begin for so long
+    enum store_outcome outcome;
 };
 
 /* Applies it. The new version is version+1; a kept lease is renewed. States that are not locked
@@ -189,33 +212,69 @@ enum store_result store_approval(struct store *store, int64_t id, struct arena *
 
 /* ---- guards' inputs ---- */
 
-struct store_breaker {
-    int in_a_row;        // bad results in a row, distinct resources
-    int bad, total;      // of the last `of` results within the window
-    int64_t opened_ms;   // 0 = closed
-    int64_t open_for_ms; // doubles with each trip
+struct store_guard_query {
+    struct str policy, policy_hash, resource;
+    const struct permit *permits; // which keys
+    size_t permit_count;          // at most PERMITS_MAX
 };
 struct store_guards {
-    int at_once;  // of this policy in locked states
-    int per_hour; // intents of this policy within the last hour
-    struct store_breaker breaker;
-    bool frozen;       // the resource's lock is frozen
-    int64_t locked_by; // remediation that holds the resource, 0 = none
-    int reversals;     // healed repairs of this policy and resource within 24 h
+    struct key_meter meters[PERMITS_MAX]; // as query's permits
+    struct rollout rollout;               // its texts are in the arena
+    bool frozen;                          // the resource's lock is frozen
+    int64_t locked_by;                    // remediation that holds the resource, 0 = none
+    int reversals;                        // healed repairs of this policy and resource within 24 h
     int64_t last_healed_ms;
-};
-struct store_guard_query {
-    struct str policy, resource;
-    int breaker_of;            // how many results count
-    int64_t breaker_window_ms; // and how old they may be
+    int past_bad, past_total; // of the newest 20 results under the first of the keys
+    int64_t population;       // resources that complete scans have counted; 0 = never
+    int64_t counted_ms;       // the oldest of these counts
+    int64_t found_today;      // violations of this policy, of this day (UTC)
+    int64_t found_past;       // the most on one of the 14 days before
+    int found_days;           // on so many of which there was one
 };
 enum store_result store_guards(struct store *store, const struct store_guard_query *query,
-                               struct store_guards *ret, struct error *err)
+                               struct arena *arena, struct store_guards *ret, struct error *err)
     __attribute__((warn_unused_result));
-/* Opens the policy's breaker for open_ms (doubling, at most 1 h), or closes it (open_ms 0).
+/* Opens the key's breaker for open_ms (doubling, at most 1 h), or closes it (open_ms 0).
  * Recorded. */
-enum store_result store_breaker_set(struct store *store, struct str policy, int64_t open_ms,
+enum store_result store_breaker_set(struct store *store, struct str key, int64_t open_ms,
                                     struct str reason, struct error *err)
+    __attribute__((warn_unused_result));
+/* A complete list of what exists in one place (account and region) had so many. */
+enum store_result store_counted(struct store *store, struct str policy, struct str place,
+                                int64_t count, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* ---- a policy's state ---- */
+
+enum rollout_do {
+    ROLLOUT_BEGIN,   // with this hash at stage 0, unless it is there; a person's pause stays
+    ROLLOUT_PROMOTE, // from this stage to the next; a pause ends
+    ROLLOUT_FINISH,  // the last stage is over; a pause ends
+    ROLLOUT_PAUSE,   // nothing is repaired any more
+    ROLLOUT_RESUME,  // the stage starts again; share and growth are waived for waive_ms
+};
+struct store_rollout_change {
+    enum rollout_do what;
+    struct str policy, hash;
+    int stage;   // promote, finish: STORE_CONFLICT when it is not this one
+    bool undo;   // begin: what a stage did is taken back when it fails; pause: so now
+    bool staged; // begin: there are stages; else it is done at once
+    int64_t waive_ms;
+    struct str by, reason; // by "rectify" when by itself
+};
+/* STORE_ABSENT when a policy that is none (promote, finish, resume) has no row. Recorded, and what
+ * is held of the policy becomes due. An intent's outcome changes it too: a good one counts for its
+ * stage, the first bad one of a running rollout pauses it and, with `undo`, makes a rollback of
+ * each repair that the stage has healed. */
+enum store_result store_rollout_set(struct store *store, const struct store_rollout_change *change,
+                                    struct error *err) __attribute__((warn_unused_result));
+struct store_policy {
+    struct str policy;
+    struct rollout rollout; // place, member and refused_here are of no resource
+};
+/* All that have a row, by name. In the arena. */
+enum store_result store_policies(struct store *store, struct arena *arena,
+                                 struct store_policy **ret, size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
 
 /* ---- outbox: what people are told, at least once ---- */

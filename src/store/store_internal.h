@@ -11,7 +11,8 @@
 #define STORE_KEY_KEPT_MS 1209600000 // 14 days: how long an event's key is remembered
 #define STORE_HOUR_MS 3600000        // window of per_hour, longest a breaker stays open
 #define STORE_DAY_MS 86400000        // window of `reversals`
-#define STORE_RESULTS_MAX 1000       // results of one policy that a breaker looks at
+#define STORE_RESULTS_MAX 1000       // results of one key that a breaker looks at
+#define STORE_SECRET_SIZE 32         // bytes by which a rollout places resources
 
 /* One function a verb, as in store.h. */
 struct store_backend {
@@ -33,10 +34,15 @@ struct store_backend {
                               struct error *);
     enum store_result (*approval)(struct store *, int64_t, struct arena *, struct store_approval *,
                                   struct error *);
-    enum store_result (*guards)(struct store *, const struct store_guard_query *,
+    enum store_result (*guards)(struct store *, const struct store_guard_query *, struct arena *,
                                 struct store_guards *, struct error *);
     enum store_result (*breaker_set)(struct store *, struct str, int64_t, struct str,
                                      struct error *);
+    enum store_result (*counted)(struct store *, struct str, struct str, int64_t, struct error *);
+    enum store_result (*rollout_set)(struct store *, const struct store_rollout_change *,
+                                     struct error *);
+    enum store_result (*policies)(struct store *, struct arena *, struct store_policy **, size_t *,
+                                  struct error *);
     enum store_result (*plan_tasks)(struct store *, const struct store_task_plan *, size_t,
                                     struct error *);
     enum store_result (*take_task)(struct store *, int64_t, struct arena *, struct store_task *,
@@ -94,8 +100,13 @@ struct str leaf_accept_body(struct arena *arena, const struct store_event *event
                             const struct store_match *match);
 struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by);
 struct str leaf_notice_body(struct arena *arena, struct str channel, const struct store_sent *sent);
-struct str leaf_breaker_body(struct arena *arena, struct str policy, struct str reason,
+struct str leaf_breaker_body(struct arena *arena, struct str key, struct str reason,
                              int64_t open_for_ms);
+struct str leaf_policy_body(struct arena *arena, struct str policy, struct str what,
+                            const struct rollout *rollout);
+/* {"parent": id, "staged": true}: the detail, and the record, of a rollback that a stage's failure
+ * makes. */
+struct str leaf_stage_undo(struct arena *arena, int64_t parent);
 
 const char *store_kind_name(enum remediation_kind kind); // "repair", "rollback"
 /* The remediation's detail: `json` parsed, its event replaced by that of `newer` (a match's detail,
@@ -105,9 +116,9 @@ bool store_detail(struct arena *arena, struct str json, struct str newer, struct
 /* Does a remediation pass the filter's text parts? */
 bool store_filter_matches(const struct store_filter *filter, struct str policy, struct str resource,
                           enum state state);
-/* `open_for` of a breaker that trips now with `open_ms`: doubled when the last trip's opening ended
- * less than an hour ago, at most an hour. */
-int64_t store_breaker_open_for(int64_t now_ms, int64_t open_ms, int64_t tripped_ms,
-                               int64_t open_for_ms);
+/* The account in a resource's key; empty when it is none. */
+struct str store_account_of(struct str resource);
+/* Where a rollout puts the resource: 0..ROLLOUT_SHARE_ALL-1, by HMAC-SHA-256 of its key. */
+int store_place(const unsigned char secret[STORE_SECRET_SIZE], struct str resource);
 
 #endif

@@ -79,7 +79,7 @@ class TestWorkers(CloudCase):
         self.postgres.psql("DROP SCHEMA IF EXISTS rectify CASCADE")
         text = POLICIES["s3"].read_text()
         self.policy = self.home / "s3-cost-center-tag.yaml"
-        self.policy.write_text(text.replace("per_hour: 100}", "per_hour: 100000}"))
+        self.policy.write_text(text.replace("per_hour: 100}", "per_hour: 100000, share: 100%}"))
         self.assertNotEqual(self.policy.read_text(), text)
 
     def worker_home(self, name):

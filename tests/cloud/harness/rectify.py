@@ -30,7 +30,9 @@ class Rectify:
         self.state.mkdir(exist_ok=True)
         for path in policies:
             target = self.policies / pathlib.Path(path).name
-            target.write_bytes(pathlib.Path(path).read_bytes())
+            # a test may break more resources in a day than a policy repairs without a person
+            text = pathlib.Path(path).read_text()
+            target.write_text(text.replace("per_hour: 100}", "per_hour: 100, share: 100%}"))
         self.assign(assignments or ['{policies: ["*"], accounts: "*", mode: enforce, settle: 0s}'])
 
     def assign(self, assignments):

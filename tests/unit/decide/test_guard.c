@@ -63,18 +63,6 @@ static void test_guard__nothing_in_the_way_acts(void **state)
     scene_finish(&s);
 }
 
-static void test_guard__a_guard_that_nobody_enforces_asks(void **state)
-{
-    (void)state;
-    struct scene s;
-    start(&s, "mode: enforce", "mode: enforce, rollout: {steps: [1, 5%, 100%]}");
-    struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
-    expect(&d, DECIDE_ASK, "guard.rollout");
-    d = decide(&s, "s3:PutBucketTagging", &(struct decide_guards){.by_hand = true});
-    expect(&d, DECIDE_ACT, NULL);
-    scene_finish(&s);
-}
-
 static void test_guard__the_mode_is_the_ceiling(void **state)
 {
     (void)state;
@@ -107,7 +95,8 @@ static void test_guard__by_hand_needs_no_second_yes_but_passes_every_other_guard
     d = decide(&s, "s3:DeleteBucket", &hand);
     expect(&d, DECIDE_OBSERVE, NULL);
     s.assignment.mode = MODE_ENFORCE;
-    struct decide_guards busy = {.by_hand = true, .at_once = 1};
+    struct decide_guards busy = {
+        .by_hand = true, .block = PERMIT_AT_ONCE, .block_key = "policy p", .block_ms = 1000};
     d = decide(&s, "s3:PutBucketTagging", &busy);
     expect(&d, DECIDE_HOLD, "at once");
     struct decide_guards frozen = {.by_hand = true, .frozen = true};
@@ -169,68 +158,6 @@ static void test_guard__an_exemption_that_cannot_be_evaluated_holds(void **state
     struct decide_decision d = decide(&s, "s3:PutBucketTagging", NULL);
     expect(&d, DECIDE_HOLD, "exemption cannot be evaluated");
     assert_true(d.hold_ms > 0);
-    scene_finish(&s);
-}
-
-static void test_guard__limits_hold_at_their_number(void **state)
-{
-    (void)state;
-    struct scene s;
-    start(&s, "mode: enforce", "mode: enforce, limit: {at_once: 2, per_hour: 5}");
-    struct decide_guards g = {.at_once = 1, .per_hour = 4};
-    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_ACT, NULL);
-    g = (struct decide_guards){.at_once = 2};
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "2 repairs of this policy at once");
-    g = (struct decide_guards){.per_hour = 5};
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "5 repairs of this policy an hour");
-    assert_int_equal(d.hold_ms, 60000);
-    scene_finish(&s);
-}
-
-static void test_guard__the_breaker_trips_at_a_row_or_a_share(void **state)
-{
-    (void)state;
-    struct scene s;
-    start(&s, "mode: enforce",
-          "mode: enforce, breaker: {in_a_row: 3, errors: 50%, of: 20, open: 90s}");
-    struct decide_guards g = {.breaker_in_a_row = 2, .breaker_bad = 9, .breaker_total = 20};
-    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_ACT, NULL);
-    g = (struct decide_guards){.breaker_in_a_row = 3};
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "the breaker opens");
-    assert_true(d.trip_breaker);
-    assert_int_equal(d.hold_ms, 90000);
-    g = (struct decide_guards){.breaker_bad = 10, .breaker_total = 20};
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "the breaker opens");
-    g = (struct decide_guards){.breaker_bad = 10, .breaker_total = 19}; // too few to judge
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_ACT, NULL);
-    scene_finish(&s);
-}
-
-static void test_guard__an_open_breaker_holds_until_it_closes(void **state)
-{
-    (void)state;
-    struct scene s;
-    start(&s, NULL, NULL);
-    struct decide_guards g = {.breaker_in_a_row = 3, .breaker_open_until_ms = NOW + 5000};
-    struct decide_decision d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "breaker is open");
-    assert_int_equal(d.hold_ms, 5000);
-    assert_false(d.trip_breaker);
-    g.breaker_open_until_ms = NOW; // over, and nothing bad since: one may try
-    g.breaker_in_a_row = 0;
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_ACT, NULL);
-    g.breaker_in_a_row = 3; // bad again: it opens again
-    d = decide(&s, "s3:PutBucketTagging", &g);
-    expect(&d, DECIDE_HOLD, "the breaker opens");
-    assert_true(d.trip_breaker);
     scene_finish(&s);
 }
 
@@ -312,9 +239,10 @@ static void test_guard__the_strictest_wins_and_every_reason_is_kept(void **state
     start(&s, "mode: enforce",
           "mode: approve, ask: 'true', exempt: [{when: 'true', owner: a, reason: b, until: "
           "2027-01-01}]");
-    struct decide_guards g = {.at_once = 10,
-                              .per_hour = 100,
-                              .breaker_in_a_row = 3,
+    struct decide_guards g = {.block = PERMIT_OPEN,
+                              .block_key = "policy p",
+                              .rollout = ROLLOUT_PAUSED,
+                              .changed_by = "ann",
                               .reversals = 3,
                               .changes = 9,
                               .locked_by = 4,
@@ -324,8 +252,7 @@ static void test_guard__the_strictest_wins_and_every_reason_is_kept(void **state
     assert_true(says(&d, "mode approve"));
     assert_true(says(&d, "the policy asks"));
     assert_true(says(&d, "breaker"));
-    assert_true(says(&d, "at once"));
-    assert_true(says(&d, "an hour"));
+    assert_true(says(&d, "paused by ann"));
     assert_true(says(&d, "kill switch"));
     assert_true(says(&d, "r4"));
     assert_true(says(&d, "keeps changing"));
@@ -339,15 +266,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guard__nothing_in_the_way_acts),
-        cmocka_unit_test(test_guard__a_guard_that_nobody_enforces_asks),
         cmocka_unit_test(test_guard__the_mode_is_the_ceiling),
         cmocka_unit_test(test_guard__by_hand_needs_no_second_yes_but_passes_every_other_guard),
         cmocka_unit_test(test_guard__a_policy_may_ask_by_its_own_condition),
         cmocka_unit_test(test_guard__an_exemption_skips_until_its_day_is_over),
         cmocka_unit_test(test_guard__an_exemption_that_cannot_be_evaluated_holds),
-        cmocka_unit_test(test_guard__limits_hold_at_their_number),
-        cmocka_unit_test(test_guard__the_breaker_trips_at_a_row_or_a_share),
-        cmocka_unit_test(test_guard__an_open_breaker_holds_until_it_closes),
         cmocka_unit_test(test_guard__the_kill_switch_holds_and_says_why),
         cmocka_unit_test(test_guard__a_locked_resource_holds_and_a_frozen_one_stops),
         cmocka_unit_test(test_guard__a_fight_and_a_moving_resource_ask),

@@ -102,10 +102,10 @@ static void test_risk__each_part_has_its_points(void **state)
         {"settings", "environment", "null", "environment", 10},         // nobody said: production
         {"settings", "no_undo", "true", "irreversibility", 20},
         {"settings", "risk", "7", "author", 7},
-        {"guards", "breaker_total", "4", "record", 5},
-        {"guards", "breaker_total", "5", "record", 0},
-        {"guards", "breaker_bad", "1", "record", 10},
-        {"guards", "breaker_bad", "2", "record", 20},
+        {"guards", "past_total", "4", "record", 5},
+        {"guards", "past_total", "5", "record", 0},
+        {"guards", "past_bad", "1", "record", 10},
+        {"guards", "past_bad", "2", "record", 20},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct value in =
@@ -362,9 +362,11 @@ static void test_risk__what_is_stored_is_all_that_it_rests_on(void **state)
                 "until: 2027-01-01}]");
     for (seed = 1; seed < ROUNDS / 10;) {
         uint64_t begin = seed;
-        struct decide_guards g = {.at_once = (int)random_below(5),
-                                  .breaker_bad = (int)random_below(3),
-                                  .breaker_total = (int)random_below(9),
+        struct decide_guards g = {.block = (int)random_below(6),
+                                  .rollout = (int)random_below(4),
+                                  .found_today = random_below(40),
+                                  .past_bad = (int)random_below(3),
+                                  .past_total = (int)random_below(9),
                                   .reversals = (int)random_below(5),
                                   .frozen = random_below(9) == 0,
                                   .locked_by = random_below(3) ? 0 : 7,

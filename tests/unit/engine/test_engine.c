@@ -508,10 +508,10 @@ static void test_engine__an_undo_that_keeps_failing_goes_to_a_person_and_freezes
     struct error err;
     run_halfway(&w, &h);
     struct remediation r = world_get(&w, 1);
-    struct store_guard_query query = {r.policy, r.resource, 20, 86400000};
+    struct store_guard_query query = {r.policy, r.policy_hash, r.resource, NULL, 0};
     assert_int_equal(r.state, STATE_NEEDS_PERSON);
     assert_in_range(h.writes, 3, 7);
-    assert_int_equal(store_guards(w.store, &query, &guards, &err), STORE_OK);
+    assert_int_equal(store_guards(w.store, &query, &w.arena, &guards, &err), STORE_OK);
     assert_true(guards.frozen);
     world_finish(&w);
 }

@@ -160,6 +160,27 @@ static inline void must_go(struct store *store, struct store_claim claim, enum s
     assert_int_equal(go(store, &t), STORE_OK);
 }
 
+/* An intent under one key, whose breaker opens at three bad units in a row. */
+static inline struct permit permit_of(const char *key, const char *unit)
+{
+    return (struct permit){.key = str_from(key),
+                           .unit = str_from(unit),
+                           .rule = {3, 50, 20, INT64_C(86400000), 60000}};
+}
+
+/* Those of one repair in the tests that are killed: of its policy, with room for all, and of one
+ * that all share. */
+struct permit_pair {
+    struct permit list[2];
+};
+static inline struct permit_pair permit_pair_of(const struct remediation *r)
+{
+    struct permit_pair pair = {
+        {permit_of("all", "u"), {.key = r->policy, .unit = r->resource, .per_hour_max = -1}}};
+    pair.list[0].at_once_max = 3;
+    return pair;
+}
+
 static inline int64_t log_size(struct store *store)
 {
     struct store_checkpoint checkpoint;

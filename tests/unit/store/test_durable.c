@@ -3,6 +3,8 @@
  * is owned, damaged, foreign or newer. */
 #include "store_help.h"
 
+#include "store/sqlite_internal.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -229,15 +231,20 @@ static void *heal(void *arg)
             _exit(1);
         if (count == 0 || store_get(load->store, claim.id, &arena, &r, &err) != STORE_OK)
             continue;
+        struct permit_pair pair = permit_pair_of(&r);
         struct store_transition t = {.id = r.id, .version = r.version, .epoch = claim.epoch};
         for (size_t i = 0; i < sizeof way / sizeof *way; i++, t.version++) {
             t.to = way[i];
             t.lock = t.to == STATE_INTENT;
+            t.permits = pair.list;
+            t.permit_count = t.lock ? 2 : 0;
+            t.outcome = t.to == STATE_HEALED ? OUTCOME_GOOD : OUTCOME_NONE;
             t.keep_lease = t.to != STATE_HEALED;
-            enum store_result got = store_advance(load->store, &t, i % 2, &err);
-            if (got == STORE_LOCKED) {
+            enum store_result got = store_advance(load->store, &t, t.lock || i % 2, &err);
+            if (got == STORE_LOCKED || got == STORE_LIMITED) {
                 t.to = STATE_HELD;
                 t.lock = t.keep_lease = false;
+                t.permit_count = 0;
                 got = store_advance(load->store, &t, true, &err);
                 break;
             }
@@ -273,8 +280,10 @@ static int64_t number(sqlite3 *db, const char *text)
 /* Each pair has to be equal, whenever the file is at rest. */
 static const char *const invariants[][2] = {
     {"SELECT count(*) FROM record", "SELECT size FROM head"},
-    {"SELECT coalesce(sum(held), 0) FROM policy",
-     "SELECT count(*) FROM remediation WHERE holds & 1"},
+    {"SELECT count(*) FROM permit", "SELECT 2 * count(*) FROM remediation WHERE holds & 1"},
+    {"SELECT count(*) FROM permit p JOIN remediation r ON r.id = p.remediation AND r.holds & 1",
+     "SELECT count(*) FROM permit"},
+    {"SELECT count(*) > 3 FROM permit WHERE key = 'all'", "SELECT 0"},
     {"SELECT count(*) FROM lock", "SELECT count(*) FROM remediation WHERE holds & 2"},
     {"SELECT count(*) FROM lock l JOIN remediation r ON r.id = l.remediation AND "
      "r.resource = l.resource AND r.holds & 2",
@@ -375,16 +384,61 @@ static void test_store__newer_schema_is_left_alone(void **state)
     must_fail(f, "S0005");
 }
 
+/* The tables of version 2 and what stood in them: a repair at work, results, an open breaker. */
+static void make_version_2(struct fixture *f)
+{
+    sqlite3 *db;
+    store_close(open_or_fail(f->path, &f->time.clock)); // for its settings and its head
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    char *all = sqlite3_mprintf(
+        "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema; PRAGMA writable_schema = OFF;");
+    assert_int_equal(sqlite3_exec(db, all, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_free(all);
+    assert_int_equal(sqlite3_exec(db, "VACUUM", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sqlite_steps[0].sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "PRAGMA user_version = 2;"
+                     "INSERT INTO remediation(kind, state, created_ms, settled_ms, updated_ms, "
+                     "due_ms, active, holds, policy, policy_hash, resource, region, reason) VALUES "
+                     "('repair', 'calling', 1, 1, 1, 1, 1, 1, 'p', '00', "
+                     "'aws/123456789012/eu/T/a', 'eu', '');"
+                     "INSERT INTO detail(id, json) VALUES (1, '{}');"
+                     "INSERT INTO state_count VALUES ('calling', 1);"
+                     "INSERT INTO policy(name, held, opened_ms, open_for_ms, tripped_ms) VALUES "
+                     "('p', 1, 1789999990000, 60000, 1789999990000);"
+                     "INSERT INTO permit VALUES ('p', 29833333, 4);"
+                     "INSERT INTO result(policy, resource, at_ms, bad) VALUES "
+                     "('p', 'aws/123456789012/eu/T/a', 1789999990000, 1)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+}
+
 static void test_store__older_schema_is_brought_here(void **state)
 {
     struct fixture *f = *state;
     struct store_notice notice = {.channel = STR("ops"), .kind = STR("tell")};
     struct error err;
-    store_close(open_or_fail(f->path, &f->time.clock));
-    sql(f, "DROP TABLE outbox; DROP TABLE channel; DROP TABLE task; PRAGMA user_version = 2");
+    struct arena arena ARENA_AUTO = {0};
+    struct store_guards guards;
+    struct permit permit = permit_of("policy p", "u");
+    permit.per_hour_max = -1;
+    struct store_guard_query query = {STR("p"), STR("00"), STR(BUCKET("a")), &permit, 1};
+    make_version_2(f);
     struct store *store = open_or_fail(f->path, &f->time.clock);
     assert_int_equal(store_tell(store, 0, &notice, 1, &err), STORE_OK);
+    assert_int_equal(store_guards(store, &query, &arena, &guards, &err), STORE_OK);
+    assert_int_equal(guards.meters[0].at_once, 1);
+    assert_int_equal(guards.meters[0].per_hour, 4);
+    assert_int_equal(guards.meters[0].breaker.open_for_ms, 60000);
+    assert_int_equal(guards.rollout.state, ROLLOUT_NONE);
+    f->time.now += GRACE_MS;
+    must_go(store, claim_one(store), STATE_HEALED); // what it held under version 2 is given back
+    assert_int_equal(store_guards(store, &query, &arena, &guards, &err), STORE_OK);
+    assert_int_equal(guards.meters[0].at_once, 0);
     store_close(store);
+    store_close(open_or_fail(f->path, &f->time.clock)); // and it is done once
 }
 
 static void test_store__damaged_log_is_refused_but_can_be_looked_at(void **state)

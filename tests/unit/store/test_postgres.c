@@ -378,7 +378,10 @@ static void *intend_limited(void *arg)
             continue;
         struct store_transition t = move_to(c->store, claim, STATE_INTENT);
         t.lock = true;
-        t.at_once_max = AT_ONCE;
+        struct permit permit = permit_of("policy p", resource);
+        permit.at_once_max = AT_ONCE;
+        t.permits = &permit;
+        t.permit_count = 1;
         enum store_result got = go(c->store, &t);
         if (got == STORE_OK) {
             int now = atomic_fetch_add(c->inside, 1) + 1;
@@ -496,15 +499,20 @@ static void work(int out, int64_t round)
             _exit(1);
         if (count == 0 || store_get(store, claim.id, &arena, &r, &err) != STORE_OK)
             continue;
+        struct permit_pair pair = permit_pair_of(&r);
         struct store_transition t = {.id = r.id, .version = r.version, .epoch = claim.epoch};
         for (size_t j = 0; j < sizeof way / sizeof *way; j++, t.version++) {
             t.to = way[j];
             t.lock = t.to == STATE_INTENT;
+            t.permits = pair.list;
+            t.permit_count = t.lock ? 2 : 0;
+            t.outcome = t.to == STATE_HEALED ? OUTCOME_GOOD : OUTCOME_NONE;
             t.keep_lease = t.to != STATE_HEALED;
-            enum store_result got = store_advance(store, &t, j % 2, &err);
-            if (got == STORE_LOCKED) {
+            enum store_result got = store_advance(store, &t, t.lock || j % 2, &err);
+            if (got == STORE_LOCKED || got == STORE_LIMITED) {
                 t.to = STATE_HELD;
                 t.lock = t.keep_lease = false;
+                t.permit_count = 0;
                 got = store_advance(store, &t, true, &err);
             }
             if (got == STORE_ERROR)
@@ -521,7 +529,11 @@ static void work(int out, int64_t round)
 static const char *const invariants[][2] = {
     {"SELECT count(*) + (SELECT count(*) FROM leaf) FROM record",
      "SELECT size + (SELECT count(*) FROM leaf) FROM head"},
-    {"SELECT count(*) FROM permit", "SELECT count(*) FROM remediation WHERE holds & 1 <> 0"},
+    {"SELECT count(*) FROM permit", "SELECT 2 * count(*) FROM remediation WHERE holds & 1 <> 0"},
+    {"SELECT count(*) FROM permit p JOIN remediation r ON r.id = p.remediation AND "
+     "r.holds & 1 <> 0",
+     "SELECT count(*) FROM permit"},
+    {"SELECT (count(*) > 3)::int FROM permit WHERE key = 'all'", "SELECT 0"},
     {"SELECT count(*) FROM lock", "SELECT count(*) FROM remediation WHERE holds & 2 <> 0"},
     {"SELECT count(*) FROM lock l JOIN remediation r ON r.id = l.remediation AND "
      "r.resource = l.resource AND r.holds & 2 <> 0",
@@ -629,13 +641,27 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     t = move_to(store, claim, STATE_INTENT);
     t.approval_hash = STR("abc");
     t.lock = true;
-    t.at_once_max = t.per_hour_max = 5;
+    struct permit permit = permit_of("policy p", "u");
+    permit.at_once_max = permit.per_hour_max = 5;
+    t.permits = &permit;
+    t.permit_count = 1;
+    t.cohort = (struct store_cohort){STR("00ff"), 0, 1, true};
+    struct store_rollout_change begins = {.what = ROLLOUT_BEGIN,
+                                          .policy = STR("p"),
+                                          .hash = STR("00ff"),
+                                          .staged = true,
+                                          .undo = true,
+                                          .by = STR(STORE_ITSELF)};
+    assert_int_equal(store_rollout_set(store, &begins, &f->err), STORE_OK);
+    assert_int_equal(store_counted(store, STR("p"), STR("eu"), 5, &f->err), STORE_OK);
     assert_int_equal(go(store, &t), STORE_OK);
     struct store_notice notice = {.channel = STR("ops"), .kind = STR("tell")};
     t = move_to(store, claim, STATE_HEALED);
     t.notices = &notice;
     t.notice_count = 1;
-    t.breaker = RESULT_BAD;
+    t.outcome = OUTCOME_BAD;
+    t.found = true;
+    t.throttled_ms = 5;
     t.request_id = STR("R");
     assert_int_equal(go(store, &t), STORE_OK);
     struct arena arena ARENA_AUTO = {0};

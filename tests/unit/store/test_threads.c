@@ -42,8 +42,11 @@ static void heal(struct shared *s, struct store_claim claim, struct arena *arena
     struct store_guards guards;
     bool ok = store_get(s->store, claim.id, arena, &r, &err) == STORE_OK &&
               r.epoch == claim.epoch && store_owns(s->store, claim.id, claim.epoch);
-    struct store_guard_query query = {r.policy, r.resource, 20, 3600000};
-    ok = ok && store_guards(s->store, &query, &guards, &err) == STORE_OK;
+    struct permit permit = permit_of("policy p", "u");
+    permit.at_once_max = THREADS;
+    permit.per_hour_max = -1;
+    struct store_guard_query query = {r.policy, r.policy_hash, r.resource, &permit, 1};
+    ok = ok && store_guards(s->store, &query, arena, &guards, &err) == STORE_OK;
     struct store_transition t = {.id = claim.id,
                                  .version = r.version,
                                  .epoch = claim.epoch,
@@ -52,8 +55,12 @@ static void heal(struct shared *s, struct store_claim claim, struct arena *arena
                                  .record = STR("{}")};
     ok = ok && step(s, &t, STATE_READING, false);
     t.lock = true;
-    ok = ok && step(s, &t, STATE_INTENT, claim.id % 2) && step(s, &t, STATE_CALLING, true) &&
-         step(s, &t, STATE_VERIFYING, false) && step(s, &t, STATE_HEALED, claim.id % 3 == 0);
+    t.permits = &permit;
+    t.permit_count = 1;
+    ok = ok && step(s, &t, STATE_INTENT, true);
+    t.permit_count = 0;
+    ok = ok && step(s, &t, STATE_CALLING, true) && step(s, &t, STATE_VERIFYING, false) &&
+         step(s, &t, STATE_HEALED, claim.id % 3 == 0);
     atomic_fetch_add(ok ? &s->ended : &s->failures, 1);
 }
 
@@ -150,10 +157,13 @@ static void run(const char *where)
     assert_int_equal(store_counts(s->store, counts, &err), STORE_OK);
     assert_int_equal(counts[STATE_HEALED], ROWS);
     struct store_guards guards;
-    struct store_guard_query query = {STR("p"), STR(BUCKET("b1")), 20, 3600000};
-    assert_int_equal(store_guards(s->store, &query, &guards, &err), STORE_OK);
-    assert_int_equal(guards.at_once, 0);
-    assert_int_equal(guards.per_hour, ROWS);
+    struct arena arena ARENA_AUTO = {0};
+    struct permit permit = permit_of("policy p", "u");
+    permit.per_hour_max = -1;
+    struct store_guard_query query = {STR("p"), STR("00ff"), STR(BUCKET("b1")), &permit, 1};
+    assert_int_equal(store_guards(s->store, &query, &arena, &guards, &err), STORE_OK);
+    assert_int_equal(guards.meters[0].at_once, 0);
+    assert_int_equal(guards.meters[0].per_hour, ROWS);
     store_close(s->store);
     free(s);
 }
