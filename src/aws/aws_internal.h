@@ -140,7 +140,7 @@ struct aws_operation {
     bool checksum_required;          // httpChecksumRequired or httpChecksum.requestChecksumRequired
     struct str checksum_member;      // httpChecksum.requestAlgorithmMember, empty = none
     struct str token;                // the idempotency token's member, empty = none
-    bool endpoint_discovery_required;
+    bool endpoint_discovery, endpoint_discovery_required;
     const struct aws_shape *const *errors;
     size_t error_count;
     struct value model; // its definition

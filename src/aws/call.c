@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* aws_call: the right identity, its account proven, one request, and at most one more of the same
  * when the first was certainly not carried out and the reason is gone: the clock's offset
- * corrected, the bucket's region learnt, credentials renewed. The gate is asked before each. */
+ * corrected, the bucket's region learnt, the endpoint discovered anew, credentials renewed. The
+ * gate is asked before each. */
 #include "aws/client_internal.h"
 
 #include <errno.h>
@@ -178,7 +179,13 @@ static void try_once(struct attempt *attempt, struct arena *arena, struct aws_an
                                   .attempt = attempt->call->attempt,
                                   .gate = attempt->call->gate,
                                   .gate_ctx = attempt->call->gate_ctx};
+    if (!aws_discover(attempt->client, &sending, arena, &err)) {
+        fail(ret, arena, &err);
+        return;
+    }
     aws_send(attempt->client, &sending, arena, ret, hint);
+    if (hint->moved)
+        aws_discover_forget(attempt->client, &sending, arena);
 }
 
 /* ---- S3: where buckets are ---- */
@@ -232,7 +239,7 @@ static bool again(struct attempt *attempt, const struct aws_hint *hint)
         aws_source_expire(attempt->source, attempt->identity);
         return true;
     }
-    return hint->skewed;
+    return hint->skewed || hint->moved;
 }
 
 static bool take_slot(struct aws_client *client, int64_t deadline_ms)

@@ -25,6 +25,8 @@ static void read_settings(struct aws_client *client)
     if (!region.len)
         region = setting(client, "AWS_DEFAULT_REGION", "region");
     client->region = str_copy(&client->arena, region);
+    client->discover_optional =
+        is_true(setting(client, "AWS_ENABLE_ENDPOINT_DISCOVERY", "endpoint_discovery_enabled"));
     client->fips = is_true(setting(client, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"));
     client->dual_stack =
         is_true(setting(client, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"));
@@ -62,7 +64,8 @@ struct aws_client *aws_client_create_in(struct aws_models *models, const struct 
     }
     client->models = models;
     client->world = *world;
-    client->endpoints.arena = client->bucket_regions.arena = &client->endpoint_arena;
+    client->endpoints.arena = client->bucket_regions.arena = client->discovered.arena =
+        &client->endpoint_arena;
     client->roles.arena = &client->roles_arena;
     client->retry_scopes.arena = &client->retry_arena;
     pthread_mutex_init(&client->retry_lock, NULL);

@@ -93,6 +93,7 @@ struct aws_client {
     struct aws_config config;
     struct str region;
     bool fips, dual_stack, ignore_endpoints, no_host_prefix, s3_path_style, checksum_md5;
+    bool discover_optional; // AWS_ENABLE_ENDPOINT_DISCOVERY
 
     struct aws_key_cache *keys;
     _Atomic int64_t clock_offset_ms; // the services' clock minus ours
@@ -102,6 +103,7 @@ struct aws_client {
     struct arena endpoint_arena;
     struct map endpoints;      // key -> struct aws_resolved
     struct map bucket_regions; // S3 bucket -> struct str, learnt from redirects
+    struct map discovered;     // "key region service" -> struct aws_discovered (discover.c)
     pthread_mutex_t partitions_lock;
     bool partitions_loaded;
     struct value partitions;
@@ -136,6 +138,7 @@ struct aws_sending {
     const struct aws_operation *operation;
     struct value input;
     struct str region;
+    struct str host; // what aws_discover() found; empty = the endpoint's
     const struct aws_credentials *credentials;
     int64_t deadline_ms;
     unsigned attempt;
@@ -147,6 +150,7 @@ struct aws_hint {
     struct str bucket_region; // send it there
     bool skewed;              // the offset of the clock has been corrected
     bool expired;             // other credentials are needed
+    bool moved;               // the host that was discovered is not it
 };
 void aws_send(struct aws_client *client, const struct aws_sending *sending, struct arena *arena,
               struct aws_answer *ret, struct aws_hint *ret_hint);
@@ -201,6 +205,14 @@ int64_t aws_retry_hold(struct aws_client *client, const struct aws_call *call);
 int64_t aws_retry_pay(struct aws_client *client, struct aws_call *call);
 void aws_retry_observe(struct aws_client *client, const struct aws_call *call,
                        const struct aws_answer *answer);
+
+/* Sets `sending->host` where the service says where it is to be called (discover.c); may ask it.
+ * A0344: it must be asked and gave no answer. */
+bool aws_discover(struct aws_client *client, struct aws_sending *sending, struct arena *arena,
+                  struct error *err) __attribute__((warn_unused_result));
+/* The host was wrong: the next call asks again. */
+void aws_discover_forget(struct aws_client *client, const struct aws_sending *sending,
+                         struct arena *arena);
 
 /* Where a request goes (endpoint.c). `input` for the members that the rules ask. */
 bool aws_client_endpoint(struct aws_client *client, const struct aws_operation *op,

@@ -19,11 +19,15 @@ static bool begin(struct aws_client *client, const struct aws_call *call, struct
     struct str region = call->region.len ? call->region : client->region;
     *ret = (struct drafting){
         .client = client,
-        .sending = {.operation = call->operation, .input = call->input, .region = region},
+        .sending = {.operation = call->operation,
+                    .input = call->input,
+                    .region = region,
+                    .deadline_ms = clock_steady_ms(client->world.clock) + AWS_CALL_DEADLINE_MS},
         .wall_ms = clock_wall_ms(client->world.clock) + atomic_load(&client->clock_offset_ms)};
     bool ok = aws_call_identify(client, call, region, arena, &source, &ret->identity, err);
     if (ret->identity)
         ret->sending.credentials = &ret->identity->credentials;
+    ok = ok && aws_discover(client, &ret->sending, arena, err);
     if (!ok)
         aws_identity_release(ret->identity);
     return ok;

@@ -64,6 +64,11 @@ static struct value template(struct evaluation *e, const struct binding *scope, 
         struct value v = lookup(e, scope, name);
         if (path.len)
             v = aws_endpoint_attribute(v, path);
+        if (v.kind == VALUE_NULL) { // an empty text in its place would make another name
+            e->failed = true;
+            error_set(e->err, "A0311", "the endpoint rules need `%.*s`, which is not set",
+                      STR_FMT(name));
+        }
         buf_add_str(&out, value_str(v));
     }
     struct str done = buf_str(&out);

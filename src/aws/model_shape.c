@@ -455,7 +455,9 @@ static void fill_operation(struct aws_operation *op)
     op->checksum_required =
         flag_of(op->model, "httpChecksumRequired") || flag_of(checksum, "requestChecksumRequired");
     op->checksum_member = text_of(checksum, "requestAlgorithmMember");
-    op->endpoint_discovery_required = flag_of(child_of(op->model, "endpointdiscovery"), "required");
+    struct value discovery = child_of(op->model, "endpointdiscovery");
+    op->endpoint_discovery = discovery.kind == VALUE_MAP;
+    op->endpoint_discovery_required = flag_of(discovery, "required");
     op->auth = auth_of(op);
 }
 

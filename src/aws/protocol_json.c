@@ -33,7 +33,8 @@ static bool write_structure(struct writer *w, const struct aws_shape *shape, str
         const struct aws_ref *member = writer_member(w, shape, pair, path);
         if (!member)
             return false;
-        if (pair->value.kind == VALUE_NULL || (top && member->location != AWS_IN_BODY))
+        bool unset = pair->value.kind == VALUE_NULL && !member->shape->document; // JSON has a null
+        if (unset || (top && member->location != AWS_IN_BODY))
             continue;
         separate(w);
         json_write_string(w->out, member->wire.ptr ? member->wire : member->name);

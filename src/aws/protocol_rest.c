@@ -153,6 +153,11 @@ static bool header_text(struct writer *w, struct buf *out, const struct aws_ref 
         buf_add_str(out, hash_base64(w->arena, buf_str(&json)));
         return !json.failed || no_memory(w);
     }
+    struct value moment;
+    if (ref->shape->kind == AWS_TIMESTAMP && time_from_value(v, &moment)) {
+        moment.len = 0; // whole seconds, as the reference client has it
+        v = moment;
+    }
     if (ref->shape->kind != AWS_LIST)
         return writer_scalar(w, out, ref, v, AWS_TIME_RFC822, path);
     if (v.kind != VALUE_LIST)

@@ -302,11 +302,8 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
         !check_headers(op, &made.request, err) ||
         !aws_client_endpoint(client, op, input, sending->region, arena, &endpoint, err))
         return false;
-    if (op->endpoint_discovery_required && !aws_client_endpoint_url(client, op->service, arena).len)
-        return error_set(err, "A0312",
-                         "%.*s wants its endpoint to be discovered, which is not done here: set "
-                         "AWS_ENDPOINT_URL to what %.*s:DescribeEndpoints gives",
-                         STR_FMT(op->service->name), STR_FMT(op->service->name));
+    if (sending->host.len)
+        endpoint.host = sending->host;
     if (!check_sendable(op, &endpoint, sending->credentials != NULL, err)) {
         error_hint(err, "set AWS_REGION or `region` in the profile");
         return false;
@@ -561,6 +558,8 @@ static void read_error(struct aws_client *client, const struct aws_sending *send
     hint->bucket_region = bucket_region(sending->operation, answer, &error);
     hint->skewed = sending->credentials && correct_clock(client, answer, error.code);
     hint->expired = is_expired(error.code);
+    hint->moved = sending->host.len &&
+                  (answer->status == 421 || str_is(error.code, "InvalidEndpointException"));
     ret->clock_skewed = hint->skewed;
 }
 
