@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmarks: e2e (bench/e2e.py, the whole program beside the boto3 Lambda), replay
-(history), aws (bench/aws.py, the AWS client beside boto3) and each bench_<name> or <name>_bench
-that the build made. Never a test: nothing fails on a figure."""
+"""Runs the benchmarks: e2e (bench/e2e.py, the whole program beside the boto3 Lambda), lambda (the
+same as a function), replay (history), aws (bench/aws.py, the AWS client beside boto3) and each
+bench_<name> or <name>_bench that the build made. Never a test: nothing fails on a figure."""
 import argparse
 import os
 import pathlib
@@ -14,8 +14,8 @@ from project import ROOT
 
 def programs(build):
     scripts = {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), "--build", str(build)]
-               for name in ("e2e", "replay", "aws")}
-    found = {name: scripts[name] for name in ("e2e", "replay")}
+               for name in ("e2e", "lambda", "replay", "aws")}
+    found = {name: scripts[name] for name in ("e2e", "lambda", "replay")}
     shared = os.environ.get("RECTIFY_SHARED", str(ROOT.parent / "shared"))
     for path in sorted((build / "bench").glob("*bench*")):
         if path.is_file() and os.access(path, os.X_OK):

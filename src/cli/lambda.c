@@ -62,7 +62,7 @@ int cli_lambda(const struct cli_options *given)
     struct cli_options options = *given;
     struct running r = {0};
     struct error err;
-    char policies[4096];
+    char policies[4096], models[4096];
     struct net_options own = {.clock = clock_system()};
     const char *task = getenv("LAMBDA_TASK_ROOT"), *state = getenv("RECTIFY_STATE");
     struct lambda_runtime runtime = {getenv("AWS_LAMBDA_RUNTIME_API"), net_create(&own, &err),
@@ -71,6 +71,8 @@ int cli_lambda(const struct cli_options *given)
         return cli_fail(&err);
     snprintf(policies, sizeof policies, "%s/policies", task && task[0] ? task : TASK_DEFAULT);
     options.policies = getenv("RECTIFY_POLICIES") ? NULL : policies;
+    snprintf(models, sizeof models, "%s/models", task ? task : "");
+    options.models = task && task[0] && !getenv("RECTIFY_MODELS") ? models : NULL;
     options.state = state && state[0] ? NULL : STATE_DEFAULT;
     signal(SIGPIPE, SIG_IGN); // SIGTERM just ends it: between invocations nothing is held
     if (prepare(&r, &options, &err)) {

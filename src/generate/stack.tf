@@ -3,7 +3,7 @@
 
 variable "code_file" {
   type        = string
-  description = "The function's zip: `bootstrap` (the program), models/, policies/"
+  description = "The function's zip, as `./dev bundle POLICIES` makes it"
 }
 
 variable "store" {

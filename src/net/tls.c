@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/authorities.h"
 #include "base/hash.h"
 
 #define CA_FOLDER "/etc/ssl/certs"
-#define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 
 /* ---- our I/O under OpenSSL's ---- */
 
@@ -107,7 +107,7 @@ static bool load_certificates(SSL_CTX *ctx, const char *ca_file)
     struct stat info;
     if (!ca_file)
         return has_hashed_names(CA_FOLDER) ? SSL_CTX_load_verify_dir(ctx, CA_FOLDER) == 1
-                                           : SSL_CTX_load_verify_file(ctx, CA_BUNDLE) == 1;
+                                           : SSL_CTX_load_verify_file(ctx, authorities_file()) == 1;
     if (stat(ca_file, &info) == 0 && S_ISDIR(info.st_mode))
         return SSL_CTX_load_verify_dir(ctx, ca_file) == 1;
     return SSL_CTX_load_verify_file(ctx, ca_file) == 1;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/authorities.h"
+
 struct statement {
     const char *name, *sql;
     bool reads;
@@ -71,7 +73,7 @@ static PGconn *start(const struct postgres_store *store)
                                   "20000",
                                   choose ? "read-write" : "1",
                                   store->verify_tls ? "verify-full" : "1",
-                                  root ? "/etc/ssl/certs/ca-certificates.crt" : "1",
+                                  root ? authorities_file() : "1",
                                   store->url,
                                   store->options,
                                   "UTF8",

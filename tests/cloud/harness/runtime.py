@@ -104,6 +104,12 @@ class RuntimeApi:
             self.changed.notify_all()
         return invocation
 
+    def forget(self):
+        """Before another function is started."""
+        with self.changed:
+            self.generation += 1
+            self.changed.notify_all()
+
     def again(self, invocation):
         """The same event in a new invocation, as Lambda repeats one that was not answered."""
         return self.give(invocation.body)
@@ -206,9 +212,7 @@ class Function:
 
     def __init__(self, api, rectify, env=None, store=None, command=None):
         self.log = rectify.home / "function.log"
-        with api.changed:
-            api.generation += 1
-            api.changed.notify_all()
+        api.forget()
         state = {"RECTIFY_STATE": str(rectify.state),
                  "RECTIFY_STORE": store or str(rectify.state / "rectify.db")}
         self.process = subprocess.Popen(
