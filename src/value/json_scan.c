@@ -23,9 +23,15 @@ struct masks {
  * bits; that takes two control characters for marks, which no walker does. */
 #define MARKS 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0
 
+/* What each block hands to the next: in registers, so no function that is called gets its address.
+ */
+struct carry {
+    uint64_t in_string; // all ones: the next block begins inside of a string
+    uint64_t plain;     // 1: the block before ended with neither a quote nor a mark
+};
+
+/* What only rare blocks change. */
 struct state {
-    uint64_t in_string;    // all ones: the next block begins inside of a string
-    uint64_t plain_carry;  // 1: the block before ended with neither a quote nor a mark
     uint64_t escape_carry; // 1: the first byte of the next block is escaped
     size_t low_half;       // position of the \u that completes a pair
     uint64_t high;         // not zero: some byte is not ASCII
@@ -121,18 +127,19 @@ INLINE uint32_t *add_ends(uint32_t *out, uint64_t bits, uint32_t base)
 }
 
 /* The ends in a block of which `inside` says what is in a string, the quote that opens it too. */
-INLINE uint64_t ends_of(uint64_t quotes, uint64_t marks, uint64_t inside, struct state *state)
+INLINE uint64_t ends_of(uint64_t quotes, uint64_t marks, uint64_t inside, struct carry *carry)
 {
-    uint64_t plain = ~(quotes | marks), behind_plain = plain << 1 | state->plain_carry;
-    state->plain_carry = plain >> 63;
-    state->in_string = 0 - (inside >> 63);
+    uint64_t plain = ~(quotes | marks), behind_plain = plain << 1 | carry->plain;
+    carry->plain = plain >> 63;
+    carry->in_string = 0 - (inside >> 63);
     return (quotes | (marks & behind_plain)) & ~inside;
 }
 
 /* What is rare in a block: escapes, control characters (white space, mostly), bytes above ASCII.
  * Returns the quotes that are not escaped. */
 static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, struct masks m,
-                                                     size_t base, struct state *state)
+                                                     size_t base, uint64_t in_string,
+                                                     struct state *state)
 {
     state->high |= m.high;
     uint64_t escaped = escaped_bytes(m.backslashes, &state->escape_carry);
@@ -144,7 +151,7 @@ static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, str
         check_escapes(scan->text, base, m.backslashes & ~escaped, state);
     }
     m.quotes &= ~escaped;
-    uint64_t bad = m.controls ? m.controls & (prefix_xor(m.quotes) ^ state->in_string) : 0;
+    uint64_t bad = m.controls ? m.controls & (prefix_xor(m.quotes) ^ in_string) : 0;
     if (bad && !state->error) {
         state->error = JSON_SCAN_CONTROL;
         state->error_at = base + (size_t)__builtin_ctzll(bad);
@@ -152,8 +159,8 @@ static __attribute__((noinline)) uint64_t check_rare(struct json_scan *scan, str
     return m.quotes;
 }
 
-static enum json_scan_error finish(struct json_scan *scan, const struct state *state,
-                                   size_t *ret_at)
+static enum json_scan_error finish(struct json_scan *scan, bool in_string,
+                                   const struct state *state, size_t *ret_at)
 {
     enum json_scan_error error = state->error;
     *ret_at = state->error_at;
@@ -161,7 +168,7 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
         *ret_at = str_utf8_prefix(scan->text);
         error = *ret_at < scan->text.len ? JSON_SCAN_UTF8 : JSON_SCAN_OK;
     }
-    if (state->in_string && !error) {
+    if (in_string && !error) {
         size_t last = scan->end_count ? scan->ends[scan->end_count - 1] : 0;
         last += last && scan->text.ptr[last] == '"';
         *ret_at = last + str_find_byte(str_sub(scan->text, last, SIZE_MAX), '"');
@@ -174,6 +181,7 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
 /* Blocks of the text, the last one padded with spaces. */
 #define SCAN_BLOCKS(scan_block)                                                                    \
     struct state state = {.low_half = SIZE_MAX};                                                   \
+    struct carry carry = {0};                                                                      \
     scan->has_escapes = false;                                                                     \
     if (scan->text.len > JSON_SCAN_MAX) {                                                          \
         *ret_at = 0;                                                                               \
@@ -182,16 +190,17 @@ static enum json_scan_error finish(struct json_scan *scan, const struct state *s
     size_t at = 0;                                                                                 \
     uint32_t *out = scan->ends;                                                                    \
     const unsigned char *bytes = (const unsigned char *)scan->text.ptr;                            \
-    for (; at + BLOCK <= scan->text.len && !state.error; at += BLOCK)                              \
-        out = scan_block(scan, bytes + at, at, &state, out);                                       \
-    if (at < scan->text.len && !state.error) {                                                     \
+    const size_t len = scan->text.len;                                                             \
+    for (; at + BLOCK <= len && !state.error; at += BLOCK)                                         \
+        out = scan_block(scan, bytes + at, at, &carry, &state, out);                               \
+    if (at < len && !state.error) {                                                                \
         unsigned char last[BLOCK];                                                                 \
         memset(last, ' ', sizeof last);                                                            \
-        memcpy(last, bytes + at, scan->text.len - at);                                             \
-        out = scan_block(scan, last, at, &state, out);                                             \
+        memcpy(last, bytes + at, len - at);                                                        \
+        out = scan_block(scan, last, at, &carry, &state, out);                                     \
     }                                                                                              \
     scan->end_count = (size_t)(out - scan->ends);                                                  \
-    return finish(scan, &state, ret_at)
+    return finish(scan, carry.in_string != 0, &state, ret_at)
 
 static inline struct masks masks_plain(const unsigned char *p)
 {
@@ -208,13 +217,13 @@ static inline struct masks masks_plain(const unsigned char *p)
 }
 
 INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, size_t base,
-                             struct state *state, uint32_t *out)
+                             struct carry *carry, struct state *state, uint32_t *out)
 {
     struct masks m = masks_plain(p);
     if ((m.backslashes | m.controls | m.high | state->escape_carry) != 0)
-        m.quotes = check_rare(scan, m, base, state);
-    uint64_t inside = prefix_xor(m.quotes) ^ state->in_string;
-    return add_ends(out, ends_of(m.quotes, m.marks, inside, state), (uint32_t)base);
+        m.quotes = check_rare(scan, m, base, carry->in_string, state);
+    uint64_t inside = prefix_xor(m.quotes) ^ carry->in_string;
+    return add_ends(out, ends_of(m.quotes, m.marks, inside, carry), (uint32_t)base);
 }
 
 enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
@@ -241,10 +250,9 @@ static inline AVX2 __attribute__((always_inline)) uint64_t prefix_xor_clmul(uint
     return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(factor, _mm_set1_epi8(-1), 0));
 }
 
-static AVX2 __attribute__((noinline)) uint64_t check_rare_avx2(struct json_scan *scan,
-                                                               const unsigned char *p,
-                                                               uint64_t quotes, size_t base,
-                                                               struct state *state)
+static AVX2 __attribute__((noinline)) uint64_t
+check_rare_avx2(struct json_scan *scan, const unsigned char *p, uint64_t quotes, size_t base,
+                uint64_t in_string, struct state *state)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
@@ -256,12 +264,12 @@ static AVX2 __attribute__((noinline)) uint64_t check_rare_avx2(struct json_scan 
                          _mm256_cmpeq_epi8(_mm256_min_epu8(b, control), b)),
         .high = join(a, b),
     };
-    return check_rare(scan, m, base, state);
+    return check_rare(scan, m, base, in_string, state);
 }
 
 static inline AVX2 __attribute__((always_inline)) uint32_t *
-block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct state *state,
-           uint32_t *out)
+block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct carry *carry,
+           struct state *state, uint32_t *out)
 {
     __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
@@ -273,12 +281,12 @@ block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct s
         _mm256_or_si256(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash)),
         _mm256_or_si256(_mm256_cmpgt_epi8(space, a), _mm256_cmpgt_epi8(space, b)));
     if (__builtin_expect(!_mm256_testz_si256(rare, rare) || state->escape_carry, 0))
-        quotes = check_rare_avx2(scan, p, quotes, base, state);
+        quotes = check_rare_avx2(scan, p, quotes, base, carry->in_string, state);
     uint64_t mark =
         join(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(marks, a), _mm256_or_si256(a, space)),
              _mm256_cmpeq_epi8(_mm256_shuffle_epi8(marks, b), _mm256_or_si256(b, space)));
-    uint64_t inside = prefix_xor_clmul(quotes) ^ state->in_string;
-    return add_ends(out, ends_of(quotes, mark, inside, state), (uint32_t)base);
+    uint64_t inside = prefix_xor_clmul(quotes) ^ carry->in_string;
+    return add_ends(out, ends_of(quotes, mark, inside, carry), (uint32_t)base);
 }
 
 AVX2 enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
@@ -291,29 +299,30 @@ AVX2 enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
 #define AVX512                                                                                     \
     __attribute__((target("avx2,bmi,bmi2,pclmul,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
 
-static AVX512 __attribute__((noinline)) uint64_t check_rare_avx512(struct json_scan *scan,
-                                                                   __m512i v, uint64_t quotes,
-                                                                   size_t base, struct state *state)
+struct constants {
+    __m512i quote, backslash, space, marks, numbers;
+};
+
+static AVX512 __attribute__((noinline)) uint64_t
+check_rare_avx512(struct json_scan *scan, const unsigned char *p, uint64_t quotes, size_t base,
+                  uint64_t in_string, struct state *state)
 {
+    __m512i v = _mm512_loadu_si512(p);
     struct masks m = {
         .quotes = quotes,
         .backslashes = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')),
         .controls = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(' ')),
         .high = _mm512_movepi8_mask(v),
     };
-    return check_rare(scan, m, base, state);
+    return check_rare(scan, m, base, in_string, state);
 }
 
 /* At most 32 positions, since no two ends are neighbours: 16 at once, whatever their number. */
 static inline AVX512 __attribute__((always_inline)) uint32_t *
-add_ends_avx512(uint32_t *out, uint64_t bits, uint32_t base)
+add_ends_avx512(uint32_t *out, uint64_t bits, uint32_t base, __m512i numbers)
 {
-    static const unsigned char numbers[64] __attribute__((aligned(64))) = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
     int count = __builtin_popcountll(bits);
-    __m512i at = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(numbers));
+    __m512i at = _mm512_maskz_compress_epi8(bits, numbers);
     __m512i first = _mm512_set1_epi32((int)base);
     __m512i low = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(at));
     _mm512_storeu_si512(out, _mm512_add_epi32(low, first));
@@ -324,26 +333,47 @@ add_ends_avx512(uint32_t *out, uint64_t bits, uint32_t base)
     return out + count;
 }
 
+/* The compiler would make them anew for each block. */
+#define KEEP(vector) __asm__("" : "+v"(vector))
+
 static inline AVX512 __attribute__((always_inline)) uint32_t *
-block_avx512(struct json_scan *scan, const unsigned char *p, size_t base, struct state *state,
-             uint32_t *out)
+block_avx512(struct json_scan *scan, const unsigned char *p, size_t base, struct carry *carry,
+             struct state *state, uint32_t *out, const struct constants *k)
 {
-    __m512i v = _mm512_loadu_si512(p), space = _mm512_set1_epi8(' ');
-    __m512i marks = _mm512_broadcast_i32x4(_mm_setr_epi8(MARKS));
-    uint64_t quotes = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"'));
+    __m512i v = _mm512_loadu_si512(p);
+    uint64_t quotes = _mm512_cmpeq_epi8_mask(v, k->quote);
     uint64_t mark =
-        _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(marks, v), _mm512_or_si512(v, space));
-    uint64_t rare = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')) |
-                    _mm512_cmplt_epi8_mask(v, space); // signed: controls, and what is not ASCII
-    if (__builtin_expect((rare | state->escape_carry) != 0, 0))
-        quotes = check_rare_avx512(scan, v, quotes, base, state);
-    uint64_t inside = prefix_xor_clmul(quotes) ^ state->in_string;
-    return add_ends_avx512(out, ends_of(quotes, mark, inside, state), (uint32_t)base);
+        _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(k->marks, v), _mm512_or_si512(v, k->space));
+    /* Signed: controls, and what is not ASCII, are less than a space. */
+    __mmask64 common =
+        _mm512_mask_cmpge_epi8_mask(_mm512_cmpneq_epi8_mask(v, k->backslash), v, k->space);
+    if (__builtin_expect(!_kortestc_mask64_u8(common, common) || state->escape_carry, 0))
+        quotes = check_rare_avx512(scan, p, quotes, base, carry->in_string, state);
+    uint64_t inside = prefix_xor_clmul(quotes) ^ carry->in_string;
+    return add_ends_avx512(out, ends_of(quotes, mark, inside, carry), (uint32_t)base, k->numbers);
 }
 
 AVX512 enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
 {
-    SCAN_BLOCKS(block_avx512);
+    static const unsigned char numbers[64] __attribute__((aligned(64))) = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    struct constants k = {
+        .quote = _mm512_set1_epi8('"'),
+        .backslash = _mm512_set1_epi8('\\'),
+        .space = _mm512_set1_epi8(' '),
+        .marks = _mm512_broadcast_i32x4(_mm_setr_epi8(MARKS)),
+        .numbers = _mm512_load_si512(numbers),
+    };
+    KEEP(k.quote);
+    KEEP(k.backslash);
+    KEEP(k.space);
+    KEEP(k.marks);
+    KEEP(k.numbers);
+#define BLOCK_AVX512(scan, p, base, carry, state, out)                                             \
+    block_avx512(scan, p, base, carry, state, out, &k)
+    SCAN_BLOCKS(BLOCK_AVX512);
 }
 
 /* ---- the choice ---- */
