@@ -48,10 +48,12 @@ static void order_leaves(struct pattern_scratch *s)
     s->ordered = true;
 }
 
-static struct span field_leaves(const struct pattern_scratch *s, uint32_t field)
+struct span leaves_of_field(struct pattern_scratch *s, uint32_t field)
 {
     if (s->fields[field].epoch != s->epoch)
         return (struct span){0, 0};
+    if (!s->ordered)
+        order_leaves(s);
     return (struct span){s->field_first[field], s->field_first[field] + s->fields[field].leaves};
 }
 
@@ -118,15 +120,6 @@ static void release(struct solver *solver, uint32_t trail)
         solver->s->arrays[solver->trail[--solver->trail_count]].chosen = 0;
 }
 
-static bool condition_takes(const struct pattern_set *set, const struct condition *condition,
-                            const struct leaf *leaf)
-{
-    for (uint32_t i = condition->atoms.first; i < condition->atoms.end; i++)
-        if (leaf_satisfies(set, set->atom_lists[i], leaf))
-            return true;
-    return false;
-}
-
 static void all_before(struct levels *levels, uint32_t level)
 {
     for (uint32_t i = 0; i < level; i++)
@@ -139,7 +132,7 @@ static bool choose(struct solver *solver, uint32_t number)
     struct pattern_scratch *s = solver->s;
     struct level *level = &solver->levels[number];
     const struct condition *condition = &s->set->conditions[level->condition];
-    struct span leaves = field_leaves(s, condition->field);
+    struct span leaves = leaves_of_field(s, condition->field);
     bool fresh = level->next == leaves.first;
     while ((level->next = next_consistent(s, level->next, leaves.end, &level->conflicts)) <
            leaves.end) {
@@ -173,7 +166,7 @@ static void enter(struct solver *solver, uint32_t number)
 {
     struct level *level = &solver->levels[number];
     const struct condition *condition = &solver->s->set->conditions[level->condition];
-    level->next = field_leaves(solver->s, condition->field).first;
+    level->next = leaves_of_field(solver->s, condition->field).first;
     level->trail = solver->trail_count;
     level->conflicts = (struct levels){0};
 }
@@ -205,23 +198,31 @@ static enum array_answer search(struct solver *solver)
     }
 }
 
-enum array_answer arrays_solve(struct pattern_scratch *s, const struct rule *rule)
+/* One more condition, in the order of paths. */
+static void add_level(struct solver *solver, uint32_t condition)
+{
+    const struct pattern_set *set = solver->s->set;
+    uint32_t at = solver->count++, rank = set->fields[set->conditions[condition].field].rank;
+    for (; at > 0; at--) {
+        uint32_t other = solver->levels[at - 1].condition;
+        if (set->fields[set->conditions[other].field].rank <= rank)
+            break;
+        solver->levels[at].condition = other;
+    }
+    solver->levels[at].condition = condition;
+}
+
+enum array_answer arrays_solve(struct pattern_scratch *s, const struct rule *rule, uint32_t place)
 {
     struct solver solver __attribute__((uninitialized));
-    const struct pattern_set *set = s->set;
     solver.s = s;
     solver.count = solver.trail_count = 0;
-    if (!s->ordered)
-        order_leaves(s);
-    for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
-        uint32_t condition = set->condition_lists[i] & ~CONDITION_SPECIAL, at = solver.count++;
-        uint32_t rank = set->fields[set->conditions[condition].field].rank;
-        for (; at > 0 &&
-               set->fields[set->conditions[solver.levels[at - 1].condition].field].rank > rank;
-             at--)
-            solver.levels[at].condition = solver.levels[at - 1].condition;
-        solver.levels[at].condition = condition;
-    }
+    if (place != NONE)
+        add_level(&solver, place);
+    if (rule->needs < s->set->condition_count)
+        add_level(&solver, rule->needs);
+    for (uint32_t link = rule->link; link != NONE; link = s->set->links[link].before)
+        add_level(&solver, s->set->links[link].condition & ~CONDITION_SPECIAL);
     enum array_answer answer = search(&solver);
     release(&solver, 0);
     return answer;

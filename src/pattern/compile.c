@@ -63,14 +63,14 @@ static const uint64_t kind_costs[] = {
     [ATOM_NUMBER_TEXT] = 1,
     [ATOM_PREFIX] = 4,
     [ATOM_SUFFIX] = 4,
-    [ATOM_FOLD] = 1,
-    [ATOM_FOLD_PREFIX] = 4,
-    [ATOM_FOLD_SUFFIX] = 4,
-    [ATOM_WILDCARD] = 8,
+    [ATOM_FOLD] = 16,
+    [ATOM_FOLD_PREFIX] = 32,
+    [ATOM_FOLD_SUFFIX] = 32,
+    [ATOM_WILDCARD] = 64,
     [ATOM_NUMBER] = 1,
-    [ATOM_RANGE] = 16,
-    [ATOM_IP] = 1,
-    [ATOM_CIDR] = 16,
+    [ATOM_RANGE] = 32,
+    [ATOM_IP] = 16,
+    [ATOM_CIDR] = 64,
     [ATOM_TRUE] = 8,
     [ATOM_FALSE] = 8,
     [ATOM_NULL] = 4,
@@ -82,7 +82,7 @@ static const uint64_t kind_costs[] = {
 static bool compile_costs(struct compiler *c)
 {
     const struct pattern_builder *b = c->builder;
-    uint32_t *uses = compiler_temp(c, b->condition_set.count, sizeof *uses);
+    uint32_t *uses = c->uses = compiler_temp(c, b->condition_set.count, sizeof *uses);
     uint64_t *atom_uses = compiler_temp(c, b->atom_set.count, sizeof *atom_uses);
     c->costs = compiler_temp(c, b->condition_set.count, sizeof *c->costs);
     if (!uses || !atom_uses || !c->costs)
@@ -116,8 +116,8 @@ static bool compile_conditions(struct compiler *c)
         to->field = from->field;
         to->atoms = (struct span){from->first, from->first + from->count};
         for (uint32_t j = to->atoms.first; j < to->atoms.end; j++)
-            to->flags |= b->atoms[lists[j]].kind == ATOM_BUT      ? CONDITION_BUT
-                         : b->atoms[lists[j]].kind == ATOM_ABSENT ? CONDITION_ABSENT
+            to->flags |= b->atoms[lists[j]].kind == ATOM_BUT      ? (uint8_t)CONDITION_BUT
+                         : b->atoms[lists[j]].kind == ATOM_ABSENT ? (uint8_t)CONDITION_ABSENT
                                                                   : 0;
     }
     c->set->atom_lists = lists;
@@ -128,10 +128,7 @@ static bool compile_conditions(struct compiler *c)
 
 /* ---- rules, and where each waits ---- */
 
-/* A rule on its way into its group. */
-struct waiting {
-    uint32_t place, second, rule;
-};
+#define SHARED_BY_MANY 4 // a fourth of all rules
 
 static uint32_t first_condition(const struct compiler *c, const struct built_rule *rule)
 {
@@ -140,6 +137,25 @@ static uint32_t first_condition(const struct compiler *c, const struct built_rul
     for (uint32_t i = 1; i < rule->count; i++)
         if (c->costs[list[i]] < c->costs[best])
             best = list[i];
+    return best;
+}
+
+/* Besides `place` the rarest condition that is found by one look-up, if few rules share it; or
+ * condition_count. */
+static uint32_t needed_condition(const struct compiler *c, const struct built_rule *rule,
+                                 uint32_t place)
+{
+    const struct pattern_builder *b = c->builder;
+    uint32_t best = c->set->condition_count, least = b->rule_count / SHARED_BY_MANY;
+    for (uint32_t i = 0; i < rule->count; i++) {
+        uint32_t id = b->condition_lists[rule->first + i], first = b->conditions[id].first;
+        bool string =
+            b->conditions[id].count == 1 && b->atoms[b->atom_lists[first]].kind == ATOM_STRING;
+        if (!b->in_order && place != NONE && id != place && string && c->uses[id] < least) {
+            best = id;
+            least = c->uses[id];
+        }
+    }
     return best;
 }
 
@@ -165,175 +181,305 @@ static uint32_t waiting_place(const struct compiler *c, const struct built_rule 
     return first;
 }
 
-struct but_rule {
-    uint32_t field, tag, atom, rule;
+/* The field that must be absent, if a rule consists of that and of the one condition that it waits
+ * for, or waits always; or NONE. */
+static uint32_t only_absence(const struct compiler *c, const struct built_rule *rule,
+                             uint32_t place)
+{
+    const uint32_t *list = c->builder->condition_lists + rule->first;
+    if (rule->count != (place < c->set->condition_count ? 2 : 1))
+        return NONE;
+    const struct condition *condition = &c->conditions[list[list[0] == place]];
+    bool single = condition->atoms.end - condition->atoms.first == 1;
+    return single && condition->flags & CONDITION_ABSENT ? condition->field : NONE;
+}
+
+/* A rule that matches by default. Its owner is who adds the tag: the field whose anything-but it
+ * is; behind all fields the place where those wait that need a field to be absent. */
+struct default_rule {
+    uint32_t owner, tag, rule;
+    uint32_t atom, field; // the anything-but; the field that must be absent; or NONE
 };
 
-static int compare_but_rules(const void *a, const void *b)
+static int compare_default_rules(const void *a, const void *b)
 {
-    const struct but_rule *x = a, *y = b;
-    if (x->field != y->field)
-        return x->field < y->field ? -1 : 1;
+    const struct default_rule *x = a, *y = b;
+    if (x->owner != y->owner)
+        return x->owner < y->owner ? -1 : 1;
     return (x->tag > y->tag) - (x->tag < y->tag);
 }
 
-/* Rules of one single anything-but match by default: a word of tags a field, from which failures
- * are taken. `places` of the rules that are handled so becomes NONE. */
+static uint32_t find_default_rules(const struct compiler *c, const uint32_t *places,
+                                   struct default_rule *found)
+{
+    const struct pattern_builder *b = c->builder;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < b->rule_count; i++) {
+        uint32_t atom = only_but(c, &b->rules[i]);
+        uint32_t field = only_absence(c, &b->rules[i], places[i]);
+        uint32_t owner = atom != NONE ? b->atoms[atom].field : c->set->field_count + places[i];
+        if (atom != NONE || field != NONE)
+            found[count++] = (struct default_rule){owner, c->rule_tags[i], i, atom, field};
+    }
+    if (count)
+        qsort(found, count, sizeof *found, compare_default_rules);
+    return count;
+}
+
+/* Is there already what can be taken back once only: the atom's tag, or for an absence the tag,
+ * whoever owns it? Then the rule is tried like any other. */
+static bool is_taken(const struct compiler *c, const struct default_rule *rule, uint64_t *taken)
+{
+    uint64_t bit = (uint64_t)1 << rule->tag % 64, *word = &taken[rule->tag / 64];
+    if (rule->atom != NONE)
+        return c->atoms[rule->atom].but_tag != NONE;
+    if (*word & bit)
+        return true;
+    *word |= bit;
+    return false;
+}
+
+/* Rules of one single anything-but, and rules that only need a field to be absent, match by
+ * default: words of tags, from which failures are taken. `places` of the rules that are handled so
+ * becomes NONE. */
 static bool compile_defaults(struct compiler *c, uint32_t *places)
 {
     struct pattern_set *set = c->set;
-    uint32_t count = 0;
-    const struct pattern_builder *b = c->builder;
-    struct but_rule *found = compiler_temp(c, b->rule_count, sizeof *found);
-    if (!found)
+    struct default_rule *found = compiler_temp(c, c->builder->rule_count, sizeof *found);
+    uint64_t *taken = compiler_temp(c, set->tag_count / 64 + 1, sizeof *taken);
+    if (!found || !taken)
         return false;
-    for (uint32_t i = 0; i < b->rule_count; i++) {
-        uint32_t atom = only_but(c, &b->rules[i]);
-        if (atom != NONE)
-            found[count++] = (struct but_rule){b->atoms[atom].field, c->rule_tags[i], atom, i};
-    }
+    uint32_t count = find_default_rules(c, places, found), used = 0;
     struct word *words = compiler_array(c, count, sizeof *words);
     if (!words)
         return false;
-    if (count)
-        qsort(found, count, sizeof *found, compare_but_rules);
-    uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct but_rule *but = &found[i], *before = i ? &found[i - 1] : NULL;
-        struct field *field = &c->fields[but->field];
-        bool same_field = before && before->field == but->field;
-        /* A tag or an atom that is there already: that rule is tried like any other. */
-        if ((same_field && before->tag == but->tag) || c->atoms[but->atom].but_tag != NONE)
+        const struct default_rule *rule = &found[i], *before = i ? &found[i - 1] : NULL;
+        bool same_owner = before && before->owner == rule->owner, absence = rule->field != NONE;
+        if ((same_owner && before->tag == rule->tag) || is_taken(c, rule, taken))
             continue;
-        if (field->defaults.end == 0)
-            field->defaults = (struct span){used, used};
-        if (field->defaults.first == used || words[used - 1].at != but->tag / 64)
-            words[used++] = (struct word){but->tag / 64, 0};
-        words[used - 1].bits |= (uint64_t)1 << but->tag % 64;
-        field->defaults.end = used;
-        c->atoms[but->atom].but_tag = but->tag;
-        places[but->rule] = NONE;
+        struct span *span = absence ? &c->default_words[rule->owner - set->field_count]
+                                    : &c->fields[rule->owner].defaults;
+        if (span->end == 0)
+            *span = (struct span){used, used};
+        if (span->first == used || words[used - 1].at != rule->tag / 64)
+            words[used++] = (struct word){rule->tag / 64, 0};
+        words[used - 1].bits |= (uint64_t)1 << rule->tag % 64;
+        span->end = used;
+        if (absence)
+            c->absences[c->absence_count++] =
+                (struct absence){rule->field, places[rule->rule], rule->rule};
+        else
+            c->atoms[rule->atom].but_tag = rule->tag;
+        places[rule->rule] = NONE;
     }
     set->words = words;
+    set->has_absences = c->absence_count > 0;
     return true;
 }
 
-/* Lays the rules out by place: `waiting` is filled in that order, spans say from where to where. */
-static bool sort_by_place(struct compiler *c, struct waiting *waiting, struct span *spans,
-                          uint32_t place_count)
+/* ---- what is late ---- */
+
+/* The indexes that hold the parts of an anything-but. */
+static unsigned needs_of_but(const struct pattern_builder *b, const struct built_atom *but)
+{
+    const uint32_t *parts = (const uint32_t *)(const void *)but->operand.ptr;
+    unsigned needs = 0;
+    for (size_t i = 0; i < but->operand.len / sizeof *parts; i++)
+        needs |= index_need(b->atoms[parts[i]].kind);
+    return needs;
+}
+
+/* What is looked up at once: whatever some rule waits for, or its default is taken back by. And an
+ * anything-but with parts of several kinds, since it counts the leaves that fail. `waiting`: how
+ * many rules at each place. */
+static bool choose_needs(struct compiler *c, const struct span *waiting, const uint32_t *needed)
+{
+    const struct pattern_builder *b = c->builder;
+    bool *is_needed = compiler_temp(c, (size_t)c->set->condition_count + 1, sizeof *is_needed);
+    if (!is_needed)
+        return false;
+    for (uint32_t i = 0; i < b->rule_count; i++)
+        is_needed[needed[i]] = true;
+    for (uint32_t i = 0; i < c->set->condition_count; i++) {
+        const struct condition *condition = &c->conditions[i];
+        if (waiting[i].end == 0 && c->default_words[i].end == 0 && !is_needed[i])
+            continue;
+        for (uint32_t j = condition->atoms.first; j < condition->atoms.end; j++)
+            c->fields[condition->field].needs |=
+                (uint8_t)index_need(b->atoms[b->atom_lists[j]].kind);
+    }
+    for (uint32_t i = 0; i < b->atom_set.count; i++) {
+        unsigned needs = b->atoms[i].kind == ATOM_BUT ? needs_of_but(b, &b->atoms[i]) : 0;
+        if (c->atoms[i].but_tag != NONE || (needs & (needs - 1)) != 0)
+            c->fields[b->atoms[i].field].needs |= (uint8_t)needs;
+    }
+    return true;
+}
+
+/* And all that is not, and which conditions that concerns. */
+static void mark_late(struct compiler *c)
+{
+    const struct pattern_builder *b = c->builder;
+    for (uint32_t i = 0; i < c->set->condition_count; i++) {
+        struct condition *condition = &c->conditions[i];
+        struct field *field = &c->fields[condition->field];
+        unsigned needs = 0;
+        size_t count = 0;
+        for (uint32_t j = condition->atoms.first; j < condition->atoms.end; j++) {
+            const struct built_atom *atom = &b->atoms[b->atom_lists[j]];
+            bool but = atom->kind == ATOM_BUT;
+            count += but ? atom->operand.len / sizeof(uint32_t) : 1;
+            needs |= but ? needs_of_but(b, atom) : index_need(atom->kind);
+        }
+        condition->late = (uint8_t)(needs & ~(unsigned)field->needs);
+        field->late |= condition->late;
+        if (count > CONDITION_ATOMS_FEW)
+            condition->flags |= CONDITION_LONG;
+    }
+}
+
+/* ---- chains of conditions ---- */
+
+/* The link for `condition` behind `before`: each distinct one once. */
+static uint32_t add_link(struct compiler *c, uint32_t before, uint32_t condition)
+{
+    uint64_t hash = ((uint64_t)before << 32 | condition) * 0x9E3779B97F4A7C15u;
+    uint32_t at = (uint32_t)(hash >> 32) & c->link_mask;
+    for (; c->link_slots[at]; at = (at + 1) & c->link_mask) {
+        const struct link *link = &c->links[c->link_slots[at] - 1];
+        if (link->before == before && link->condition == condition)
+            return c->link_slots[at] - 1;
+    }
+    c->links[c->link_count] = (struct link){before, condition};
+    c->link_slots[at] = ++c->link_count;
+    return c->link_count - 1;
+}
+
+static bool is_special(const struct condition *condition)
+{
+    return condition->flags & (CONDITION_BUT | CONDITION_ABSENT) || condition->late;
+}
+
+/* The chain of all conditions of a rule but two: what most rules have comes first. */
+static uint32_t add_chain(struct compiler *c, const struct built_rule *rule, uint32_t place,
+                          uint32_t needs)
+{
+    const uint32_t *list = c->builder->condition_lists + rule->first;
+    uint32_t order[PATTERN_PATHS_MAX], count = 0, link = NONE;
+    for (uint32_t i = 0; i < rule->count; i++) {
+        if (list[i] == place || list[i] == needs)
+            continue;
+        uint32_t at = count++;
+        for (; at > 0 && (c->uses[order[at - 1]] < c->uses[list[i]] ||
+                          (c->uses[order[at - 1]] == c->uses[list[i]] && order[at - 1] > list[i]));
+             at--)
+            order[at] = order[at - 1];
+        order[at] = list[i];
+    }
+    for (uint32_t i = 0; i < count; i++)
+        link = add_link(c, link,
+                        order[i] | (is_special(&c->conditions[order[i]]) ? CONDITION_SPECIAL : 0));
+    return link;
+}
+
+static bool start_links(struct compiler *c)
+{
+    c->link_mask = 15;
+    while (c->link_mask < 2 * (uint64_t)c->builder->condition_list_count)
+        c->link_mask = c->link_mask * 2 + 1;
+    c->link_slots = compiler_temp(c, (size_t)c->link_mask + 1, sizeof *c->link_slots);
+    c->links = compiler_temp(c, c->builder->condition_list_count, sizeof *c->links);
+    return c->link_slots && c->links;
+}
+
+static bool keep_links(struct compiler *c)
+{
+    struct link *links = compiler_array(c, c->link_count, sizeof *links);
+    if (!links)
+        return false;
+    if (c->link_count)
+        memcpy(links, c->links, c->link_count * sizeof *links);
+    c->set->links = links;
+    c->set->link_count = c->link_count;
+    return true;
+}
+
+/* ---- the rules of each place ---- */
+
+/* Rules that need a field to be absent, by field: tried where the field stands in an array. */
+static void lay_out_absences(struct compiler *c, struct rule *rules, uint32_t used)
+{
+    for (uint32_t i = 0; i < c->absence_count; i++)
+        c->fields[c->absences[i].field].absences.end++;
+    for (uint32_t i = 0; i < c->set->field_count; i++) {
+        uint32_t count = c->fields[i].absences.end;
+        c->fields[i].absences = (struct span){used, used};
+        used += count;
+    }
+    for (uint32_t i = 0; i < c->absence_count; i++) {
+        uint32_t rule = c->absences[i].rule;
+        rules[c->fields[c->absences[i].field].absences.end++] =
+            (struct rule){c->set->condition_count,
+                          add_chain(c, &c->builder->rules[rule], NONE, NONE), c->rule_tags[rule]};
+    }
+}
+
+/* Lays the rules out by place; in front of each place's the tags that match there by default. */
+static bool lay_out_rules(struct compiler *c, const uint32_t *places, const uint32_t *needs,
+                          struct span *spans, uint32_t place_count)
+{
+    const struct pattern_builder *b = c->builder;
+    uint32_t defaults = 0;
+    for (uint32_t i = 0; i < place_count; i++)
+        defaults += c->default_words[i].end > 0;
+    for (uint32_t i = 0; i < place_count; i++)
+        spans[i].end += c->default_words[i].end > 0;
+    uint32_t used = compiler_lay_out(spans, place_count);
+    struct span *word_spans = compiler_array(c, defaults, sizeof *word_spans);
+    struct rule *rules = compiler_array(c, (size_t)used + c->absence_count, sizeof *rules);
+    if (!word_spans || !rules || !start_links(c))
+        return false;
+    defaults = 0;
+    for (uint32_t i = 0; i < place_count; i++) {
+        if (c->default_words[i].end == 0)
+            continue;
+        word_spans[defaults] = c->default_words[i];
+        rules[spans[i].end++] =
+            (struct rule){c->set->condition_count, RULE_OF_DEFAULTS, defaults++};
+    }
+    for (uint32_t i = 0; i < b->rule_count; i++)
+        if (places[i] != NONE)
+            rules[spans[places[i]].end++] = (struct rule){
+                needs[i], add_chain(c, &b->rules[i], places[i], needs[i]), c->rule_tags[i]};
+    lay_out_absences(c, rules, used);
+    c->set->rules = rules;
+    c->set->rule_count = used + c->absence_count;
+    c->set->word_spans = word_spans;
+    return keep_links(c);
+}
+
+/* Chooses where each rule waits, and from that what is looked up at once; then lays out. */
+static bool place_rules(struct compiler *c, struct span *spans, uint32_t place_count)
 {
     const struct pattern_builder *b = c->builder;
     uint32_t *places = compiler_temp(c, b->rule_count, sizeof *places);
-    if (!places)
+    uint32_t *needs = compiler_temp(c, b->rule_count, sizeof *needs);
+    if (!places || !needs)
         return false;
     for (uint32_t i = 0; i < b->rule_count; i++)
         places[i] = waiting_place(c, &b->rules[i]);
     if (!b->in_order && !compile_defaults(c, places))
         return false;
-    for (uint32_t i = 0; i < b->rule_count; i++)
+    for (uint32_t i = 0; i < b->rule_count; i++) {
+        needs[i] = needed_condition(c, &b->rules[i], places[i]);
         if (places[i] != NONE)
             spans[places[i]].end++;
-    compiler_lay_out(spans, place_count);
-    for (uint32_t i = 0; i < b->rule_count; i++)
-        if (places[i] != NONE)
-            waiting[spans[places[i]].end++] = (struct waiting){places[i], NONE, i};
-    return true;
-}
-
-static int compare_waiting(const void *a, const void *b)
-{
-    const struct waiting *x = a, *y = b;
-    if (x->second != y->second)
-        return x->second < y->second ? -1 : 1;
-    return (x->rule > y->rule) - (x->rule < y->rule);
-}
-
-/* For each rule that waits at one place the condition that the fewest others there need: what is
- * true whenever the place's own condition is (source, then eventSource) tells nothing. `counts` is
- * all zero, before and after. */
-static void choose_seconds(const struct compiler *c, struct waiting *waiting, uint32_t count,
-                           uint32_t *counts)
-{
-    const struct pattern_builder *b = c->builder;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct built_rule *rule = &b->rules[waiting[i].rule];
-        for (uint32_t j = 0; j < rule->count; j++)
-            counts[b->condition_lists[rule->first + j]]++;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct built_rule *rule = &b->rules[waiting[i].rule];
-        uint32_t best = NONE;
-        for (uint32_t j = 0; j < rule->count; j++) {
-            uint32_t id = b->condition_lists[rule->first + j];
-            if (id != waiting[i].place &&
-                (best == NONE || counts[id] < counts[best] ||
-                 (counts[id] == counts[best] && c->costs[id] < c->costs[best])))
-                best = id;
-        }
-        waiting[i].second = best;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const struct built_rule *rule = &b->rules[waiting[i].rule];
-        for (uint32_t j = 0; j < rule->count; j++)
-            counts[b->condition_lists[rule->first + j]] = 0;
-    }
-    if (count > 1)
-        qsort(waiting, count, sizeof *waiting, compare_waiting);
-}
-
-static uint32_t listed(const struct compiler *c, uint32_t id)
-{
-    return id == NONE ? NONE : id | (c->conditions[id].flags ? CONDITION_SPECIAL : 0);
-}
-
-/* The rule's conditions, those last that its place and its group have settled already. */
-static void place_rule(struct compiler *c, const struct waiting *waiting, uint32_t *lists,
-                       uint32_t *used, struct rule *ret)
-{
-    const struct built_rule *from = &c->builder->rules[waiting->rule];
-    const uint32_t *list = c->builder->condition_lists + from->first;
-    uint32_t first = *used, last = first + from->count;
-    for (uint32_t i = 0; i < from->count; i++) {
-        if (list[i] == waiting->place || list[i] == waiting->second)
-            lists[--last] = listed(c, list[i]);
-        else
-            lists[first++] = listed(c, list[i]);
-    }
-    *ret = (struct rule){{*used, *used + from->count}, c->rule_tags[waiting->rule]};
-    *used += from->count;
-}
-
-static bool compile_groups(struct compiler *c, struct waiting *waiting, const struct span *spans,
-                           uint32_t place_count, struct span *ret_groups)
-{
-    struct pattern_set *set = c->set;
-    uint32_t rules_used = 0, lists_used = 0, groups_used = 0;
-    uint32_t total = place_count ? spans[place_count - 1].end : 0;
-    uint32_t *counts = compiler_temp(c, set->condition_count, sizeof *counts);
-    uint32_t *lists = compiler_array(c, c->builder->condition_list_count, sizeof *lists);
-    struct rule *rules = compiler_array(c, total, sizeof *rules);
-    struct group *groups = compiler_array(c, total, sizeof *groups);
-    if (!counts || !lists || !rules || !groups)
+    if (!choose_needs(c, spans, needs))
         return false;
-    for (uint32_t place = 0; place < place_count; place++) {
-        struct span span = spans[place];
-        ret_groups[place] = (struct span){groups_used, groups_used};
-        if (!c->builder->in_order)
-            choose_seconds(c, waiting + span.first, span.end - span.first, counts);
-        for (uint32_t i = span.first; i < span.end; i++) {
-            if (i == span.first || waiting[i].second != waiting[i - 1].second)
-                groups[groups_used++] =
-                    (struct group){listed(c, waiting[i].second), {rules_used, rules_used}};
-            place_rule(c, &waiting[i], lists, &lists_used, &rules[rules_used++]);
-            groups[groups_used - 1].rules.end = rules_used;
-        }
-        ret_groups[place].end = groups_used;
-    }
-    set->rules = rules;
-    set->rule_count = total;
-    set->groups = groups;
-    set->condition_lists = lists;
-    return true;
+    mark_late(c);
+    return lay_out_rules(c, places, needs, spans, place_count);
 }
 
 static bool compile_rules(struct compiler *c)
@@ -341,32 +487,36 @@ static bool compile_rules(struct compiler *c)
     const struct pattern_builder *b = c->builder;
     struct pattern_set *set = c->set;
     uint32_t place_count = set->condition_count + set->field_count + 1, guess = 0;
-    struct waiting *waiting = compiler_temp(c, b->rule_count, sizeof *waiting);
     struct span *spans = compiler_temp(c, place_count, sizeof *spans);
-    struct span *groups = compiler_temp(c, place_count, sizeof *groups);
     c->rule_tags = compiler_temp(c, b->rule_count, sizeof *c->rule_tags);
-    if (!waiting || !spans || !groups || !c->rule_tags)
+    c->default_words = compiler_temp(c, place_count, sizeof *c->default_words);
+    c->absences = compiler_temp(c, b->rule_count, sizeof *c->absences);
+    if (!spans || !c->rule_tags || !c->default_words || !c->absences)
         return false;
     for (uint32_t i = 0; i < b->rule_count; i++) {
         c->rule_tags[i] = tag_position(set, b->rules[i].tag, guess);
         guess = c->rule_tags[i] + 1;
     }
-    if (!sort_by_place(c, waiting, spans, place_count) ||
-        !compile_groups(c, waiting, spans, place_count, groups))
+    if (!place_rules(c, spans, place_count))
         return false;
     for (uint32_t i = 0; i < set->condition_count; i++)
-        c->conditions[i].groups = groups[i];
+        c->conditions[i].waiting = spans[i];
     for (uint32_t i = 0; i < set->field_count; i++) {
         struct field *field = &c->fields[i];
-        field->present = groups[set->condition_count + i];
+        field->present = spans[set->condition_count + i];
         field->decides = field->present.first < field->present.end ||
                          field->defaults.first < field->defaults.end;
     }
-    set->always = groups[place_count - 1];
+    set->always = spans[place_count - 1];
     return true;
 }
 
 /* ---- atoms, and what follows from each ---- */
+
+static bool is_waited(const struct condition *condition)
+{
+    return condition->waiting.first < condition->waiting.end;
+}
 
 static bool compile_postings(struct compiler *c)
 {
@@ -393,7 +543,8 @@ static bool compile_postings(struct compiler *c)
     compiler_lay_out(to_buts, atoms);
     for (uint32_t i = 0; i < b->condition_set.count; i++)
         for (uint32_t j = 0; j < b->conditions[i].count; j++)
-            postings[to_conditions[b->atom_lists[b->conditions[i].first + j]].end++] = i;
+            postings[to_conditions[b->atom_lists[b->conditions[i].first + j]].end++] =
+                i | (is_waited(&c->conditions[i]) ? CONDITION_WAITED : 0);
     for (uint32_t i = 0; i < atoms; i++) {
         to_buts[i].first += b->atom_list_count;
         to_buts[i].end += b->atom_list_count;
@@ -435,7 +586,7 @@ static bool compile_atoms(struct compiler *c)
     }
     c->set->atoms = c->atoms;
     c->set->atom_count = b->atom_set.count;
-    return compile_postings(c);
+    return true;
 }
 
 /* ---- fields ---- */
@@ -486,7 +637,8 @@ static bool compile_fields(struct compiler *c)
 static bool compile_all(struct compiler *c)
 {
     return compile_fields(c) && compile_atoms(c) && compile_conditions(c) && compile_tags(c) &&
-           compile_costs(c) && compile_rules(c) && index_paths(c) && index_fields(c);
+           compile_costs(c) && compile_rules(c) && compile_postings(c) && index_paths(c) &&
+           index_fields(c);
 }
 
 struct pattern_set *pattern_builder_finish(struct pattern_builder *b, struct error *err)

@@ -49,9 +49,9 @@ static const struct condition *condition_of(const struct explainer *x, const str
                                             const struct source_leaf *leaf)
 {
     const struct pattern_set *set = x->set;
-    for (uint32_t i = rule->conditions.first; i < rule->conditions.end; i++) {
+    for (uint32_t link = rule->link; link != NONE; link = set->links[link].before) {
         const struct condition *condition =
-            &set->conditions[set->condition_lists[i] & ~CONDITION_SPECIAL];
+            &set->conditions[set->links[link].condition & ~CONDITION_SPECIAL];
         if (str_eq(set->fields[condition->field].path, x->source.paths[leaf->path]))
             return condition;
     }
@@ -102,7 +102,7 @@ static bool explain_branch(const struct explainer *x, uint32_t number, struct pa
     if (!ret->conditions)
         return false;
     ret->count = count;
-    ret->matches = rule_holds(x->scratch, rule) == ARRAYS_YES;
+    ret->matches = rule_holds(x->scratch, rule, NONE) == ARRAYS_YES;
     ret->arrays = !ret->matches;
     for (uint32_t i = 0; i < count; i++) {
         if (!explain_condition(x, rule, leaves[i], &ret->conditions[i]))

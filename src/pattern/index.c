@@ -540,7 +540,7 @@ static bool lay_out_blocks(struct compiler *c, const struct sorted_block *list, 
     return true;
 }
 
-static bool index_blocks(struct compiler *c, const struct field_atoms *atoms, struct field *field)
+static bool index_blocks(struct compiler *c, const struct field_atoms *atoms, struct blocks *ret)
 {
     struct span span = atoms->spans[ATOM_CIDR];
     uint32_t count = span.end - span.first, ipv4 = 0;
@@ -558,8 +558,8 @@ static bool index_blocks(struct compiler *c, const struct field_atoms *atoms, st
     }
     if (count)
         qsort(list, count, sizeof *list, compare_blocks);
-    return count == 0 || (lay_out_blocks(c, list, ipv4, &field->blocks[0]) &&
-                          lay_out_blocks(c, list + ipv4, count - ipv4, &field->blocks[1]));
+    return count == 0 || (lay_out_blocks(c, list, ipv4, &ret[0]) &&
+                          lay_out_blocks(c, list + ipv4, count - ipv4, &ret[1]));
 }
 
 static void index_single(const struct field_atoms *atoms, enum atom_kind kind, uint32_t *ret)
@@ -568,32 +568,40 @@ static void index_single(const struct field_atoms *atoms, enum atom_kind kind, u
         *ret = atoms->by_kind[atoms->spans[kind].first];
 }
 
+unsigned index_need(enum atom_kind kind)
+{
+    static const uint8_t needs[ATOM_BUT + 1] = {
+        [ATOM_STRING] = NEEDS_STRING,    [ATOM_NUMBER_TEXT] = NEEDS_NUMBER_TEXT,
+        [ATOM_PREFIX] = NEEDS_PREFIX,    [ATOM_SUFFIX] = NEEDS_SUFFIX,
+        [ATOM_FOLD] = NEEDS_FOLD,        [ATOM_FOLD_PREFIX] = NEEDS_FOLD,
+        [ATOM_FOLD_SUFFIX] = NEEDS_FOLD, [ATOM_WILDCARD] = NEEDS_WILDCARD,
+        [ATOM_NUMBER] = NEEDS_NUMBER,    [ATOM_RANGE] = NEEDS_NUMBER,
+        [ATOM_IP] = NEEDS_ADDRESS,       [ATOM_CIDR] = NEEDS_ADDRESS,
+    };
+    return needs[kind];
+}
+
 static bool index_field(struct compiler *c, const struct field_atoms *atoms, struct field *field)
 {
     index_single(atoms, ATOM_EXISTS, &field->kinds[0]);
     index_single(atoms, ATOM_TRUE, &field->kinds[LEAF_TRUE]);
     index_single(atoms, ATOM_FALSE, &field->kinds[LEAF_FALSE]);
     index_single(atoms, ATOM_NULL, &field->kinds[LEAF_NULL]);
-    bool ok = index_table(c, atoms, ATOM_STRING, &field->strings) &&
-              index_table(c, atoms, ATOM_NUMBER, &field->numbers) &&
-              index_table(c, atoms, ATOM_NUMBER_TEXT, &field->number_texts) &&
-              index_table(c, atoms, ATOM_IP, &field->addresses) && index_blocks(c, atoms, field) &&
-              index_affix_kind(c, atoms, ATOM_PREFIX, &field->prefixes) &&
-              index_affix_kind(c, atoms, ATOM_SUFFIX, &field->suffixes) &&
-              index_affix_kind(c, atoms, ATOM_FOLD_PREFIX, &field->fold_prefixes) &&
-              index_affix_kind(c, atoms, ATOM_FOLD_SUFFIX, &field->fold_suffixes) &&
-              index_folds(c, atoms, &field->folds) && index_range_kind(c, atoms, &field->ranges) &&
-              index_wildcard_kind(c, atoms, &field->wildcards);
-    field->needs =
-        (field->prefixes.count || field->suffixes.count ? NEEDS_AFFIX : 0) |
-        (field->folds.count || field->fold_prefixes.count || field->fold_suffixes.count ? NEEDS_FOLD
-                                                                                        : 0) |
-        (field->wildcards.count ? NEEDS_WILDCARD : 0) |
-        (field->addresses.count || field->blocks[0].count || field->blocks[1].count ? NEEDS_ADDRESS
-                                                                                    : 0) |
-        (field->number_texts.count ? NEEDS_NUMBER_TEXT : 0) |
-        (field->ranges.count || field->numbers.count ? NEEDS_NUMBER : 0);
-    return ok;
+    if (!index_table(c, atoms, ATOM_STRING, &field->strings))
+        return false;
+    if (((field->needs | field->late) & ~(unsigned)NEEDS_STRING) == 0)
+        return true;
+    struct indexes *in = compiler_array(c, 1, sizeof *in);
+    field->indexes = in;
+    return in && index_table(c, atoms, ATOM_NUMBER, &in->numbers) &&
+           index_table(c, atoms, ATOM_NUMBER_TEXT, &in->number_texts) &&
+           index_table(c, atoms, ATOM_IP, &in->addresses) && index_blocks(c, atoms, in->blocks) &&
+           index_affix_kind(c, atoms, ATOM_PREFIX, &in->prefixes) &&
+           index_affix_kind(c, atoms, ATOM_SUFFIX, &in->suffixes) &&
+           index_affix_kind(c, atoms, ATOM_FOLD_PREFIX, &in->fold_prefixes) &&
+           index_affix_kind(c, atoms, ATOM_FOLD_SUFFIX, &in->fold_suffixes) &&
+           index_folds(c, atoms, &in->folds) && index_range_kind(c, atoms, &in->ranges) &&
+           index_wildcard_kind(c, atoms, &in->wildcards);
 }
 
 bool index_fields(struct compiler *c)

@@ -5,6 +5,11 @@
 
 #include "pattern/builder_internal.h"
 
+/* A rule that matches unless a field is there. */
+struct absence {
+    uint32_t field, place, rule;
+};
+
 struct compiler {
     const struct pattern_builder *builder;
     struct pattern_set *set;
@@ -13,8 +18,15 @@ struct compiler {
     struct field *fields;
     struct atom *atoms;
     struct condition *conditions;
-    uint64_t *costs;     // of waiting for each condition
-    uint32_t *rule_tags; // of the builder's rules, positions in set.tags
+    uint32_t *uses;             // of each condition, by rules
+    uint64_t *costs;            // of waiting for each condition
+    uint32_t *rule_tags;        // of the builder's rules, positions in set.tags
+    struct span *default_words; // by place, in set.words
+    struct absence *absences;   // rules that match by default
+    uint32_t absence_count;
+    struct link *links;
+    uint32_t *link_slots; // link + 1, by hash
+    uint32_t link_mask, link_count;
 };
 
 /* Zeroed arrays that stay with the set, and such as go when it is made. NULL = out of memory. */

@@ -15,9 +15,9 @@ static void exclude(struct pattern_scratch *s, uint32_t but)
         *state = (struct but_state){.epoch = s->epoch, .leaf = NONE};
         s->failed[s->failed_count++] = but;
     }
-    if (state->leaf == s->leaf_count)
+    if (state->leaf == s->leaf)
         return;
-    state->leaf = s->leaf_count;
+    state->leaf = s->leaf;
     state->fails++;
     s->fields[s->set->atoms[but].field].failed = true;
 }
@@ -26,15 +26,15 @@ static void fire(struct pattern_scratch *s, uint32_t id)
 {
     const struct pattern_set *set = s->set;
     const struct atom *atom = &set->atoms[id];
+    const uint32_t *postings = set->postings, epoch = s->epoch;
+    uint32_t *stamps = s->stamps, *fired = s->fired, count = s->fired_count;
     for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++) {
-        uint32_t condition = set->postings[i];
-        if (s->stamps[condition] == s->epoch)
-            continue;
-        s->stamps[condition] = s->epoch;
-        const struct span *groups = &set->conditions[condition].groups;
-        if (groups->first < groups->end)
-            s->fired[s->fired_count++] = condition;
+        uint32_t condition = postings[i] & ~CONDITION_WAITED;
+        fired[count] = condition;
+        count += (stamps[condition] != epoch) & (condition != postings[i]);
+        stamps[condition] = epoch;
     }
+    s->fired_count = count;
     for (uint32_t i = atom->excludes.first; i < atom->excludes.end; i++)
         exclude(s, set->postings[i]);
 }
@@ -44,7 +44,7 @@ static bool is_settled(const struct pattern_scratch *s, uint32_t id)
 {
     const struct atom *atom = &s->set->atoms[id];
     for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++)
-        if (s->stamps[s->set->postings[i]] != s->epoch)
+        if (s->stamps[s->set->postings[i] & ~CONDITION_WAITED] != s->epoch)
             return false;
     return atom->excludes.first == atom->excludes.end;
 }
@@ -128,23 +128,23 @@ static void found_fold_suffix(struct pattern_scratch *s, uint32_t atom, struct s
 }
 
 static __attribute__((noinline)) void evaluate_folds(struct pattern_scratch *s,
-                                                     const struct field *field, struct str value)
+                                                     const struct indexes *in, struct str value)
 {
     struct str folded = {s->folded, fold_text(value, s->folded)};
-    if (field->folds.count) {
+    if (in->folds.count) {
         struct table_key key = table_key(folded.ptr, folded.len);
         const struct table_slot *slot;
         for (uint32_t at = (uint32_t)key.hash;
-             (slot = &field->folds.slots[at & field->folds.mask])->value != NONE; at++)
+             (slot = &in->folds.slots[at & in->folds.mask])->value != NONE; at++)
             if (slot->head == key.head && slot->len == folded.len &&
                 memcmp(slot->key, folded.ptr, folded.len) == 0 &&
                 fold_equal(s->set->atoms[slot->value].operand, value))
                 fire(s, slot->value);
     }
-    if (field->fold_prefixes.count)
-        each_affix(&field->fold_prefixes, folded, false, found_fold_prefix, s, value);
-    if (field->fold_suffixes.count)
-        each_affix(&field->fold_suffixes, folded, true, found_fold_suffix, s, value);
+    if (in->fold_prefixes.count)
+        each_affix(&in->fold_prefixes, folded, false, found_fold_prefix, s, value);
+    if (in->fold_suffixes.count)
+        each_affix(&in->fold_suffixes, folded, true, found_fold_suffix, s, value);
 }
 
 static inline uint32_t load4(const char *p)
@@ -259,41 +259,44 @@ static void evaluate_blocks(struct pattern_scratch *s, const struct blocks *bloc
 }
 
 static __attribute__((noinline)) void evaluate_address(struct pattern_scratch *s,
-                                                       const struct field *field, struct str value)
+                                                       const struct indexes *in, struct str value)
 {
     struct address address;
     if (!address_parse(value, &address))
         return;
-    uint32_t atom = table_get(&field->addresses, (const char *)&address, sizeof address);
+    uint32_t atom = table_get(&in->addresses, (const char *)&address, sizeof address);
     if (atom != NONE)
         fire(s, atom);
-    evaluate_blocks(s, &field->blocks[address.version == 6], address_number(&address));
+    evaluate_blocks(s, &in->blocks[address.version == 6], address_number(&address));
 }
 
 /* All but exact strings. */
-static __attribute__((noinline)) void evaluate_needs(struct pattern_scratch *s,
-                                                     const struct field *field, struct str value)
+static __attribute__((noinline)) void evaluate_beyond_string(struct pattern_scratch *s,
+                                                             const struct indexes *in,
+                                                             unsigned needs, struct str value)
 {
-    if (field->prefixes.count)
-        each_affix(&field->prefixes, value, false, found_affix, s, value);
-    if (field->suffixes.count)
-        each_affix(&field->suffixes, value, true, found_affix, s, value);
-    if (field->needs & NEEDS_FOLD)
-        evaluate_folds(s, field, value);
-    if (field->needs & NEEDS_WILDCARD)
-        evaluate_wildcards(s, &field->wildcards, value);
-    if (field->needs & NEEDS_ADDRESS)
-        evaluate_address(s, field, value);
+    if (needs & NEEDS_PREFIX)
+        each_affix(&in->prefixes, value, false, found_affix, s, value);
+    if (needs & NEEDS_SUFFIX)
+        each_affix(&in->suffixes, value, true, found_affix, s, value);
+    if (needs & NEEDS_FOLD)
+        evaluate_folds(s, in, value);
+    if (needs & NEEDS_WILDCARD)
+        evaluate_wildcards(s, &in->wildcards, value);
+    if (needs & NEEDS_ADDRESS)
+        evaluate_address(s, in, value);
 }
 
 static inline void evaluate_string(struct pattern_scratch *s, const struct field *field,
-                                   struct str value)
+                                   unsigned needs, struct str value)
 {
-    uint32_t atom = table_get(&field->strings, value.ptr, value.len);
-    if (atom != NONE)
-        fire(s, atom);
-    if (field->needs & NEEDS_OF_STRINGS)
-        evaluate_needs(s, field, value);
+    if (needs & NEEDS_STRING) {
+        uint32_t atom = table_find(field->strings.slots, field->strings.mask, value.ptr, value.len);
+        if (atom != NONE)
+            fire(s, atom);
+    }
+    if (needs & NEEDS_BEYOND_STRING)
+        evaluate_beyond_string(s, field->indexes, needs, value);
 }
 
 /* ---- numbers ---- */
@@ -360,25 +363,35 @@ static void evaluate_ranges(struct pattern_scratch *s, const struct ranges *rang
 }
 
 static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
-                                                      const struct field *field, struct str text)
+                                                      const struct indexes *in, unsigned needs,
+                                                      struct str text)
 {
-    if (field->needs & NEEDS_NUMBER_TEXT) {
-        uint32_t atom = table_get(&field->number_texts, text.ptr, text.len);
+    if (needs & NEEDS_NUMBER_TEXT) {
+        uint32_t atom = table_get(&in->number_texts, text.ptr, text.len);
         if (atom != NONE)
             fire(s, atom);
     }
-    if (!(field->needs & NEEDS_NUMBER))
+    if (!(needs & NEEDS_NUMBER))
         return;
     struct number_leaf number = {.exact = UNKNOWN};
     size_t readable = (size_t)(s->scan.text.ptr + s->scan.text.len - text.ptr);
     number.value = number_parse_parts(text, readable, &number.parts);
     number.key = ordered_double(number.value);
-    if (field->numbers.count) {
-        uint32_t atom = table_get(&field->numbers, (const char *)&number.key, sizeof number.key);
+    if (in->numbers.count) {
+        uint32_t atom = table_get(&in->numbers, (const char *)&number.key, sizeof number.key);
         if (atom != NONE && is_exact(&number))
             fire(s, atom);
     }
-    evaluate_ranges(s, &field->ranges, &number);
+    evaluate_ranges(s, &in->ranges, &number);
+}
+
+static inline void evaluate(struct pattern_scratch *s, const struct field *field, unsigned needs,
+                            enum leaf_kind kind, struct str text)
+{
+    if (kind == LEAF_STRING)
+        evaluate_string(s, field, needs, text);
+    else if (kind == LEAF_NUMBER && needs & (NEEDS_NUMBER | NEEDS_NUMBER_TEXT))
+        evaluate_number(s, field->indexes, needs, text);
 }
 
 void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, struct str text,
@@ -386,8 +399,9 @@ void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, 
 {
     const struct field *field = &s->set->fields[id];
     struct field_state *state = &s->fields[id];
+    s->leaf = s->leaf_count;
     if (state->epoch != s->epoch) {
-        *state = (struct field_state){.epoch = s->epoch};
+        *state = (struct field_state){.epoch = s->epoch, .first = s->leaf};
         s->field_seen[s->field_seen_count++] = id;
         s->unseen--;
         if (field->kinds[0] != NONE)
@@ -398,12 +412,24 @@ void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, 
         state->in_array = true;
         s->in_array = true;
     }
-    if (kind == LEAF_STRING)
-        evaluate_string(s, field, text);
-    else if (kind == LEAF_NUMBER)
-        evaluate_number(s, field, text);
-    else if (field->kinds[kind] != NONE)
+    if (kind > LEAF_NUMBER && field->kinds[kind] != NONE)
         fire(s, field->kinds[kind]);
+    evaluate(s, field, field->needs, kind, text);
+}
+
+void leaf_evaluate_late(struct pattern_scratch *s, uint32_t id, unsigned needs)
+{
+    const struct field *field = &s->set->fields[id];
+    struct field_state *state = &s->fields[id];
+    struct span span = {0, 1};
+    if (state->leaves > 1)
+        span = leaves_of_field(s, id);
+    state->late |= (uint8_t)needs;
+    for (uint32_t i = span.first; i < span.end; i++) {
+        s->leaf = state->leaves > 1 ? s->leaf_order[i] : state->first;
+        const struct leaf *leaf = &s->leaves[s->leaf];
+        evaluate(s, field, needs, (enum leaf_kind)leaf->kind, (struct str){leaf->ptr, leaf->len});
+    }
 }
 
 /* ---- one atom, one leaf: for arrays and explanations ---- */
@@ -483,4 +509,13 @@ bool leaf_satisfies(const struct pattern_set *set, uint32_t id, const struct lea
                : leaf->kind == LEAF_NUMBER ? number_satisfies(atom, text)
                                            : false;
     }
+}
+
+bool condition_takes(const struct pattern_set *set, const struct condition *condition,
+                     const struct leaf *leaf)
+{
+    for (uint32_t i = condition->atoms.first; i < condition->atoms.end; i++)
+        if (leaf_satisfies(set, set->atom_lists[i], leaf))
+            return true;
+    return false;
 }

@@ -10,6 +10,8 @@
 #define LEAVES_MAX (LIMIT_EVENT_BYTES / 2 + 1)   // "[1,1,...": two bytes each
 #define ELEMENTS_MAX (LIMIT_EVENT_BYTES / 2 + 2) // "[[]]": two bytes each; [0] is none
 
+#define EPOCH_MAX (UINT32_MAX - 1) // even
+
 bool walk_refuse(const struct pattern_scratch *s, size_t at, const char *code, const char *what,
                  struct error *err)
 {
@@ -52,7 +54,8 @@ static void forget(struct pattern_scratch *s)
 {
     const struct pattern_set *set = s->set;
     memset(s->fields, 0, set->field_count * sizeof *s->fields);
-    memset(s->stamps, 0, set->condition_count * sizeof *s->stamps);
+    memset(s->stamps, 0, ((size_t)set->condition_count + 1) * sizeof *s->stamps);
+    memset(s->link_stamps, 0, set->link_count * sizeof *s->link_stamps);
     memset(s->buts, 0, set->atom_count * sizeof *s->buts);
     memset(s->keys, 0, KEYS_TABLE * sizeof *s->keys);
     s->epoch = 0;
@@ -60,9 +63,9 @@ static void forget(struct pattern_scratch *s)
 
 static void start(struct pattern_scratch *s, struct str event)
 {
-    if (s->epoch == UINT32_MAX)
+    if (s->epoch == EPOCH_MAX)
         forget(s);
-    s->epoch++;
+    s->epoch += 2;
     if (s->wildcard_epoch > UINT32_MAX - LEAVES_MAX) {
         memset(s->wildcard_stamps, 0, s->set->wildcard_count * sizeof *s->wildcard_stamps);
         s->wildcard_epoch = 0;
@@ -159,14 +162,17 @@ static bool allocate_all(struct pattern_scratch *s)
            allocate(s, &s->fields, set->field_count, sizeof *s->fields) &&
            allocate(s, &s->field_seen, set->field_count, sizeof *s->field_seen) &&
            allocate(s, &s->field_first, set->field_count, sizeof *s->field_first) &&
-           allocate(s, &s->stamps, set->condition_count, sizeof *s->stamps) &&
-           allocate(s, &s->fired, set->condition_count, sizeof *s->fired) &&
+           allocate(s, &s->stamps, (size_t)set->condition_count + 1, sizeof *s->stamps) &&
+           allocate(s, &s->link_stamps, set->link_count, sizeof *s->link_stamps) &&
+           allocate(s, &s->fired, (size_t)set->condition_count + 1, sizeof *s->fired) &&
+           allocate(s, &s->candidates, (size_t)set->rule_count + 1, sizeof *s->candidates) &&
            allocate(s, &s->buts, set->atom_count, sizeof *s->buts) &&
            allocate(s, &s->failed, set->atom_count, sizeof *s->failed) &&
            allocate(s, &s->wildcard_stamps, set->wildcard_count, sizeof *s->wildcard_stamps) &&
            allocate(s, &s->result, words, sizeof *s->result) &&
            allocate(s, &s->summary, words / 64 + 1, sizeof *s->summary) &&
            allocate(s, &s->exclude, words, sizeof *s->exclude) &&
+           allocate(s, &s->denied, words, sizeof *s->denied) &&
            allocate(s, &s->tags, set->tag_count, sizeof *s->tags);
 }
 

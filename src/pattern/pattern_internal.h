@@ -185,30 +185,44 @@ struct wildcards {
     uint32_t stamp_first; // in the scratch's wildcard stamps
 };
 
+/* Which indexes a leaf has to be looked up in. */
 enum field_needs {
-    NEEDS_AFFIX = 1,
-    NEEDS_FOLD = 2,
-    NEEDS_WILDCARD = 4,
-    NEEDS_ADDRESS = 8,
-    NEEDS_NUMBER_TEXT = 16,
-    NEEDS_NUMBER = 32,
+    NEEDS_STRING = 1,
+    NEEDS_PREFIX = 2,
+    NEEDS_SUFFIX = 4,
+    NEEDS_FOLD = 8,
+    NEEDS_WILDCARD = 16,
+    NEEDS_ADDRESS = 32,
+    NEEDS_NUMBER_TEXT = 64,
+    NEEDS_NUMBER = 128,
 };
-#define NEEDS_OF_STRINGS (NEEDS_AFFIX | NEEDS_FOLD | NEEDS_WILDCARD | NEEDS_ADDRESS)
+#define NEEDS_BEYOND_STRING                                                                        \
+    (NEEDS_PREFIX | NEEDS_SUFFIX | NEEDS_FOLD | NEEDS_WILDCARD | NEEDS_ADDRESS)
+/* By kind of atom; 0: none, found without an index. */
+unsigned index_need(enum atom_kind kind);
 
-struct field {
-    struct str path;
-    uint32_t rank; // in the order in which arrays are decided: UTF-16 order of paths
-    uint32_t needs;
-    bool decides; // something follows from its having a leaf: `present` or `defaults`
-    struct table strings, numbers, number_texts, addresses;
+/* What most fields have not. */
+struct indexes {
+    struct table numbers, number_texts, addresses, folds;
     struct blocks blocks[2]; // IPv4, IPv6
     struct affixes prefixes, suffixes, fold_prefixes, fold_suffixes;
-    struct table folds;
     struct ranges ranges;
     struct wildcards wildcards;
+};
+
+/* Some rule waits for what is looked up at once; what only tells whether rules that other fields
+ * have chosen do match is late: looked up when such a rule asks, which seldom happens. */
+struct field {
+    struct str path;
+    uint32_t rank;       // in the order in which arrays are decided: UTF-16 order of paths
+    uint8_t needs, late; // enum field_needs
+    bool decides;        // something follows from its having a leaf: one of the spans below
+    struct table strings;
+    const struct indexes *indexes;
     uint32_t kinds[5];    // atom of true, false, null by enum leaf_kind; [0]: exists; NONE = none
-    struct span present;  // groups to try when the field has a leaf, in set.groups
+    struct span present;  // rules to try when the field has a leaf, in set.rules
     struct span defaults; // words of tags that match unless one of their atoms fails, set.words
+    struct span absences; // rules that match by default unless the field has a leaf, in set.rules
 };
 
 struct atom {
@@ -220,27 +234,50 @@ struct atom {
     uint32_t but_tag;       // BUT: its bit among the defaults, or NONE
 };
 
-enum condition_flags { CONDITION_BUT = 1, CONDITION_ABSENT = 2 };
+enum condition_flags {
+    CONDITION_BUT = 1,
+    CONDITION_ABSENT = 2,
+    CONDITION_LONG = 4, // more atoms than are compared one by one
+};
+#define CONDITION_ATOMS_FEW 16u
 
 struct condition {
-    uint32_t field, flags;
-    struct span atoms;  // in set.atom_lists
-    struct span groups; // to try when it becomes true, in set.groups
+    uint32_t field;
+    uint8_t flags, late; // enum condition_flags; enum field_needs of its atoms that are late
+    struct span atoms;   // in set.atom_lists
+    struct span waiting; // rules to try when it becomes true, in set.rules
 };
 
-/* A condition in a list of them: this bit says that it has flags, so that whether it holds must be
- * worked out unless it is marked true already. */
+/* A condition in a link: this bit says that whether it holds must be worked out unless it is marked
+ * already. A condition in the postings of an atom: rules are waiting for it. */
 #define CONDITION_SPECIAL ((uint32_t)1 << 31)
+#define CONDITION_WAITED ((uint32_t)1 << 31)
 
-/* Rules that wait for the same condition and then need the same second one. */
-struct group {
-    uint32_t condition; // the second, or NONE
-    struct span rules;  // in set.rules
+/* A rule waits for its rarest condition, and needs another that is found at once and seldom true,
+ * if it has one: rules that differ in these are told apart without a branch. The rest is a chain,
+ * from the condition that most rules have to the rarest; rules share the beginnings of their chains
+ * and what is known of a link is known to all.
+ *
+ *   NONE ◄─ detail-type ◄─ errorCode: absent      waits for eventName: [a,b], needs source: s3
+ *                     ▲  ▲                        waits for eventName: [b],   needs source: sns
+ *                     │  └──── userAgent: *cli*   waits for eventName: [b],   needs source: s3
+ *                     └──────────────────────     waits for eventName: [c],   needs source: s3
+ */
+struct link {
+    uint32_t before; // a link that must hold as well, or NONE
+    uint32_t condition;
 };
 
 struct rule {
-    struct span conditions; // in set.condition_lists, in the order in which they fail soonest
-    uint32_t tag;           // position in set.tags
+    uint32_t needs; // condition, not special; set.condition_count, which is always true, if none
+    uint32_t link;  // that must hold, or NONE; RULE_OF_DEFAULTS: the tags of set.word_spans[tag]
+    uint32_t tag;   // position in set.tags
+};
+#define RULE_OF_DEFAULTS (UINT32_MAX - 1)
+
+/* A rule of which two conditions hold. */
+struct candidate {
+    uint32_t rule, place; // the condition that it waited for, or NONE
 };
 
 struct word {
@@ -281,11 +318,14 @@ struct pattern_set {
     const struct atom *atoms;
     const struct condition *conditions;
     const struct rule *rules;
-    const struct group *groups;
-    const uint32_t *postings, *atom_lists, *condition_lists;
+    const struct link *links;
+    const uint32_t *postings, *atom_lists;
     const struct word *words;
-    struct span always; // groups to try with every event
-    uint32_t tag_count, node_count, field_count, atom_count, condition_count, rule_count;
+    const struct span *word_spans;
+    struct span always; // rules to try with every event
+    bool has_absences;
+    uint32_t tag_count, node_count, field_count, atom_count, condition_count, rule_count,
+        link_count;
     uint32_t wildcard_count;
     uint64_t seed; // of the table of keys, which an event's author must not know
 };
@@ -311,8 +351,13 @@ struct array {
 };
 struct field_state {
     uint32_t epoch, leaves;
+    uint32_t first;        // leaf
     bool in_array, failed; // some leaf is in an array; some BUT atom failed
+    uint8_t late;          // what of the field's `late` was looked up
+    uint8_t asked;         // how often a condition of the only leaf was worked out by itself
 };
+#define STAMP_FALSE 1u
+#define LATE_ASKS_MAX 8 // then the indexes are asked
 struct but_state {
     uint32_t epoch, leaf, fails; // last leaf that failed, how many did
 };
@@ -327,8 +372,9 @@ struct pattern_scratch {
     const struct pattern_set *set;
     struct scratch_block blocks[24]; // all that the pointers below point into
     uint32_t block_count;
-    uint32_t epoch;
+    uint32_t epoch; // even
     uint32_t leaf_count, element_count, array_count, fired_count, unseen;
+    uint32_t leaf; // that is being looked up
     size_t text_used;
     bool in_array;
     /* the fastest that this machine has, or the portable ones: pattern_scratch_use_portable() */
@@ -342,12 +388,16 @@ struct pattern_scratch {
     struct field_state *fields;
     uint32_t *field_seen; // fields with a leaf, in order of appearance
     uint32_t field_seen_count;
-    uint32_t *stamps; // of conditions
-    uint32_t *fired;  // conditions that became true and have rules
+    uint32_t *stamps; // of conditions: the event's epoch, or the next number if worked out as false
+    uint32_t *link_stamps;
+    uint32_t *fired; // conditions that became true and have rules
+    struct candidate *candidates;
     struct but_state *buts;
     uint32_t *failed, failed_count; // anything-buts that failed some leaf
     uint32_t *wildcard_stamps, wildcard_epoch;
-    uint64_t *result, *summary, *exclude;
+    uint64_t *result, *summary;
+    uint64_t *exclude; // tags that failed, of the field whose defaults are being added
+    uint64_t *denied;  // tags of rules whose absent field is there
     uint32_t *tags;
     char *text, *folded;
     /* of the arrays' solver */
@@ -436,8 +486,12 @@ void table_add(struct table *table, struct str key, uint32_t value);
 /* leaf.c: marks what a leaf of `field`, just found, makes true. It is number scratch.leaf_count. */
 void leaf_evaluate(struct pattern_scratch *scratch, uint32_t field, enum leaf_kind kind,
                    struct str text, bool in_array);
+/* The same for what is late, or a part of it, and all leaves of the field, which has some. */
+void leaf_evaluate_late(struct pattern_scratch *scratch, uint32_t field, unsigned needs);
 /* Slow path: is this one atom true of this one leaf? Not for ABSENT. */
 bool leaf_satisfies(const struct pattern_set *set, uint32_t atom, const struct leaf *leaf);
+bool condition_takes(const struct pattern_set *set, const struct condition *condition,
+                     const struct leaf *leaf);
 bool wildcard_matches(struct str operand, struct str s);
 
 /* May leaves be chosen so that no array stands at two elements? ENTANGLED: too many steps. */
@@ -445,11 +499,15 @@ enum array_answer { ARRAYS_NO, ARRAYS_YES, ARRAYS_ENTANGLED };
 
 /* decide.c: from what is marked to the result bits. False: G0207. */
 bool decide_rules(struct pattern_scratch *scratch, struct error *err);
-/* One rule of the event that was matched last. */
-enum array_answer rule_holds(struct pattern_scratch *scratch, const struct rule *rule);
+/* One rule of the event that was matched last, which waits for `place`, a condition, or NONE. */
+enum array_answer rule_holds(struct pattern_scratch *scratch, const struct rule *rule,
+                             uint32_t place);
 
-/* arrays.c: for a rule all of whose conditions hold by themselves. */
-enum array_answer arrays_solve(struct pattern_scratch *scratch, const struct rule *rule);
+/* arrays.c: leaves by field, in scratch.leaf_order; where those of one are. */
+struct span leaves_of_field(struct pattern_scratch *scratch, uint32_t field);
+/* For a rule all of whose conditions hold by themselves. */
+enum array_answer arrays_solve(struct pattern_scratch *scratch, const struct rule *rule,
+                               uint32_t place);
 /* Steps of one event's searches before it is refused (G0207). */
 #define ARRAY_STEPS_MAX 16000000u
 
