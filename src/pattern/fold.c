@@ -96,11 +96,13 @@ bool fold_is_ascii(struct str s)
 
 size_t fold_text(struct str s, char *out)
 {
-    if (fold_is_ascii(s)) {
-        for (size_t i = 0; i < s.len; i++)
-            out[i] = ascii_lower(s.ptr[i]);
-        return s.len;
+    unsigned char any = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        out[i] = ascii_lower(s.ptr[i]);
+        any |= (unsigned char)s.ptr[i];
     }
+    if (any < 0x80)
+        return s.len;
     size_t used = 0;
     for (size_t i = 0, step; i < s.len; i += step) {
         step = sequence_length(s.ptr[i]);
@@ -119,22 +121,32 @@ size_t fold_text(struct str s, char *out)
     return used;
 }
 
-/* The ways to spell the character of `step` bytes at `p`. */
+/* The ways to spell the character of `step` bytes, more than one, at `p`. */
 static unsigned spellings(const char *p, size_t step, struct letter_cases *room, struct str ret[3])
 {
     ret[0] = (struct str){p, step};
-    if (step == 1) {
-        room->lower[0] = ascii_lower(p[0]);
-        room->upper[0] = p[0] >= 'a' && p[0] <= 'z' ? (char)(p[0] & ~0x20) : p[0];
-        ret[1] = (struct str){room->lower, 1};
-        ret[2] = (struct str){room->upper, 1};
-        return 3;
-    }
     if (!find_cases(decode(p, step), room))
         return 1;
     ret[1] = str_from(room->lower);
     ret[2] = str_from(room->upper);
     return 3;
+}
+
+/* Bytes that the character of `step` bytes at `p` takes from the front (or the back) of `s`, or
+ * SIZE_MAX. */
+static size_t take_one(const char *p, size_t step, struct str s, bool back)
+{
+    struct letter_cases room;
+    struct str ways[3];
+    if (step == 1) {
+        if (s.len == 0 || ascii_lower(s.ptr[back ? s.len - 1 : 0]) != ascii_lower(*p))
+            return SIZE_MAX;
+        return 1;
+    }
+    for (unsigned i = spellings(p, step, &room, ways); i > 0; i--)
+        if (back ? str_ends(s, ways[i - 1]) : str_starts(s, ways[i - 1]))
+            return ways[i - 1].len;
+    return SIZE_MAX;
 }
 
 /* Bytes of `s` that `pattern` takes from its front (or its back), or SIZE_MAX. No spelling of a
@@ -150,13 +162,8 @@ static size_t take(struct str pattern, struct str s, bool back)
                 step++;
             p = pattern.ptr + pattern.len - done - step;
         }
-        struct letter_cases room;
-        struct str ways[3],
-            rest = back ? str_sub(s, 0, s.len - taken) : str_sub(s, taken, SIZE_MAX);
-        size_t found = SIZE_MAX;
-        for (unsigned i = spellings(p, step, &room, ways); i > 0 && found == SIZE_MAX; i--)
-            if (back ? str_ends(rest, ways[i - 1]) : str_starts(rest, ways[i - 1]))
-                found = ways[i - 1].len;
+        struct str rest = {s.ptr + (back ? 0 : taken), s.len - taken};
+        size_t found = take_one(p, step, rest, back);
         if (found == SIZE_MAX)
             return SIZE_MAX;
         taken += found;
