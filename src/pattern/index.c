@@ -94,7 +94,12 @@ static void place_child(struct child *children, uint64_t names, uint32_t *overfl
                         const struct tree_edge *edge, const struct node *node)
 {
     unsigned bit = name_bit(edge->name.ptr, edge->name.len);
-    struct child child = {edge->name.ptr, node, (uint32_t)edge->name.len, 0};
+    struct table_key key = table_key(edge->name.ptr, edge->name.len);
+    struct child child = {.head = key.head,
+                          .tail = key.tail,
+                          .name = edge->name.ptr,
+                          .node = node,
+                          .len = (uint32_t)edge->name.len};
     uint32_t at = (uint32_t)__builtin_popcountll(names & (((uint64_t)1 << bit) - 1));
     if (children[at].name) {
         child.next = children[at].next;
@@ -271,7 +276,8 @@ static bool index_ranges(struct compiler *c, struct sorted_range *list, uint32_t
 
 /* The bytes by which a wildcard is found. */
 struct chosen_gram {
-    uint32_t gram, length, wildcard;
+    struct gram_use use;
+    uint32_t gram, length;
     bool at_start;
 };
 
@@ -311,7 +317,7 @@ static struct chosen_gram choose_gram(struct str operand, const uint32_t *counts
             uint32_t gram = gram_of(piece.ptr + i, length);
             uint32_t count = length == GRAM_MAX ? counts[gram_hash(gram) / GRAM_COUNTS] : 0;
             if (length > best.length || (length == best.length && count < best_count)) {
-                best = (struct chosen_gram){gram, length, 0, start && i == 0};
+                best = (struct chosen_gram){{piece, (uint32_t)i, 0}, gram, length, start && i == 0};
                 best_count = count;
             }
         }
@@ -338,27 +344,26 @@ static bool index_grams(struct compiler *c, const struct chosen_gram *list, uint
         bits++;
     while (slots < count * 2)
         slots *= 2;
-    uint32_t *order = compiler_array(c, count, sizeof *order);
+    struct gram_use *uses = compiler_array(c, count, sizeof *uses);
     *ret = (struct grams){.bitmap = compiler_array(c, (size_t)1 << (bits - 6), sizeof(uint64_t)),
                           .slots = compiler_array(c, slots, sizeof *ret->slots),
-                          .order = order,
+                          .uses = uses,
                           .bitmap_shift = 32 - bits,
                           .slot_mask = slots - 1,
                           .length = list[0].length,
                           .mask = (uint32_t)(((uint64_t)1 << 8 * list[0].length) - 1),
                           .at_start = list[0].at_start};
-    if (!ret->bitmap || !ret->slots || !order)
+    if (!ret->bitmap || !ret->slots || !uses)
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        order[i] = list[i].wildcard;
+        uses[i] = list[i].use;
         uint32_t hash = gram_hash(list[i].gram), bit = hash >> ret->bitmap_shift, at = hash;
         ret->bitmap[bit / 64] |= (uint64_t)1 << bit % 64;
-        for (at &= ret->slot_mask;
-             ret->slots[at].wildcards.end && ret->slots[at].gram != list[i].gram;)
+        for (at &= ret->slot_mask; ret->slots[at].uses.end && ret->slots[at].gram != list[i].gram;)
             at = (at + 1) & ret->slot_mask;
-        if (ret->slots[at].wildcards.end == 0)
+        if (ret->slots[at].uses.end == 0)
             ret->slots[at] = (struct gram_slot){list[i].gram, {i, i}};
-        ret->slots[at].wildcards.end = i + 1;
+        ret->slots[at].uses.end = i + 1;
     }
     return true;
 }
@@ -376,7 +381,7 @@ static bool index_wildcards(struct compiler *c, struct wildcard *items, uint32_t
     count_grams(items, count, counts);
     for (uint32_t i = 0; i < count; i++) {
         list[i] = choose_gram(items[i].operand, counts);
-        list[i].wildcard = i;
+        list[i].use.wildcard = i;
         list[i].at_start |= list[i].length == 0; // a lone "*" cannot come here, but costs nothing
     }
     qsort(list, count, sizeof *list, compare_grams);

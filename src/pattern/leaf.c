@@ -185,21 +185,24 @@ bool wildcard_matches(struct str operand, struct str s)
     }
 }
 
+/* The gram stands at `at` of the value. */
 static void check_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
-                            const struct grams *grams, uint32_t gram, struct str value)
+                            const struct grams *grams, uint32_t gram, size_t at, struct str value)
 {
-    uint32_t at = gram * 0x9E3779B1u & grams->slot_mask;
-    while (grams->slots[at].wildcards.end && grams->slots[at].gram != gram)
-        at = (at + 1) & grams->slot_mask;
-    struct span span = grams->slots[at].wildcards;
+    uint32_t slot = gram * 0x9E3779B1u & grams->slot_mask;
+    while (grams->slots[slot].uses.end && grams->slots[slot].gram != gram)
+        slot = (slot + 1) & grams->slot_mask;
+    struct span span = grams->slots[slot].uses;
     for (uint32_t i = span.first; i < span.end; i++) {
-        uint32_t number = grams->order[i];
-        uint32_t *stamp = &s->wildcard_stamps[wildcards->stamp_first + number];
+        const struct gram_use *use = &grams->uses[i];
+        if (at < use->offset || !str_starts(str_sub(value, at - use->offset, SIZE_MAX), use->piece))
+            continue;
+        uint32_t *stamp = &s->wildcard_stamps[wildcards->stamp_first + use->wildcard];
         if (*stamp == s->wildcard_epoch)
             continue;
         *stamp = s->wildcard_epoch;
-        if (wildcard_matches(wildcards->items[number].operand, value))
-            fire(s, wildcards->items[number].atom);
+        if (wildcard_matches(wildcards->items[use->wildcard].operand, value))
+            fire(s, wildcards->items[use->wildcard].atom);
     }
 }
 
@@ -217,7 +220,7 @@ static void look_for_grams(struct pattern_scratch *s, const struct wildcards *wi
     for (; at < end; at++) {
         uint32_t gram = load4(value.ptr + at) & grams.mask;
         if (__builtin_expect(gram_may_occur(&grams, gram), 0))
-            check_wildcards(s, wildcards, from, gram, value);
+            check_wildcards(s, wildcards, from, gram, at, value);
     }
 }
 
@@ -237,7 +240,7 @@ evaluate_wildcards(struct pattern_scratch *s, const struct wildcards *wildcards,
             memcpy(padded, value.ptr + at, grams->length);
             uint32_t gram = load4(padded);
             if (gram_may_occur(grams, gram))
-                check_wildcards(s, wildcards, grams, gram, value);
+                check_wildcards(s, wildcards, grams, gram, at, value);
         }
     }
 }

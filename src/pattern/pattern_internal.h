@@ -167,14 +167,19 @@ struct wildcard {
     struct str operand;
     uint32_t atom;
 };
+struct gram_use {
+    struct str piece; // between stars, of which the gram is a part
+    uint32_t offset;  // of the gram in it
+    uint32_t wildcard;
+};
 struct gram_slot {
     uint32_t gram;
-    struct span wildcards; // in grams.order; first == end: free
+    struct span uses; // in grams.uses; first == end: free
 };
 struct grams {
     uint64_t *bitmap;
     struct gram_slot *slots;
-    const uint32_t *order;                          // wildcards by gram
+    const struct gram_use *uses;                    // by gram
     uint32_t bitmap_shift, slot_mask, length, mask; // mask: of the gram's bytes
     bool at_start;                                  // looked for at the value's start only
 };
@@ -288,6 +293,7 @@ struct word {
 /* Children of a node of the tree of paths, in the order of name_bit() of their names: the first of
  * each bit, so that the bits below in node.names say where it is; then the others. */
 struct child {
+    uint64_t head, tail; // of the name, as in tables
     const char *name;
     const struct node *node;
     uint32_t len;
@@ -302,12 +308,17 @@ struct node {
     uint32_t field; // or NONE
 };
 
-/* A few bits of a name, to rule most others out. */
+/* A few bits of a name in double quotes, to rule most others out. */
+static inline unsigned key_bit(const char *name, size_t len)
+{
+    size_t last = len - 1; // before an empty name stands a quote, and behind it
+    return ((unsigned)len + (unsigned char)name[0] * 5u + (unsigned char)name[last] * 3u) & 63;
+}
+
+/* The same of a name without quotes around. */
 static inline unsigned name_bit(const char *name, size_t len)
 {
-    return len ? (unsigned)(len + (unsigned char)name[0] * 5u + (unsigned char)name[len - 1] * 3u) &
-                     63
-               : 0;
+    return len ? key_bit(name, len) : '"' * (5 + 3) & 63;
 }
 
 struct pattern_set {

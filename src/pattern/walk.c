@@ -211,34 +211,29 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
 
 /* ---- keys ---- */
 
-INLINE bool is_name(const struct child *child, struct str name)
+INLINE bool is_name(const struct child *child, struct str name, uint64_t head, uint64_t tail)
 {
-    if (child->len != name.len)
-        return false;
-    if (name.len < 8)
-        return memcmp(child->name, name.ptr, name.len) == 0;
-    size_t last = name.len - 8;
-    return load8(child->name) == load8(name.ptr) &&
-           load8(child->name + last) == load8(name.ptr + last) &&
+    return child->head == head && child->tail == tail && child->len == name.len &&
            (name.len <= 16 || memcmp(child->name + 8, name.ptr + 8, name.len - 16) == 0);
 }
 
-static __attribute__((noinline)) const struct node *find_in_table(const struct node *node,
-                                                                  struct str name)
+/* The child of this name, whose bit some child has. */
+static __attribute__((noinline)) const struct node *find_child(const struct node *node,
+                                                               struct str name, unsigned bit)
 {
-    uint32_t at = table_get(node->table, name.ptr, name.len);
-    return at == NONE ? NULL : node->children[at].node;
-}
-
-INLINE const struct node *step(const struct node *node, struct str name)
-{
-    uint64_t bit = (uint64_t)1 << name_bit(name.ptr, name.len);
-    if (!(node->names & bit))
-        return NULL;
-    if (__builtin_expect(node->table != NULL, 0))
-        return find_in_table(node, name);
-    const struct child *child = node->children + __builtin_popcountll(node->names & (bit - 1));
-    while (!is_name(child, name)) {
+    uint64_t before = ((uint64_t)1 << bit) - 1, head, tail;
+    if (node->table) {
+        uint32_t at = table_get(node->table, name.ptr, name.len);
+        return at == NONE ? NULL : node->children[at].node;
+    }
+    if (__builtin_expect(name.len >= 8, 1)) {
+        head = load8(name.ptr);
+        tail = load8(name.ptr + name.len - 8);
+    } else {
+        head = tail = load_short(name.ptr, name.len);
+    }
+    const struct child *child = node->children + __builtin_popcountll(node->names & before);
+    while (!is_name(child, name, head, tail)) {
         if (!child->next)
             return NULL;
         child = node->children + child->next;
@@ -246,38 +241,39 @@ INLINE const struct node *step(const struct node *node, struct str name)
     return child->node;
 }
 
-/* A key with dots is several steps. A dot matters only behind the name of a child that has children
- * itself. */
+/* A key with a dot behind the name of a child that has children is several steps. */
 static __attribute__((noinline)) const struct node *find_dotted(const struct node *node,
                                                                 struct str key)
 {
-    uint64_t lengths = node->deep & (((uint64_t)1 << (key.len < 63 ? key.len : 63)) - 1);
-    bool dotted = node->deep >> 63 && key.len > 63;
-    for (; lengths; lengths &= lengths - 1)
-        dotted |= key.ptr[__builtin_ctzll(lengths)] == '.';
-    if (!dotted)
-        return NULL;
-    do
-        node = step(node, str_cut(&key, '.'));
-    while (key.ptr && node);
+    do {
+        struct str name = str_cut(&key, '.');
+        unsigned bit = name_bit(name.ptr, name.len);
+        node = node->names >> bit & 1 ? find_child(node, name, bit) : NULL;
+    } while (key.ptr && node);
     return key.ptr ? NULL : node;
 }
 
-/* May there be a dot in the key? Surely not is the answer that costs nothing. */
-INLINE bool may_have_dot(const struct walker *w, struct str key)
+INLINE bool is_dotted(const struct node *node, struct str key)
 {
-    size_t at = (size_t)(key.ptr - w->text.ptr); // huge if the key was decoded
-    if (__builtin_expect(key.len > 32 || at >= w->text.len || w->text.len - at < 32, 0))
-        return true;
-    return (json_bytes_equal(key.ptr, '.') & (uint32_t)(((uint64_t)1 << key.len) - 1)) != 0;
+    uint64_t lengths = node->deep;
+    if (key.len <= 63)
+        lengths &= ((uint64_t)1 << key.len) - 1;
+    for (; lengths; lengths &= lengths - 1) {
+        size_t at = (size_t)__builtin_ctzll(lengths);
+        if (key.ptr[at] == '.' || at == 63)
+            return true;
+    }
+    return false;
 }
 
 /* The node below `node` for a key, or NULL. */
-INLINE const struct node *find_child(const struct walker *w, const struct node *node,
-                                     struct str key)
+INLINE const struct node *step(const struct node *node, struct str key)
 {
-    const struct node *child = step(node, key);
-    if (!child && node->deep && __builtin_expect(may_have_dot(w, key), 0))
+    const struct node *child = NULL;
+    unsigned bit = key_bit(key.ptr, key.len);
+    if (node->names >> bit & 1)
+        child = find_child(node, key, bit);
+    if (!child && __builtin_expect(is_dotted(node, key), 0))
         return find_dotted(node, key);
     return child;
 }
@@ -408,7 +404,7 @@ INLINE bool read_key(struct walker *w, struct cursor *c, const struct frame *fra
         return true;
     struct str key = content(w, start + 1, end);
     if (frame->node)
-        *ret = find_child(w, frame->node, key);
+        *ret = step(frame->node, key);
     if (unique && !is_new_key(w, frame->array, key))
         return fail(w, start, "G0206", "a key occurs twice in one object");
     return true;
@@ -428,6 +424,33 @@ INLINE bool is_unnamed(const struct node *node, char first)
     return !node || (first == '{' && !node->names);
 }
 
+/* May the rest of the event be left unread? */
+INLINE bool saw_enough(const struct walker *w, const struct frame *frame)
+{
+    return w->s->unseen == 0 && no_array_open(w, frame);
+}
+
+enum stop { AT_VALUE, BEHIND_VALUE, REFUSED };
+
+/* Reads members as long as their values are strings, from the key at the cursor: most of an event.
+ * Where it stops at a value, that is below *ret. */
+INLINE enum stop read_members(struct walker *w, struct cursor *c, const struct frame *frame,
+                              const bool unique, const bool early_stop, const struct node **ret)
+{
+    for (;;) {
+        if (!read_key(w, c, frame, unique, ret))
+            return REFUSED;
+        if (c->p[c->at] != '"')
+            return AT_VALUE;
+        size_t start = c->at + 1, end = skip_string(c);
+        if (*ret)
+            add_string(w, frame, *ret, start, end);
+        if (c->p[c->at] != ',' || c->p[c->at + 1] != '"' || (early_stop && saw_enough(w, frame)))
+            return BEHIND_VALUE;
+        c->at++;
+    }
+}
+
 /* From the root's brace, at `at`; returns the position behind its end, 0 after an error. `unique`:
  * keys must be. */
 INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool early_stop)
@@ -435,13 +458,15 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
     struct cursor here = {w->text.ptr, at, w->s->scan.ends}, *c = &here;
     struct frame *frame = w->frames;
     const struct node *node = w->s->set->nodes;
+    enum stop stop = AT_VALUE;
     frame->node = node;
     frame->element = frame->own_element = 0;
     frame->close = 0;
     for (;;) {
-        /* At a value, below `node`. */
         char first = c->p[c->at];
-        if (first == '"') {
+        if (stop == BEHIND_VALUE) {
+            ;
+        } else if (first == '"') {
             size_t start = c->at + 1, end = skip_string(c);
             if (node)
                 add_string(w, frame, node, start, end);
@@ -453,8 +478,11 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
             open_container(w, frame++, node, first);
             c->at++;
             if (!at_byte(w, c, frame->close)) {
-                if (first == '{' && !read_key(w, c, frame, unique, &node))
-                    return false;
+                if (first == '[')
+                    continue;
+                stop = read_members(w, c, frame, unique, early_stop, &node);
+                if (stop == REFUSED)
+                    return 0;
                 continue;
             }
         } else {
@@ -469,9 +497,8 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
             c->at = place.at;
             c->end = place.end;
         }
-        if (early_stop && w->s->unseen == 0 && no_array_open(w, frame)) {
+        if (early_stop && saw_enough(w, frame))
             return w->text.len;
-        }
         /* Behind a value, or at the bracket that closes an empty container. */
         for (char next; (next = c->p[c->at]) != ',';) {
             if (next == frame->close) {
@@ -488,8 +515,11 @@ INLINE size_t walk(struct walker *w, size_t at, const bool unique, const bool ea
         }
         c->at++;
         node = frame->node;
-        if (frame->close == '}' && !read_key(w, c, frame, unique, &node))
-            return false;
+        stop = AT_VALUE;
+        if (frame->close == '}')
+            stop = read_members(w, c, frame, unique, early_stop, &node);
+        if (stop == REFUSED)
+            return 0;
     }
 }
 

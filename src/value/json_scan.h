@@ -118,22 +118,6 @@ static inline size_t json_skip_digits(struct str text, size_t at)
 /* Behind the number that starts at `at`, or 0 when it is malformed. */
 size_t json_number_end(struct str text, size_t at);
 
-/* One bit a byte of the 32 at `p`: is it `byte`? */
-static inline uint32_t json_bytes_equal(const char *p, char byte)
-{
-#ifdef __SSE2__
-    __m128i wanted = _mm_set1_epi8(byte);
-    __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), wanted);
-    __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)), wanted);
-    return (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
-#else
-    uint32_t bits = 0;
-    for (unsigned i = 0; i < 32; i++)
-        bits |= (uint32_t)(p[i] == byte) << i;
-    return bits;
-#endif
-}
-
 /* One bit a byte of the 32 at `p`: is it no digit? */
 static inline uint32_t json_no_digits(const char *p)
 {

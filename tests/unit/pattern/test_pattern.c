@@ -118,6 +118,113 @@ static void test_pattern__tags_are_ascending_and_distinct(void **state)
     fixture_finish(&f);
 }
 
+/* Rules that need no more than a field's absence match by default. */
+static void test_pattern__absences_hold_one_by_one_among_many(void **state)
+{
+    enum { RULES = 200 };
+    struct fixture f = {0};
+    char text[96], event[96];
+    struct pattern_builder *builder = pattern_builder_create();
+    (void)state;
+    for (unsigned i = 0; i < RULES; i++) { // two of each field, one of them waits for s; tags: i
+        snprintf(text, sizeof text, "{%s\"f%u\":[{\"exists\":false}]}",
+                 i % 2 ? "\"s\":[\"x\"]," : "", i / 2);
+        assert_true(pattern_builder_add(builder, str_from(text), i, &f.err));
+    }
+    /* A tag that others have, too: whether the field is there or not. */
+    assert_true(pattern_builder_add(builder, STR("{\"s\":[\"x\"],\"f7\":[true]}"), 15, &f.err));
+    assert_true(pattern_builder_add(builder, STR("{\"s\":[\"x\"],\"f8\":[{\"exists\":false}]}"), 19,
+                                    &f.err));
+    assert_true(pattern_builder_add(builder, STR("{\"s\":[\"x\"],\"f9\":[{\"exists\":false}]}"), 4,
+                                    &f.err));
+    f.set = pattern_builder_finish(builder, &f.err);
+    f.scratch = pattern_scratch_create(f.set);
+    pattern_builder_destroy(builder);
+    for (unsigned i = 0; i < RULES / 2; i++) {
+        snprintf(event, sizeof event, "{\"s\":\"x\",\"f%u\":true,\"other\":1}", i);
+        assert_true(fixture_match(&f, str_from(event), NULL));
+        bool known[RULES] = {false};
+        for (size_t j = 0; j < f.count; j++)
+            known[f.tags[j]] = true;
+        assert_int_equal(known[2 * i], i == 2);
+        assert_true(known[4]);
+        assert_int_equal(known[2 * i + 1], i == 7 || i == 9);
+        assert_int_equal(f.count, RULES - (i == 2 || i == 7 || i == 9 ? 1 : 2));
+    }
+    assert_true(fixture_match(&f, STR("{\"f3\":1}"), NULL));
+    assert_int_equal(f.count, RULES / 2 - 1); // those that wait for nothing
+    /* In an array the element that s is in may have no f. */
+    assert_true(fixture_match(&f, STR("{\"s\":\"x\",\"f3\":[]}"), NULL));
+    assert_int_equal(f.count, RULES);
+    fixture_finish(&f);
+    const char *arrays[] = {"{\"a\":{\"s\":[\"x\"]},\"a.t\":[{\"exists\":false}]}",
+                            "{\"a.s\":[\"x\"],\"a.u\":[{\"exists\":false}]}"};
+    f = fixture_compile(arrays, COUNT(arrays));
+    assert_true(fixture_match(&f, STR("{\"a\":[{\"s\":\"x\"},{\"t\":1}]}"), NULL));
+    assert_int_equal(f.count, 2);
+    assert_true(fixture_match(&f, STR("{\"a\":[{\"s\":\"x\",\"t\":1}]}"), NULL));
+    assert_int_equal(f.count, 1);
+    assert_int_equal(f.tags[0], 1);
+    fixture_finish(&f);
+}
+
+/* `text` with `number` wherever it has a #. */
+static const char *numbered(struct arena *arena, const char *text, unsigned number)
+{
+    struct buf out = {.arena = arena};
+    for (struct str rest = str_from(text), part; rest.ptr;) {
+        part = str_cut(&rest, '#');
+        buf_add_str(&out, part);
+        if (rest.ptr)
+            buf_printf(&out, "%u", number);
+    }
+    return buf_str(&out).ptr;
+}
+
+/* What only confirms is asked late: some conditions one by one, more of them by the index, and of
+ * several leaves always by the index. Here all rules ask at once. */
+static void test_pattern__what_is_asked_late_is_answered_for_every_rule(void **state)
+{
+    enum { RULES = 40, FIRST = 10, BUTS = 5 };
+    static const char *const operators[] = {
+        "{\"wildcard\":\"*v#*\"}",
+        "{\"prefix\":\"v#-\"}",
+        "{\"suffix\":\"-v#\"}",
+        "{\"equals-ignore-case\":\"V#-V#\"}",
+        "\"v#-v#\"",
+        "{\"anything-but\":{\"wildcard\":\"*v#*\"}}",
+        "{\"anything-but\":[\"v#-v#\",\"q\"]}",
+    };
+    ARENA_AUTO struct arena arena = {0};
+    struct buf all = {.arena = &arena};
+    (void)state;
+    for (unsigned i = FIRST; i < FIRST + RULES; i++)
+        buf_printf(&all, "%s\"m%u\"", i > FIRST ? "," : "\"m\":[", i);
+    buf_add_cstr(&all, "]");
+    const char *m = buf_str(&all).ptr;
+    for (size_t k = 0; k < COUNT(operators); k++) {
+        const char *patterns[RULES];
+        for (unsigned i = 0; i < RULES; i++)
+            patterns[i] =
+                numbered(&arena, arena_printf(&arena, "{\"m\":[\"m#\"],\"u\":[%s]}", operators[k]),
+                         FIRST + i);
+        struct fixture f = fixture_compile(patterns, RULES);
+        for (unsigned i = 0; i < RULES; i++) {
+            const char *one = arena_printf(&arena, "{%s,\"u\":\"v#-v#\"}", m);
+            assert_true(fixture_match(&f, str_from(numbered(&arena, one, FIRST + i)), NULL));
+            assert_int_equal(f.count, k >= BUTS ? RULES - 1 : 1);
+            assert_int_equal(f.tags[0], k < BUTS ? i : i == 0 ? 1 : 0);
+            const char *two = arena_printf(&arena, "{\"u\":[\"q\",\"v#-v#\"],%s}", m);
+            assert_true(fixture_match(&f, str_from(numbered(&arena, two, FIRST + i)), NULL));
+            assert_int_equal(f.count, k < BUTS ? 1 : k == BUTS ? RULES : RULES - 1);
+            const char *three = "{\"u\":\"v#-v#\",\"m\":\"m#\"}";
+            assert_true(fixture_match(&f, str_from(numbered(&arena, three, FIRST + i)), NULL));
+            assert_int_equal(f.count, k < BUTS ? 1 : 0);
+        }
+        fixture_finish(&f);
+    }
+}
+
 static void test_pattern__anything_buts_fail_one_by_one_among_many(void **state)
 {
     ARENA_AUTO struct arena arena = {0};
@@ -714,6 +821,8 @@ int main(void)
         cmocka_unit_test(test_pattern__unknown_operator_is_suggested),
         cmocka_unit_test(test_pattern__refused_pattern_leaves_the_builder_usable),
         cmocka_unit_test(test_pattern__tags_are_ascending_and_distinct),
+        cmocka_unit_test(test_pattern__absences_hold_one_by_one_among_many),
+        cmocka_unit_test(test_pattern__what_is_asked_late_is_answered_for_every_rule),
         cmocka_unit_test(test_pattern__anything_buts_fail_one_by_one_among_many),
         cmocka_unit_test(test_pattern__an_empty_set_validates_and_never_matches),
         cmocka_unit_test(test_pattern_event__each_error_has_its_code_and_place),
