@@ -7,7 +7,8 @@
  * row warms up, then repeats passes for about a second; the median is over passes, in the thread's
  * own processor time, so that what else the machine does counts little. The percentile is over
  * events, each measured by itself as the least of a few passes; behind it, how many times the
- * median event that is. --json prints the same as JSON lines; --export DIR writes each row's rules
+ * median event that is, and the same of nanoseconds a byte: what is left when long events may take
+ * longer. --json prints the same as JSON lines; --export DIR writes each row's rules
  * and events as files beside a list of them (rows.tsv): bench/peers/pattern_peers.py compares with
  * others by both. */
 #include "pattern/pattern.h"
@@ -154,7 +155,9 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 struct figures {
-    double median_ns, p999_ns, single_ns, compile_s; // single: the median of single events
+    double median_ns, compile_s;
+    double p999_ns, single_ns; // of single events, single: their median
+    double byte_times;         // the percentile of nanoseconds a byte over their median
     size_t matches, rules, bytes;
 };
 
@@ -186,9 +189,10 @@ static struct figures measure(const struct bench *b, const struct pattern_set *s
 {
     struct pattern_scratch *scratch = pattern_scratch_create(set);
     double passes[PASSES_MAX], begin, *each = malloc(events->count * sizeof *each);
+    double *bytes = malloc(events->count * sizeof *bytes);
     struct figures f = {0};
     int count = 0;
-    if (!scratch || !each)
+    if (!scratch || !each || !bytes)
         die("memory", "out of it");
     f.matches = one_pass(b, set, scratch, events, NULL);
     begin = now();
@@ -203,11 +207,16 @@ static struct figures measure(const struct bench *b, const struct pattern_set *s
         each[i] = 1e9;
     for (int i = 0; i < SINGLE_PASSES; i++)
         one_pass(b, set, scratch, events, each);
+    for (size_t i = 0; i < events->count; i++)
+        bytes[i] = each[i] / (double)events->lengths[i];
     qsort(each, events->count, sizeof *each, compare_doubles);
+    qsort(bytes, events->count, sizeof *bytes, compare_doubles);
     f.p999_ns = each[events->count * 999 / 1000] * 1e9;
     f.single_ns = each[events->count / 2] * 1e9;
+    f.byte_times = bytes[events->count * 999 / 1000] / bytes[events->count / 2];
     pattern_scratch_destroy(scratch);
     free(each);
+    free(bytes);
     return f;
 }
 
@@ -234,17 +243,19 @@ static void print_row(const struct bench *b, const char *name, const struct text
     double rate = 1e9 / f->median_ns;
     if (b->json) {
         printf("{\"engine\":\"rectify\",\"row\":\"%s\",\"ns\":%.1f,\"p999_ns\":%.0f,\"single_ns\":%"
-               ".0f,\"events\":%zu,"
+               ".0f,\"byte_times\":%.1f,\"events\":%zu,"
                "\"matches\":%zu,\"rules\":%zu,\"compile_s\":%.6f,\"bytes\":%zu}\n",
-               name, f->median_ns, f->p999_ns, f->single_ns, events->count, f->matches, f->rules,
-               f->compile_s, f->bytes);
+               name, f->median_ns, f->p999_ns, f->single_ns, f->byte_times, events->count,
+               f->matches, f->rules, f->compile_s, f->bytes);
     } else {
-        printf("%-34s %9.0f ns %8.0f p99.9 %4.1fx %8.0fK/s %5.2f GB/s %9zu hits %7zu rules %7.0fK "
+        printf("%-34s %9.0f ns %8.0f p99.9 %4.1fx %4.1fx/B %8.0fK/s %5.2f GB/s %9zu hits %7zu "
+               "rules %7.0fK "
                "rules/s "
                "%5.0f B/rule\n",
                name, f->median_ns, f->p999_ns, f->single_ns > 0 ? f->p999_ns / f->single_ns : 0,
-               rate / 1e3, rate * (double)events->bytes / (double)events->count / 1e9, f->matches,
-               f->rules, f->compile_s > 0 ? (double)f->rules / f->compile_s / 1e3 : 0,
+               f->byte_times, rate / 1e3,
+               rate * (double)events->bytes / (double)events->count / 1e9, f->matches, f->rules,
+               f->compile_s > 0 ? (double)f->rules / f->compile_s / 1e3 : 0,
                f->rules ? (double)f->bytes / (double)f->rules : 0);
     }
     fflush(stdout);
