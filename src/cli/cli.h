@@ -98,6 +98,10 @@ int cli_explain_remediation(const struct cli_options *options);
 int cli_approve(const struct cli_options *options);
 int cli_notices(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
+int cli_policy_status(const struct cli_options *options);
+int cli_policy_pause(const struct cli_options *options);
+int cli_policy_resume(const struct cli_options *options);
+int cli_policy_promote(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
 int cli_completion(const struct cli_options *options);
 /* The scripts for zsh and fish, which name everything in the table of commands. */

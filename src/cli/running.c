@@ -97,6 +97,7 @@ int running_prepare(struct running *r, const struct cli_options *options)
     if ((!r->store && !r->store_later) || !prepare_cloud(r, &err))
         return cannot(r, &err);
     r->engine = (struct engine){.store = r->store,
+                                .net = r->net,
                                 .policies = r->policies,
                                 .models = r->models,
                                 .caller = aws_client_caller(r->client),

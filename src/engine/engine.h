@@ -28,6 +28,7 @@ struct engine {
     struct aws_caller caller;
     const struct clock *clock;
     const char *kill_switch; // path or NULL
+    struct net *net;         // for a rollout's watches; NULL = they cannot be read
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
                          // one thread works (engine_work())
 };
@@ -97,6 +98,14 @@ struct engine_scanned {
  * may be durable in part, and scanning again is safe. */
 bool engine_scan(struct engine *engine, const struct engine_scan_options *options,
                  struct engine_scanned *ret, struct error *err) __attribute__((warn_unused_result));
+
+/* ---- rollouts ---- */
+
+/* Leads each running rollout on, or pauses its policy (rollout.c). `last_ms`: wall clock of the
+ * call before, 0 = none; *ret_next_ms: when the next has something to do, INT64_MAX = nothing. The
+ * watches that policies name are asked, for 10 s each at most. */
+bool engine_tend(struct engine *engine, int64_t last_ms, int64_t *ret_next_ms, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- work without threads ---- */
 

@@ -78,6 +78,8 @@ bool step_pause_policy(struct step *s, const char *reason)
                                           .staged = s->policy->rollout.stage_count > 0,
                                           .by = STR(STORE_ITSELF),
                                           .reason = str_from(reason)};
+    step_page(
+        s, arena_printf(s->arena, "policy %.*s is paused: %s", STR_FMT(s->policy->name), reason));
     return store_rollout_set(s->engine->store, &change, s->err) != STORE_ERROR;
 }
 

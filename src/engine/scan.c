@@ -83,6 +83,16 @@ static bool add(struct scanning *s, struct value id, struct str detail, struct e
     return ++s->count < SCAN_BATCH || flush(s, err);
 }
 
+/* All that exists in this place was listed: a share of it can be told. */
+static bool note_count(struct scanning *s, size_t count, struct error *err)
+{
+    struct str place = STR_JOIN(s->arena, s->options->account, STR(" "),
+                                s->policy->global ? STR("global") : s->region);
+    if (!place.ptr)
+        return error_set(err, "E0007", "out of memory");
+    return store_counted(s->engine->store, s->policy->name, place, (int64_t)count, err) == STORE_OK;
+}
+
 static bool scan_place(struct scanning *s, struct error *err)
 {
     struct decide_finding finding;
@@ -115,7 +125,7 @@ static bool scan_place(struct scanning *s, struct error *err)
     for (uint32_t i = 0; i < ids.len; i++)
         if (!add(s, ids.items[i], detail, err))
             return false;
-    return flush(s, err);
+    return flush(s, err) && note_count(s, ids.len, err);
 }
 
 bool engine_scan(struct engine *engine, const struct engine_scan_options *options,

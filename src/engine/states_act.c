@@ -56,10 +56,13 @@ static bool may_undo(const struct step *s)
 
 /* Who ends without having changed anything, or because he may not look any more, says nothing about
  * the policy: whoever owns the resource can refuse it. */
-static enum store_outcome ended_badly(const struct step *s, bool refused)
+static enum store_outcome ended_badly(struct step *s, bool refused)
 {
     if (s->r.kind != REMEDIATION_REPAIR)
         return OUTCOME_NONE;
+    const struct value *rollout = value_path(s->r.detail, "decision.inputs.guards.rollout");
+    if (!refused && rollout && rollout->kind == VALUE_INT && rollout->i == ROLLOUT_RUNNING)
+        step_page(s, "a repair of the policy's rollout did not help: the policy is paused");
     return refused ? OUTCOME_REFUSED : OUTCOME_BAD;
 }
 

@@ -32,7 +32,10 @@ static bool is_late(const struct engine *engine)
 bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
 {
     struct arena scratch ARENA_AUTO = {0};
+    int64_t ignored;
     *ret = (struct engine_worked){.next_due_ms = INT64_MAX};
+    if (!engine_tend(engine, 0, &ignored, err))
+        return false;
     while (!is_late(engine)) {
         struct store_claim claim;
         size_t count = 0;

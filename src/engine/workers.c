@@ -21,6 +21,7 @@
 #define FAILING_PAUSE_MS 500 // between attempts while the store fails
 #define FAILING_MS 3000      // a drain gives up when the store has failed for so long
 #define SOON_MS 2000
+#define TEND_EVERY_S 1
 #define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work
 
 struct engine_workers {
@@ -28,12 +29,15 @@ struct engine_workers {
     pthread_mutex_t mutex;
     pthread_cond_t work; // the ring has something, or nobody leads
     pthread_cond_t wake; // the leader sleeps here
+    pthread_cond_t tend; // the tender does
     struct store_claim ring[2 * WORKERS_MAX], claims[2 * WORKERS_MAX]; // the latter: the leader's
     int head, queued, busy, count;
     int sleeping; // on `work`
     bool led;     // a worker leads
     bool waking;  // one of the sleeping is on its way
     bool stopping, woken;
+    pthread_t tender; // leads rollouts on
+    bool tended;
     /* The store fails since then (steady; 0 = it works): work rests until a claim is durable. */
     int64_t failing_ms;
     struct error failure;
@@ -174,6 +178,30 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* Rollouts wait for a time, and for answers of others: no worker does that. */
+static void *tend(void *arg)
+{
+    struct engine_workers *w = arg;
+    int64_t last_ms = 0, next_ms;
+    pthread_mutex_lock(&w->mutex);
+    while (!w->stopping) {
+        struct error err;
+        pthread_mutex_unlock(&w->mutex);
+        int64_t now_ms = clock_wall_ms(w->engine->clock);
+        if (!engine_tend(w->engine, last_ms, &next_ms, &err))
+            log_line(LOG_WARN, "rollouts: %s", err.message);
+        last_ms = now_ms;
+        pthread_mutex_lock(&w->mutex);
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += TEND_EVERY_S;
+        while (!w->stopping && pthread_cond_timedwait(&w->tend, &w->mutex, &until) == 0)
+            ;
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
 struct engine_workers *engine_workers_start(struct engine *engine, int count, struct error *err)
 {
     struct engine_workers *w = calloc(1, sizeof *w);
@@ -189,6 +217,7 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->wake, &monotonic);
+    pthread_cond_init(&w->tend, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 512 * 1024);
@@ -196,6 +225,7 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
     pthread_mutex_lock(&w->mutex);
     while (w->count < count && pthread_create(&w->threads[w->count], &small, work, w) == 0)
         w->count++;
+    w->tended = w->count && pthread_create(&w->tender, &small, tend, w) == 0;
     pthread_mutex_unlock(&w->mutex);
     pthread_attr_destroy(&small);
     if (!w->count) {
@@ -292,11 +322,15 @@ void engine_workers_stop(struct engine_workers *w)
     w->queued = 0; // their leases run out; nothing has begun
     pthread_cond_broadcast(&w->work);
     pthread_cond_broadcast(&w->wake);
+    pthread_cond_broadcast(&w->tend);
     pthread_mutex_unlock(&w->mutex);
+    if (w->tended)
+        pthread_join(w->tender, NULL);
     for (int i = 0; i < w->count; i++)
         pthread_join(w->threads[i], NULL);
     pthread_mutex_destroy(&w->mutex);
     pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->wake);
+    pthread_cond_destroy(&w->tend);
     free(w);
 }

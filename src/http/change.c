@@ -150,3 +150,91 @@ ROUTE(http_post_rollback)
     *ret_status = 201;
     return true;
 }
+
+/* ---- a policy as a whole ---- */
+
+#define WAIVED_MS 86400000 // a person who resumes has seen how much it finds: for a day
+
+/* The rollout as it is, for what is decided on it; state none when there is no row. */
+static bool find_rollout(const struct http_api *api, struct str name, struct arena *arena,
+                         struct rollout *ret, struct error *err)
+{
+    struct store_policy *list;
+    size_t count;
+    *ret = (struct rollout){0};
+    if (store_policies(api->engine->store, arena, &list, &count, err) != STORE_OK)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(list[i].policy, name))
+            *ret = list[i].rollout;
+    return true;
+}
+
+static bool change_policy(const struct http_api *api, const struct http_request *request,
+                          enum rollout_do what, struct arena *arena, int *ret_status,
+                          struct value *ret, struct error *err)
+{
+    struct str name = http_path_name(request);
+    const struct policy *policy =
+        api->engine->policies ? policy_set_find(api->engine->policies, name) : NULL;
+    struct decision decision;
+    struct rollout rollout;
+    struct value_builder out = {.arena = arena};
+    if (!read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    if (api->engine->policies && !policy)
+        return http_refuse(ret_status, 404, err, "H0033", "there is no policy %.*s",
+                           STR_FMT(str_sub(name, 0, 100)));
+    if (decision.reason.len == 0)
+        return http_refuse(ret_status, 400, err, "H0034", "say why: a reason is kept with it");
+    *ret_status = 503;
+    if (!find_rollout(api, name, arena, &rollout, err))
+        return false;
+    size_t stages = policy ? policy->rollout.stage_count : 0;
+    bool last = what == ROLLOUT_PROMOTE && stages && (size_t)rollout.stage + 1 >= stages;
+    struct store_rollout_change change = {.what = last ? ROLLOUT_FINISH : what,
+                                          .policy = name,
+                                          .hash = policy ? str_from(policy->hash) : rollout.hash,
+                                          .stage = rollout.stage,
+                                          .staged = stages > 0,
+                                          .waive_ms = what == ROLLOUT_RESUME ? WAIVED_MS : 0,
+                                          .by = decision.by,
+                                          .reason = decision.reason};
+    enum store_result got = store_rollout_set(api->engine->store, &change, err);
+    if (got == STORE_ABSENT)
+        return http_refuse(ret_status, 404, err, "H0035",
+                           "policy %.*s is neither paused nor in a rollout",
+                           STR_FMT(str_sub(name, 0, 100)));
+    if (got == STORE_CONFLICT)
+        return http_refuse(ret_status, 409, err, "H0036",
+                           "policy %.*s has no next step, or took it just now",
+                           STR_FMT(str_sub(name, 0, 100)));
+    if (got != STORE_OK || !find_rollout(api, name, arena, &rollout, err))
+        return false;
+    *ret_status = 200;
+    wake(api);
+    value_set(&out, "policy", value_string(name));
+    value_set(&out, "state", value_cstr(rollout_state_name(rollout.state)));
+    value_set(&out, "step", value_int(rollout.stage + 1));
+    value_set(&out, "by", value_string(rollout.by));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+ROUTE(http_post_policy_pause)
+{
+    (void)id;
+    return change_policy(api, request, ROLLOUT_PAUSE, arena, ret_status, ret, err);
+}
+
+ROUTE(http_post_policy_resume)
+{
+    (void)id;
+    return change_policy(api, request, ROLLOUT_RESUME, arena, ret_status, ret, err);
+}
+
+ROUTE(http_post_policy_promote)
+{
+    (void)id;
+    return change_policy(api, request, ROLLOUT_PROMOTE, arena, ret_status, ret, err);
+}

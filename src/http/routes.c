@@ -28,6 +28,15 @@ const struct http_route http_routes[] = {
     {"POST", "/remediations/ID/deny", HTTP_SOCKET, "say no: {by, reason}", http_post_deny},
     {"POST", "/remediations/ID/rollback", HTTP_SOCKET, "take back what it changed: {by}",
      http_post_rollback},
+    {"GET", "/policies", HTTP_TOKEN, "the state of each policy that was paused or has a rollout",
+     http_get_policies},
+    {"POST", "/policies/NAME/pause", HTTP_SOCKET, "nothing of it is repaired: {by, reason}",
+     http_post_policy_pause},
+    {"POST", "/policies/NAME/resume", HTTP_SOCKET,
+     "its step begins again, share and growth are waived for a day: {by, reason}",
+     http_post_policy_resume},
+    {"POST", "/policies/NAME/promote", HTTP_SOCKET, "to the next step: {by, reason}",
+     http_post_policy_promote},
     {"GET", "/notices", HTTP_TOKEN, "what people are told, newest first; state, of, before, limit",
      http_get_notices},
     {"GET", "/audit/records", HTTP_TOKEN, "the whole log; from, limit", http_get_audit_records},
@@ -73,7 +82,9 @@ static bool path_fits(const char *pattern, struct str path, int64_t *ret_id)
     *ret_id = 0;
     while (want.len && path.len) {
         struct str one = str_cut(&want, '/'), given = str_cut(&path, '/');
-        if (str_is(one, "ID")) {
+        if (str_is(one, "NAME") && given.len) {
+            continue; // http_path_name() has it
+        } else if (str_is(one, "ID")) {
             if (!remediation_id_parse(given, ret_id))
                 return false;
         } else if (!str_eq(one, given)) {
@@ -81,6 +92,14 @@ static bool path_fits(const char *pattern, struct str path, int64_t *ret_id)
         }
     }
     return want.len == 0 && path.len == 0;
+}
+
+struct str http_path_name(const struct http_request *request)
+{
+    struct str path = request->path;
+    str_cut(&path, '/');
+    str_cut(&path, '/');
+    return str_cut(&path, '/');
 }
 
 static void answer_with(struct arena *arena, int status, struct value v, struct http_answer *ret)

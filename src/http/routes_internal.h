@@ -22,9 +22,15 @@ ROUTE(http_post_events);
 ROUTE(http_post_approve);
 ROUTE(http_post_deny);
 ROUTE(http_post_rollback);
+ROUTE(http_get_policies);
+ROUTE(http_post_policy_pause);
+ROUTE(http_post_policy_resume);
+ROUTE(http_post_policy_promote);
 
 /* A parameter's value, empty when it is not there. */
 struct str http_param(const struct http_request *request, const char *name);
+/* What stands for NAME in the path. */
+struct str http_path_name(const struct http_request *request);
 /* Sets *ret_status and the error. Returns false. */
 bool http_refuse(int *ret_status, int status, struct error *err, const char *code,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
