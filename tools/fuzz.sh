@@ -29,5 +29,5 @@ clang -std=gnu17 -g -O1 -D_GNU_SOURCE -Isrc -fsanitize=fuzzer,$sanitize "fuzz/$t
 seeds=()
 [ -d "fuzz/$target" ] && seeds=("fuzz/$target")
 echo "fuzz: $target for $seconds s"
-exec nice -n 19 "$build/fuzz_$target" -max_total_time="$seconds" -print_final_stats=0 -verbosity=0 \
+exec nice -n 19 "$build/fuzz_$target" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 \
     -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$build/" "$corpus" "${seeds[@]}"

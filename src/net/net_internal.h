@@ -3,7 +3,7 @@
  *
  *   net_request ──► target ──► pool ──┬──────────────► send ──► answer ──► pool
  *   (net.c)         (target.c)        └► connection ─┘         (answer.c)
- *                                        (connection.c: resolve.c, tls.c)
+ *                                        (connection.c: resolve.c, tls.c, certificates.c)
  *
  * A connection belongs to one thread while it is out of the pool; sockets block, with a time limit
  * that is never longer than the deadline. Whoever wants to stop a thread shuts its socket down. */
@@ -132,6 +132,12 @@ bool tls_start(struct connection *connection, struct str host, char reason[256])
 ssize_t tls_receive(struct connection *connection, void *data, size_t size);
 bool tls_send(struct connection *connection, const void *data, size_t size);
 void tls_finish(struct net *net);
+
+/* ---- certificates.c ---- */
+
+/* Sets whom peers are vouched for by: `path` is a folder or a file, NULL = the system's. False with
+ * a reason that names it. */
+bool certificates_load(SSL_CTX *ctx, const char *path, char reason[256]);
 
 /* ---- answer.c ---- */
 

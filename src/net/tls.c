@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* TLS over a connection's socket: OpenSSL with its own I/O replaced by ours, so that deadlines and
  * stops hold inside it and no signal comes of a closed peer. Peers are always verified: chain, name
- * or address, TLS 1.2 at least.
- *
- * Certificates: a folder of hashed names when there is one (a single file of it is read for a
- * handshake), else the system's bundle (140 certificates, some 16 ms to parse). */
+ * or address, TLS 1.2 at least. Whom they may be vouched for by: certificates.c. */
 #include "net/net_internal.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/authorities.h"
 #include "base/hash.h"
-
-#define CA_FOLDER "/etc/ssl/certs"
 
 /* ---- our I/O under OpenSSL's ---- */
 
@@ -90,33 +81,11 @@ static void offer_session(struct connection *connection)
 
 /* ---- the context ---- */
 
-static bool has_hashed_names(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    bool found = false;
-    for (struct dirent *entry; dir && !found && (entry = readdir(dir));)
-        found =
-            strspn(entry->d_name, "0123456789abcdef") == 8 && strcmp(entry->d_name + 8, ".0") == 0;
-    if (dir)
-        closedir(dir);
-    return found;
-}
-
-static bool load_certificates(SSL_CTX *ctx, const char *ca_file)
-{
-    struct stat info;
-    if (!ca_file)
-        return has_hashed_names(CA_FOLDER) ? SSL_CTX_load_verify_dir(ctx, CA_FOLDER) == 1
-                                           : SSL_CTX_load_verify_file(ctx, authorities_file()) == 1;
-    if (stat(ca_file, &info) == 0 && S_ISDIR(info.st_mode))
-        return SSL_CTX_load_verify_dir(ctx, ca_file) == 1;
-    return SSL_CTX_load_verify_file(ctx, ca_file) == 1;
-}
-
-static SSL_CTX *make_context(struct net *net)
+static SSL_CTX *make_context(struct net *net, char reason[256])
 {
     static const unsigned char protocols[] = "\x08http/1.1";
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    snprintf(reason, 256, "TLS: out of memory");
     if (!ctx)
         return NULL;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -125,19 +94,19 @@ static SSL_CTX *make_context(struct net *net)
     SSL_CTX_sess_set_new_cb(ctx, on_session);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
         SSL_CTX_set_alpn_protos(ctx, protocols, sizeof(protocols) - 1) == 0 &&
-        load_certificates(ctx, net->ca_file))
+        certificates_load(ctx, net->ca_file, reason))
         return ctx;
     SSL_CTX_free(ctx);
     return NULL;
 }
 
-static SSL_CTX *context(struct net *net)
+static SSL_CTX *context(struct net *net, char reason[256])
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_method);
     pthread_mutex_lock(&net->tls_lock);
     if (!net->tls && bio_method)
-        net->tls = make_context(net);
+        net->tls = make_context(net, reason);
     SSL_CTX *ctx = net->tls;
     pthread_mutex_unlock(&net->tls_lock);
     return ctx;
@@ -200,15 +169,9 @@ static void explain(const struct connection *connection, char reason[256])
 bool tls_start(struct connection *connection, struct str host, char reason[256])
 {
     ERR_clear_error();
-    SSL_CTX *ctx = context(connection->net);
-    if (!ctx) {
-        const char *file = connection->net->ca_file;
-        unsigned long code = ERR_peek_last_error();
-        const char *why = code ? ERR_reason_error_string(code) : NULL;
-        snprintf(reason, 256, "the certificates of %.150s cannot be loaded: %s",
-                 file ? file : CA_FOLDER, why ? why : "out of memory");
+    SSL_CTX *ctx = context(connection->net, reason);
+    if (!ctx)
         return false;
-    }
     if (!attach(connection, ctx, host)) {
         explain(connection, reason);
         return false;

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "net/net_internal.h"
 #include "stub.h"
 
@@ -209,6 +210,243 @@ static void test_tls__bad_certificates_and_versions_get_no_request(void **state)
     }
 }
 
+/* ---- one file of many certificates ---- */
+
+#define SYSTEM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+
+/* A certificate of that subject, signed by `issuer` (NULL: by itself). */
+static X509 *issue(EVP_PKEY *key, const char *subject, X509 *issuer, EVP_PKEY *issuer_key,
+                   const char *constraints)
+{
+    X509 *x = make_certificate(key, "IP:127.0.0.1", 3600);
+    X509_NAME *name = X509_NAME_new();
+    X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8, (const unsigned char *)subject, -1, -1, 0);
+    X509_set_subject_name(x, name);
+    X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : name);
+    X509_NAME_free(name);
+    const struct {
+        int nid;
+        const char *value;
+    } extensions[] = {{NID_basic_constraints, constraints},
+                      {NID_subject_key_identifier, "hash"},
+                      {NID_authority_key_identifier, "keyid:always"}};
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, issuer ? issuer : x, x, NULL, NULL, 0);
+    for (size_t i = 0; i < 3; i++) {
+        X509_EXTENSION *extension =
+            X509V3_EXT_conf_nid(NULL, &context, extensions[i].nid, extensions[i].value);
+        assert_int_equal(X509_add_ext(x, extension, -1), 1);
+        X509_EXTENSION_free(extension);
+    }
+    assert_true(X509_sign(x, issuer_key ? issuer_key : key, EVP_sha256()) > 0);
+    return x;
+}
+
+/* A server whose certificate comes from an intermediate one of a root. */
+struct chain {
+    struct tls_server server;
+    EVP_PKEY *keys[3];
+    X509 *root, *intermediate, *leaf;
+    char file[64]; // the bundle; what tests write into it
+};
+
+static void chain_start(struct chain *chain)
+{
+    start_server(&chain->server, "IP:127.0.0.1", 3600, TLS1_3_VERSION);
+    for (int i = 0; i < 3; i++)
+        chain->keys[i] = make_key();
+    chain->root = issue(chain->keys[0], "Root of  Trust", NULL, NULL, "critical,CA:TRUE");
+    chain->intermediate =
+        issue(chain->keys[1], "In Between", chain->root, chain->keys[0], "critical,CA:TRUE");
+    chain->leaf = issue(chain->keys[2], "Leaf", chain->intermediate, chain->keys[1], "CA:FALSE");
+    SSL_CTX *ctx = chain->server.ctx; // nobody has connected yet
+    assert_int_equal(SSL_CTX_use_certificate(ctx, chain->leaf), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, chain->keys[2]), 1);
+    assert_int_equal(SSL_CTX_add1_chain_cert(ctx, chain->intermediate), 1);
+    write_certificate(chain->root, chain->file);
+}
+
+static void chain_stop(struct chain *chain)
+{
+    stop_server(&chain->server);
+    unlink(chain->file);
+    X509_free(chain->root);
+    X509_free(chain->intermediate);
+    X509_free(chain->leaf);
+    for (int i = 0; i < 3; i++)
+        EVP_PKEY_free(chain->keys[i]);
+}
+
+/* The outcome of one request with the bundle as it is. */
+static enum net_outcome chain_try(struct chain *chain, char reason[256])
+{
+    struct arena arena ARENA_AUTO = {0};
+    char url[64];
+    int before = chain->server.requests;
+    struct net *net = open_net(chain->file);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d/", chain->server.port);
+    struct net_answer answer = ask(net, &arena, "POST", url);
+    snprintf(reason, 256, "%s", answer.reason);
+    net_destroy(net);
+    assert_int_equal(chain->server.requests - before, answer.outcome == NET_ANSWERED);
+    return answer.outcome;
+}
+
+/* Writes the file anew: the system's certificates, then these. */
+static void write_bundle(const char *path, bool system, X509 *const *list, size_t count)
+{
+    FILE *out = fopen(path, "w"), *in = system ? fopen(SYSTEM_BUNDLE, "r") : NULL;
+    assert_non_null(out);
+    for (int c; in && (c = fgetc(in)) != EOF;)
+        fputc(c, out);
+    if (in)
+        fclose(in);
+    fputs("# a comment\n\n", out);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(PEM_write_X509(out, list[i]), 1);
+    fclose(out);
+}
+
+static void write_text(const char *path, const char *text, size_t size)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_int_equal(fwrite(text, 1, size, out), size);
+    fclose(out);
+}
+
+static void test_bundle__a_chain_is_verified_by_one_of_many(void **state)
+{
+    (void)state;
+    struct chain chain;
+    char reason[256];
+    chain_start(&chain);
+    X509 *others[] = {chain.leaf, chain.intermediate, chain.root};
+    EVP_PKEY *key = make_key();
+    /* Of the root's name, but another; once more in other spelling, which X.500 holds equal. */
+    X509 *same_name = issue(key, "Root of  Trust", NULL, NULL, "critical,CA:TRUE");
+    X509 *spelled = issue(key, " root OF trust ", NULL, NULL, "critical,CA:TRUE");
+    assert_int_equal(chain_try(&chain, reason), NET_ANSWERED); // the root alone
+    write_bundle(chain.file, true, &chain.root, 1);
+    assert_int_equal(chain_try(&chain, reason), NET_ANSWERED);
+    for (int i = 0; i < 2; i++) { // the right one before and behind its namesakes
+        X509 *first[] = {chain.root, same_name, spelled},
+             *last[] = {spelled, same_name, chain.root};
+        write_bundle(chain.file, true, i ? first : last, 3);
+        assert_int_equal(chain_try(&chain, reason), NET_ANSWERED);
+    }
+    write_bundle(chain.file, true, NULL, 0);
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "certificate is not good: unable to get"));
+    write_bundle(chain.file, false, (X509 *[]){same_name, spelled}, 2);
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "certificate is not good"));
+    write_bundle(chain.file, false, others, 2); // trust begins at a root only
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "certificate is not good: unable to get"));
+    X509_free(same_name);
+    X509_free(spelled);
+    EVP_PKEY_free(key);
+    chain_stop(&chain);
+}
+
+static void test_bundle__a_root_that_may_not_vouch_for_servers_does_not(void **state)
+{
+    (void)state;
+    struct chain chain;
+    char reason[256];
+    chain_start(&chain);
+    for (int refuse = 0; refuse < 2; refuse++) {
+        ASN1_OBJECT *use = OBJ_nid2obj(NID_server_auth);
+        X509_trust_clear(chain.root);
+        X509_reject_clear(chain.root);
+        (void)(refuse ? X509_add1_reject_object(chain.root, use)
+                      : X509_add1_trust_object(chain.root, use));
+        FILE *out = fopen(chain.file, "w");
+        assert_int_equal(PEM_write_X509_AUX(out, chain.root), 1); // TRUSTED CERTIFICATE
+        fclose(out);
+        assert_int_equal(chain_try(&chain, reason), refuse ? NET_NOT_SENT : NET_ANSWERED);
+    }
+    assert_non_null(strstr(reason, "rejected"));
+    chain_stop(&chain);
+}
+
+/* The root, its bytes changed. `inside`: a part of it is replaced by zeros, the frame stays. */
+static void write_broken_root(struct chain *chain)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(chain->root, &der);
+    assert_true(size > 200);
+    memset(der + size - 150, 0,
+           60); // behind the subject: the public key's or the signature's frame
+    FILE *out = fopen(chain->file, "w");
+    assert_true(PEM_write(out, PEM_STRING_X509, "", der, size) > 0);
+    fclose(out);
+    OPENSSL_free(der);
+}
+
+static void test_bundle__broken_files_load_nothing(void **state)
+{
+    (void)state;
+    struct chain chain;
+    char reason[256], text[8192];
+    chain_start(&chain);
+    FILE *file = fopen(chain.file, "r");
+    size_t size = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    write_text(chain.file, text, size);
+    assert_int_equal(chain_try(&chain, reason), NET_ANSWERED); // whole, it is good
+    write_broken_root(&chain);
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "certificate is not good"));
+    static const char no_certificate[] =
+        "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    static const char no_base64[] =
+        "-----BEGIN CERTIFICATE-----\n$$$$\n-----END CERTIFICATE-----\n";
+    const struct {
+        const char *text;
+        size_t size;
+        const char *words;
+    } cases[] = {
+        {text, size / 2, "ends within a certificate"},
+        {text, size - 2, "ends within a certificate"},
+        {"", 0, "there is no certificate"},
+        {"-----BEGIN PRIVATE KEY-----\n", 28, "there is no certificate"},
+        {no_certificate, sizeof(no_certificate) - 1, "certificate 1 of the file is broken"},
+        {no_base64, sizeof(no_base64) - 1, "certificate 1 of the file is broken"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        write_text(chain.file, cases[i].text, cases[i].size);
+        assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+        if (!strstr(reason, cases[i].words) || !strstr(reason, chain.file))
+            fail_msg("case %zu: %s", i, reason);
+    }
+    unlink(chain.file);
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "No such file"));
+    chain_stop(&chain);
+}
+
+static void test_bundle__a_file_has_a_largest_size(void **state)
+{
+    (void)state;
+    struct chain chain;
+    char reason[256];
+    chain_start(&chain);
+    FILE *file = fopen(chain.file, "a");
+    long size = ftell(file);
+    for (; size < LIMIT_CERTIFICATES_BYTES; size++)
+        fputc('\n', file);
+    fclose(file);
+    assert_int_equal(chain_try(&chain, reason), NET_ANSWERED);
+    file = fopen(chain.file, "a");
+    fputc('\n', file);
+    fclose(file);
+    assert_int_equal(chain_try(&chain, reason), NET_NOT_SENT);
+    assert_non_null(strstr(reason, "larger than 4 MiB"));
+    chain_stop(&chain);
+}
+
 static void test_tls__the_second_handshake_is_a_short_one(void **state)
 {
     (void)state;
@@ -395,6 +633,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tls__a_good_certificate_passes_by_name_and_by_address),
         cmocka_unit_test(test_tls__bad_certificates_and_versions_get_no_request),
+        cmocka_unit_test(test_bundle__a_chain_is_verified_by_one_of_many),
+        cmocka_unit_test(test_bundle__a_root_that_may_not_vouch_for_servers_does_not),
+        cmocka_unit_test(test_bundle__broken_files_load_nothing),
+        cmocka_unit_test(test_bundle__a_file_has_a_largest_size),
         cmocka_unit_test(test_tls__the_second_handshake_is_a_short_one),
         cmocka_unit_test(test_tls__a_kept_connection_serves_many),
         cmocka_unit_test(test_proxy__requests_go_where_the_environment_says),
