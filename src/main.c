@@ -67,6 +67,8 @@ const struct cli_command cli_commands[] = {
      "rectify aws s3:GetBucketTagging Bucket=my-bucket --query TagSet -o table", cli_aws},
     {"models pack", "DIR [OUT]", "make a model pack of botocore's data folder", "",
      "rectify models pack /usr/lib/python3/dist-packages/botocore/data models", cli_models_pack},
+    {"approvals", "", "what waits for a person, with all that a person decides by",
+     "state store json", "rectify approvals", cli_approvals},
     {"notices", "", "what people are told over the channels of rectify.yaml, and what could not be",
      "state store all json", "rectify notices", cli_notices},
     {"doctor", "", "everything it depends on: ok, warn or fail, and what to do",

@@ -96,6 +96,7 @@ int cli_eval(const struct cli_options *options);
 int cli_explain(const struct cli_options *options);
 int cli_explain_remediation(const struct cli_options *options);
 int cli_approve(const struct cli_options *options);
+int cli_approvals(const struct cli_options *options);
 int cli_notices(const struct cli_options *options);
 int cli_deny(const struct cli_options *options);
 int cli_policy_status(const struct cli_options *options);

@@ -3,6 +3,8 @@
  * running_internal.h. */
 #include "cli/running_internal.h"
 
+#include "base/log.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -45,6 +47,22 @@ static bool prepare_events(struct running *r, struct error *err)
         return false;
     r->intake = engine_intake_create(&r->engine, r->detector, &r->scope, err);
     return r->intake != NULL;
+}
+
+/* What was approved under another text of a policy is void. */
+static bool see_policies(struct running *r, struct error *err)
+{
+    struct arena arena ARENA_AUTO = {0};
+    size_t count = policy_set_count(r->policies), gone = 0;
+    struct store_policy_seen *seen = ARENA_ARRAY(&arena, struct store_policy_seen, count);
+    for (size_t i = 0; seen && i < count; i++)
+        seen[i] = (struct store_policy_seen){policy_set_at(r->policies, i)->name,
+                                             str_from(policy_set_at(r->policies, i)->hash)};
+    if (!seen || store_see_policies(r->store, seen, count, &gone, err) != STORE_OK)
+        return seen ? false : error_set(err, "L0009", "out of memory");
+    if (gone)
+        log_line(LOG_WARN, "%zu approvals are void: their policies have changed", gone);
+    return true;
 }
 
 static bool is_account(struct str s)
@@ -104,7 +122,7 @@ int running_prepare(struct running *r, const struct cli_options *options)
                                 .clock = clock_system(),
                                 .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
                                                                sizeof r->kill_switch)};
-    return prepare_events(r, &err) ? 0 : cannot(r, &err);
+    return prepare_events(r, &err) && see_policies(r, &err) ? 0 : cannot(r, &err);
 }
 
 /* ---- signals ---- */
@@ -160,6 +178,7 @@ struct engine_workers *running_workers(struct running *r, struct error *err)
 struct engine_notifier *running_notifier(struct running *r, struct error *err)
 {
     r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
+    r->engine.notify = &r->notify;
     return engine_notifier_start(&r->engine, &r->notify, err);
 }
 

@@ -16,6 +16,7 @@
 #ifndef RECTIFY_ENGINE_ENGINE_H
 #define RECTIFY_ENGINE_ENGINE_H
 
+#include "approve/approve.h"
 #include "detect/detect.h"
 #include "notify/notify.h"
 #include "policy/policy.h"
@@ -27,8 +28,9 @@ struct engine {
     struct aws_models *models;
     struct aws_caller caller;
     const struct clock *clock;
-    const char *kill_switch; // path or NULL
-    struct net *net;         // for a rollout's watches; NULL = they cannot be read
+    const char *kill_switch;     // path or NULL
+    const struct notify *notify; // for what is told at once, or NULL
+    struct net *net;             // for a rollout's watches; NULL = they cannot be read
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
                          // one thread works (engine_work())
 };
@@ -134,6 +136,32 @@ bool engine_workers_drain(struct engine_workers *workers, bool (*stop)(void *ctx
                           struct error *err) __attribute__((warn_unused_result));
 /* Steps that run are finished first. */
 void engine_workers_stop(struct engine_workers *workers);
+
+/* ---- asking people ---- */
+
+#define ENGINE_COMMAND_LINE "command line" // the channel that every question is asked on
+
+struct engine_answer { // what somebody said, known to be genuine
+    int64_t id;
+    struct str ask, plan_hash; // of what they saw; empty = what is open now
+    bool yes;
+    struct str identity; // "slack:U123", "unix:ann"
+    struct str channel;  // name of rectify.yaml, or ENGINE_COMMAND_LINE
+    struct str reason;
+    struct str name; // how they are shown where `people` does not name them; empty = identity
+};
+/* Counts it, if they may decide. E0031 nobody of `people`, E0032 no right on the policy, E0033 they
+ * caused it, E0034 nothing is asked, E0035 decided or voted before, E0036 over, or another plan,
+ * E0037 not asked on this channel. */
+bool engine_answer(struct engine *engine, const struct engine_answer *answer, struct arena *arena,
+                   bool *ret_decided, struct error *err) __attribute__((warn_unused_result));
+
+/* What came in over the channel `name`. True: answer with *ret_status, 200, and *ret; false: with
+ * *ret_status and the error. E0038 no such channel; Q0xxx. Answers within the three seconds that
+ * Slack gives, unless the store takes longer. */
+bool engine_hear(struct engine *engine, struct str name, const struct approve_header *headers,
+                 size_t header_count, struct str body, struct arena *arena, int *ret_status,
+                 struct value *ret, struct error *err) __attribute__((warn_unused_result));
 
 /* ---- telling people ---- */
 

@@ -39,6 +39,78 @@ struct engine_notifier {
     pthread_t threads[THREADS_MAX];
 };
 
+/* ---- questions ---- */
+
+#define LOOK_EVERY_MS 30000 // how often an open question is looked at where nobody tells us
+#define LOOK_FIRST_MS 2000  // after it was made: a hint may have come before we knew its key
+
+/* Is this very question still open? */
+static bool is_open(struct engine *engine, const struct store_notice_row *row,
+                    const struct notice *notice, struct arena *arena)
+{
+    struct store_approval approval;
+    struct error err;
+    enum store_result got = store_approval(engine->store, row->remediation, arena, &approval, &err);
+    if (got == STORE_ERROR)
+        return true; // not known: then it is tried again anyway
+    return got == STORE_OK && !approval.decided && !approval.consumed &&
+           str_eq(approval.ask, value_path_str(notice->body, "ask")) &&
+           approval.expires_ms > clock_wall_ms(engine->clock);
+}
+
+/* What Jira itself says of the issue is the answer; a webhook only makes us look sooner. */
+static void look(struct engine *engine, const struct notify *notify, const struct channel *channel,
+                 const struct store_notice_row *row, const struct notice *notice,
+                 struct arena *arena, struct notify_result *result)
+{
+    struct jira_status status;
+    struct error err;
+    bool decided;
+    if (!notify_jira_look(notify, channel, notice->reference, arena, &status, result) ||
+        (!status.yes && !status.no) || status.at_ms < row->created_ms - 60000)
+        return;
+    struct engine_answer answer = {.id = row->remediation,
+                                   .ask = value_path_str(notice->body, "ask"),
+                                   .plan_hash = value_path_str(notice->body, "plan_hash"),
+                                   .yes = status.yes,
+                                   .identity = STR_JOIN(arena, STR("jira:"), status.by),
+                                   .channel = channel->name,
+                                   .reason =
+                                       status.comment.len ? status.comment : STR("moved in Jira")};
+    if (engine_answer(engine, &answer, arena, &decided, &err))
+        return;
+    log_line(LOG_WARN, "%.*s in Jira does not count: %s", STR_FMT(notice->reference), err.message);
+    snprintf(result->error, sizeof result->error, "%.200s", err.message);
+}
+
+/* A question that is over is not asked any more; one that waits in Jira is looked at. True: that
+ * was all. */
+static bool handle_question(struct engine *engine, const struct notify *notify,
+                            const struct channel *channel, const struct store_notice_row *row,
+                            const struct notice *notice, struct arena *arena,
+                            struct notify_result *result)
+{
+    if (str_is(notice->kind, "nudge")) // it made what is before it due, and that was all
+        return true;
+    if (!str_is(notice->kind, "ask"))
+        return false;
+    if (!is_open(engine, row, notice, arena))
+        return true;
+    if (channel->kind != CHANNEL_JIRA || !notice->reference.len)
+        return false;
+    look(engine, notify, channel, row, notice, arena, result);
+    return true;
+}
+
+/* An issue that was made, or looked at, is looked at again. */
+static bool goes_on(struct engine *engine, const struct channel *channel,
+                    const struct store_notice_row *row, const struct notice *notice,
+                    struct arena *arena)
+{
+    return channel && channel->kind == CHANNEL_JIRA && str_is(notice->kind, "ask") &&
+           is_open(engine, row, notice, arena);
+}
+
 /* ---- one turn ---- */
 
 static const struct channel *find_channel(const struct policy_set *set, struct str name)
@@ -119,13 +191,21 @@ static void send_some(struct engine *engine, const struct notify *notify,
         count = sending->count ? 1 : 0;
     } else {
         count = notify_group(channel, notices, count);
-        notify_send(notify, channel, notices, count, arena, &result);
+        if (!handle_question(engine, notify, channel, &sending->rows[0], &notices[0], arena,
+                             &result))
+            notify_send(notify, channel, notices, count, arena, &result);
         *ret_free_ms =
             clock_wall_ms(engine->clock) +
             (result.after_ms > rest_ms[channel->kind] ? result.after_ms : rest_ms[channel->kind]);
     }
     for (size_t i = 0; i < count; i++)
         sent[i] = judge(engine, &sending->rows[i], &result);
+    if (count && sent[0].state == NOTICE_SENT &&
+        goes_on(engine, channel, &sending->rows[0], &notices[0], arena)) {
+        sent[0].state = NOTICE_WAITS;
+        sent[0].due_ms = clock_wall_ms(engine->clock) +
+                         (sending->rows[0].reference.len ? LOOK_EVERY_MS : LOOK_FIRST_MS);
+    }
     *ret_count = count;
 }
 

@@ -180,18 +180,6 @@ bool step_make_plan(struct step *s, struct value *ret, struct error *err)
                        after ? *after : s->finding.reads, s->engine->clock, s->arena, ret, err);
 }
 
-/* A person's yes to exactly this plan, given and not over? */
-static bool is_approved(struct step *s, const char *hash, bool *ret)
-{
-    struct store_approval approval;
-    enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
-    if (got == STORE_ERROR)
-        return false;
-    *ret = got == STORE_OK && approval.decided && approval.yes && !approval.consumed &&
-           str_is(approval.plan_hash, hash) && approval.expires_ms > s->subject.now_ms;
-    return true;
-}
-
 static bool enter_intent(struct step *s, const struct decide_decision *d, const char *hash,
                          bool approved, struct value plan)
 {
@@ -245,17 +233,10 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     case DECIDE_HOLD:
         return step_hold(s, d, decision);
     case DECIDE_ASK:
-        if (!is_approved(s, hash, &approved))
+        if (!step_is_approved(s, hash, &approved))
             return false;
         if (!approved)
-            return step_to(s,
-                           &(struct step_change){.to = STATE_ASKING,
-                                                 .wait_ms = s->policy->approval_expires_ms,
-                                                 .reason = reason,
-                                                 .record = decision,
-                                                 .ask_hash = hash,
-                                                 .ask_expires_ms = s->subject.now_ms +
-                                                                   s->policy->approval_expires_ms});
+            return step_ask(s, hash, reason, decision);
         break;
     case DECIDE_ACT:
         break;
@@ -291,29 +272,4 @@ bool state_deciding(struct step *s)
         return false;
     decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision, &inputs);
     return enter_decided(s, &decision, inputs, plan);
-}
-
-bool state_asking(struct step *s)
-{
-    struct store_approval approval;
-    enum store_result got = store_approval(s->engine->store, s->r.id, s->arena, &approval, s->err);
-    if (got == STORE_ERROR)
-        return false;
-    if (got == STORE_OK && approval.decided && !approval.yes)
-        return step_to(s,
-                       &(struct step_change){
-                           .to = STATE_DENIED,
-                           .reason = arena_printf(s->arena, "denied by %.*s: %.*s",
-                                                  STR_FMT(approval.by), STR_FMT(approval.reason))});
-    if (got == STORE_OK && approval.decided)
-        return step_to(s, &(struct step_change){.to = STATE_READING,
-                                                .later = true,
-                                                .reason = "approved; read again"});
-    if (got != STORE_OK || approval.expires_ms <= s->subject.now_ms)
-        return step_to(
-            s, &(struct step_change){.to = STATE_EXPIRED,
-                                     .reason = "nobody answered in time; nothing was done"});
-    return step_to(s, &(struct step_change){.to = STATE_ASKING,
-                                            .reason = "waits for a person",
-                                            .wait_ms = approval.expires_ms - s->subject.now_ms});
 }

@@ -52,6 +52,8 @@ struct step_change {
     struct store_cohort cohort;
     const char *approval_hash, *ask_hash;
     int64_t ask_expires_ms;
+    const char *ask_id, *ask_via;
+    int ask_need;
     bool found;
     int64_t throttled_ms;
     enum store_outcome outcome;
@@ -63,6 +65,11 @@ bool step_go(struct step *step, const struct step_change *change, enum store_res
 /* The same where only OK and lost lease are possible. */
 bool step_to(struct step *step, const struct step_change *change);
 
+/* states_ask.c: is there a yes to exactly this plan, of people who may say it, now? What does not
+ * count any more is void. False: the store failed. */
+bool step_is_approved(struct step *step, const char *hash, bool *ret);
+/* Opens a question for this plan. */
+bool step_ask(struct step *step, const char *hash, const char *reason, struct value record);
 /* tell.c: the notices of a transition, before its detail is written. False: out of memory. */
 bool step_tell(struct step *step, const struct step_change *change, struct store_transition *ret);
 /* People have to know this; told with the next transition. The text lives as long as the step. */

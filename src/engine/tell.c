@@ -143,6 +143,61 @@ static struct str body_text(const struct step *s, enum telling word, const char 
     return (struct str){0};
 }
 
+/* ---- questions ---- */
+
+/* Everything that a person decides by, and what makes an answer one to this question. */
+static struct str question_text(const struct step *s, const struct step_change *c, bool open)
+{
+    const struct value *approval = step_detail(s, DETAIL_APPROVAL);
+    const char *why = c->reason ? c->reason : "";
+    struct buf text = {.arena = s->arena};
+    for (int whole = 1; whole >= 0; whole--) {
+        struct value_builder out = {.arena = s->arena};
+        struct value base = body_value(s, TELLING_ASKED, why, whole);
+        for (uint32_t i = 0; i < base.len; i++)
+            value_set_str(&out, value_str(base.pairs[i].key), base.pairs[i].value);
+        value_set(&out, "state", value_cstr(state_name(c->to)));
+        value_set(&out, "ask", value_string(value_path_str(*approval, "ask")));
+        if (open) {
+            value_set(&out, "plan_hash", value_cstr(c->ask_hash));
+            value_set(&out, "expires", value_int(c->ask_expires_ms));
+            value_set(&out, "need", value_int(c->ask_need));
+        } else {
+            value_set(&out, "word", value_cstr(state_name(c->to)));
+        }
+        const char *heading =
+            open ? arena_printf(s->arena, "Approve a repair? %.*s", STR_FMT(s->r.policy))
+                 : arena_printf(s->arena, "%s: %s", state_name(c->to), why);
+        value_set(&out, "heading", value_cstr(heading));
+        text = (struct buf){.arena = s->arena};
+        json_write(&text, value_finish_map(&out), JSON_COMPACT);
+        if (text.len <= LIMIT_NOTICE_BYTES)
+            break;
+    }
+    return buf_str(&text);
+}
+
+/* A question goes to its channels when it is opened, and what became of it when it is left and when
+ * all is over. */
+static void add_question(struct step *s, const struct step_change *c, struct store_notice *list,
+                         size_t *count)
+{
+    const struct value *approval = step_detail(s, DETAIL_APPROVAL);
+    bool open = c->ask_hash != NULL;
+    bool left = (s->r.state == STATE_ASKING && c->to != STATE_ASKING) || state_is_terminal(c->to);
+    const struct value *via = approval ? value_get(*approval, STR("via")) : NULL;
+    if ((!open && !left) || !via || via->kind != VALUE_LIST || !via->len)
+        return;
+    char id[REMEDIATION_ID_SIZE];
+    remediation_id_format(s->r.id, id);
+    struct str kind = open ? STR("ask") : state_is_terminal(c->to) ? STR("close") : STR("update");
+    struct str body = question_text(s, c, open);
+    struct str thread =
+        STR_JOIN(s->arena, STR("ask "), str_from(id), STR(" "), value_path_str(*approval, "ask"));
+    for (uint32_t i = 0; i < via->len && *count < STORE_NOTICES_MAX; i++)
+        list[(*count)++] = (struct store_notice){value_str(via->items[i]), kind, thread, body, 0};
+}
+
 /* ---- whom ---- */
 
 /* Channels that are told this word: each once. */
@@ -202,6 +257,8 @@ bool step_tell(struct step *s, const struct step_change *c, struct store_transit
     for (size_t i = 0; list && i < sizeof tellings / sizeof *tellings; i++)
         if (tellings[i].state == c->to && s->r.state != c->to)
             add_notices(s, tellings[i].telling, c->reason, list, &count);
+    if (list)
+        add_question(s, c, list, &count);
     if (list && s->page)
         add_notices(s, TELLING_PAGE, s->page, list, &count);
     s->page = NULL;

@@ -57,18 +57,23 @@ struct decision {
 };
 
 /* Who asks is what the kernel says; another name is kept beside it, never instead of it. */
+static struct str user_name(const struct http_request *request, struct arena *arena)
+{
+    char names[1024];
+    struct passwd entry, *found = NULL;
+    if (getpwuid_r(request->uid, &entry, names, sizeof names, &found) != 0 || !found)
+        return str_from(arena_printf(arena, "uid %u", request->uid));
+    return str_copy(arena, str_from(found->pw_name));
+}
+
 static struct str person(const struct http_request *request, struct str by, struct arena *arena)
 {
-    char names[1024], host[256] = "?", number[32];
-    struct passwd entry, *found = NULL;
+    char host[256] = "?";
+    struct str user = user_name(request, arena);
     gethostname(host, sizeof host - 1);
-    snprintf(number, sizeof number, "uid %u", request->uid);
-    if (getpwuid_r(request->uid, &entry, names, sizeof names, &found) != 0)
-        found = NULL;
-    const char *user = found ? found->pw_name : number;
-    return by.len
-               ? str_from(arena_printf(arena, "%.*s (entered by %s@%s)", STR_FMT(by), user, host))
-               : str_from(arena_printf(arena, "%s@%s", user, host));
+    return by.len ? str_from(arena_printf(arena, "%.*s (entered by %.*s@%s)", STR_FMT(by),
+                                          STR_FMT(user), host))
+                  : str_from(arena_printf(arena, "%.*s@%s", STR_FMT(user), host));
 }
 
 static bool read_decision(const struct http_request *request, struct arena *arena,
@@ -88,34 +93,40 @@ static bool read_decision(const struct http_request *request, struct arena *aren
     return true;
 }
 
+static bool vote_refused(int *ret_status, const struct error *err)
+{
+    struct str code = str_from(err->code);
+    *ret_status = str_is(code, "E0034")                                                     ? 404
+                  : str_is(code, "E0035") || str_is(code, "E0036")                          ? 409
+                  : str_is(code, "E0031") || str_is(code, "E0032") || str_is(code, "E0033") ? 403
+                                                                                            : 503;
+    return false;
+}
+
 static bool vote(const struct http_api *api, const struct http_request *request, int64_t id,
                  bool yes, struct arena *arena, int *ret_status, struct value *ret,
                  struct error *err)
 {
-    struct store *store = api->engine->store;
-    struct store_approval approval;
     struct decision decision;
     struct value_builder out = {.arena = arena};
+    bool decided = false;
     if (!read_decision(request, arena, &decision, ret_status, err))
         return false;
-    enum store_result got = store_approval(store, id, arena, &approval, err);
-    if (got == STORE_OK)
-        got = store_vote(store, id, approval.plan_hash, yes, decision.by, decision.reason, err);
-    if (got == STORE_ABSENT)
-        return http_refuse(ret_status, 404, err, "H0030", "r%lld does not ask for anything",
-                           (long long)id);
-    if (got == STORE_CONFLICT)
-        return http_refuse(ret_status, 409, err, "H0031",
-                           "r%lld was decided before; the first decision stands", (long long)id);
-    if (got == STORE_VOID)
-        return http_refuse(ret_status, 409, err, "H0032",
-                           "what r%lld asked is over: expired, or for another plan", (long long)id);
-    if (got != STORE_OK)
-        return http_store_failed(got, id, ret_status, err);
+    struct str user = user_name(request, arena);
+    struct str reason = decision.reason.len ? decision.reason : STR("");
+    struct engine_answer answer = {.id = id,
+                                   .yes = yes,
+                                   .identity = STR_JOIN(arena, STR("unix:"), user),
+                                   .channel = STR(ENGINE_COMMAND_LINE),
+                                   .name = decision.by,
+                                   .reason = reason};
+    if (!engine_answer(api->engine, &answer, arena, &decided, err))
+        return vote_refused(ret_status, err);
     wake(api);
     value_set(&out, "id", value_cstr(arena_printf(arena, "r%lld", (long long)id)));
     value_set(&out, "decision", value_cstr(yes ? "approved" : "denied"));
     value_set(&out, "by", value_string(decision.by));
+    value_set(&out, "decided", value_bool(decided));
     *ret = value_finish_map(&out);
     return true;
 }

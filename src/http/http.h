@@ -47,6 +47,8 @@ struct http_request {
     struct http_param params[LIMIT_HTTP_PARAMETERS];
     size_t param_count;
     struct str body;
+    struct approve_header headers[8]; // of those that approve_headers names
+    size_t header_count;
     enum http_access access; // what the asker has shown: one that may reach such routes
     unsigned uid;            // of the asker, where access is HTTP_SOCKET
 };
@@ -58,7 +60,7 @@ struct http_answer {
 };
 
 struct http_route {
-    const char *method, *path; // ID in a path stands for a remediation's id
+    const char *method, *path; // ID in a path stands for a remediation's id, NAME for any name
     enum http_access access;
     const char *help;
     bool (*run)(const struct http_api *api, const struct http_request *request, int64_t id,

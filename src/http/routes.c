@@ -37,6 +37,10 @@ const struct http_route http_routes[] = {
      http_post_policy_resume},
     {"POST", "/policies/NAME/promote", HTTP_SOCKET, "to the next step: {by, reason}",
      http_post_policy_promote},
+    {"GET", "/approvals", HTTP_TOKEN, "what waits for a person, with who has said what",
+     http_get_approvals},
+    {"POST", "/channels/NAME", HTTP_OPEN,
+     "what a channel of rectify.yaml sends: signed clicks and webhooks", http_post_channel},
     {"GET", "/notices", HTTP_TOKEN, "what people are told, newest first; state, of, before, limit",
      http_get_notices},
     {"GET", "/audit/records", HTTP_TOKEN, "the whole log; from, limit", http_get_audit_records},
@@ -82,10 +86,11 @@ static bool path_fits(const char *pattern, struct str path, int64_t *ret_id)
     *ret_id = 0;
     while (want.len && path.len) {
         struct str one = str_cut(&want, '/'), given = str_cut(&path, '/');
-        if (str_is(one, "NAME") && given.len) {
-            continue; // http_path_name() has it
-        } else if (str_is(one, "ID")) {
+        if (str_is(one, "ID")) {
             if (!remediation_id_parse(given, ret_id))
+                return false;
+        } else if (str_is(one, "NAME")) { // http_path_name() has it
+            if (!given.len)
                 return false;
         } else if (!str_eq(one, given)) {
             return false;

@@ -16,6 +16,8 @@ ROUTE(http_get_remediations);
 ROUTE(http_get_remediation);
 ROUTE(http_get_remediation_records);
 ROUTE(http_get_notices);
+ROUTE(http_get_approvals);
+ROUTE(http_post_channel);
 ROUTE(http_get_audit_records);
 ROUTE(http_get_audit_verify);
 ROUTE(http_post_events);

@@ -160,6 +160,12 @@ static enum MHD_Result begin(const struct door *door, struct MHD_Connection *con
     e->request.method = str_copy(&e->arena, str_from(method));
     e->request.path = str_copy(&e->arena, str_from(path));
     identify(door, connection, &e->request);
+    for (const char *const *name = approve_headers; *name; name++) {
+        const char *value = mhd->lookup_connection_value(connection, MHD_HEADER_KIND, *name);
+        if (value)
+            e->request.headers[e->request.header_count++] =
+                (struct approve_header){str_from(*name), str_copy(&e->arena, str_from(value))};
+    }
     mhd->get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_param, e);
     if (length && !str_to_int64(str_from(length), &bytes))
         bytes = INT64_MAX;

@@ -241,8 +241,8 @@ static bool close_issue(struct jira *j, const struct notice *notice)
         !comment(j, key, STR_JOIN(j->arena, text_line(notice, j->arena), STR(" "), mark)))
         return false;
     struct str status = value_path_str(issue, "fields.status.name");
-    return !j->channel->done.len || str_eq_nocase(status, j->channel->done) ||
-           move(j, key, j->channel->done);
+    return str_is(notice->kind, "update") || !j->channel->done.len ||
+           str_eq_nocase(status, j->channel->done) || move(j, key, j->channel->done);
 }
 
 void jira_send(const struct notify *notify, const struct channel *channel,
@@ -251,7 +251,7 @@ void jira_send(const struct notify *notify, const struct channel *channel,
 {
     struct jira j = {notify, channel, arena, ret, {0}, false};
     struct str key = {0}, label = label_of(&notices[0], arena);
-    bool close = str_is(notices[0].kind, "close");
+    bool close = str_is(notices[0].kind, "close") || str_is(notices[0].kind, "update");
     (void)count;
     if ((close && !notices[0].reference.len) || !begin(&j)) // never asked here: nothing to close
         return;

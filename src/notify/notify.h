@@ -86,6 +86,10 @@ bool notify_slack_ask_reason(const struct notify *notify, const struct channel *
                              struct str trigger, struct str token, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Slack: a line that only this user sees, in the channel; at best. */
+void notify_slack_whisper(const struct notify *notify, const struct channel *channel,
+                          struct str user, struct str text);
+
 struct jira_status { // of an issue, as Jira itself says
     bool yes, no;
     struct str by;      // account id (Cloud) or user name (Data Center) of who moved it there

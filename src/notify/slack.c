@@ -186,7 +186,7 @@ void slack_send(const struct notify *notify, const struct channel *channel,
                 struct notify_result *ret)
 {
     struct value body = message(channel, notices, count, arena), answer;
-    bool close = str_is(notices[0].kind, "close");
+    bool close = str_is(notices[0].kind, "close") || str_is(notices[0].kind, "update");
     struct str ts = notices[0].reference, where = str_cut(&ts, ' ');
     if (close && !ts.len)
         return; // it was never asked here: there is nothing to update
@@ -238,4 +238,18 @@ bool notify_slack_ask_reason(const struct notify *notify, const struct channel *
     return call(notify, channel, "views.open", value_finish_map(&body), 2000, &arena, &answer,
                 &result) ||
            error_set(err, "W0004", "the dialog could not be opened: %s", result.error);
+}
+
+void notify_slack_whisper(const struct notify *notify, const struct channel *channel,
+                          struct str user, struct str text)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct value_builder body = {.arena = &arena};
+    struct notify_result ignored;
+    struct value answer;
+    value_set(&body, "channel", value_string(channel->to));
+    value_set(&body, "user", value_string(user));
+    value_set(&body, "text", value_string(escaped(text_safe(text, 500, false, &arena), &arena)));
+    (void)call(notify, channel, "chat.postEphemeral", value_finish_map(&body), 1500, &arena,
+               &answer, &ignored);
 }

@@ -67,9 +67,9 @@ bool policy_read_approval(const struct yaml *approval, struct policy *p)
     bool ok = policy_check_keys(approval, POLICY_APPROVAL);
     p->via = text_list(yaml_get(approval, "via"), &p->via_count, &ok);
     p->approval_need = policy_count(yaml_get(approval, "need"), 1, &ok);
-    if (p->approval_need != 1) {
-        yaml_error(yaml_get(approval, "need"), "P0125", "write need: 1",
-                   "one person's yes is what counts");
+    if (p->approval_need != 1 && p->approval_need != 2) {
+        yaml_error(yaml_get(approval, "need"), "P0125", "write need: 1 or need: 2",
+                   "one or two people have to say yes");
         ok = false;
     }
     p->approval_expires_ms = policy_duration(yaml_get(approval, "expires"), 86400000, &ok);

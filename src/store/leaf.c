@@ -84,12 +84,22 @@ struct str leaf_accept_body(struct arena *arena, const struct store_event *event
     return buf_str(&body);
 }
 
-struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by)
+struct str leaf_vote_body(struct arena *arena, const struct store_ballot *ballot)
 {
     struct buf body = {.arena = arena};
-    add_string(&body, "{\"by\":", by);
-    add_string(&body, ",\"plan_hash\":", plan_hash);
-    buf_add_cstr(&body, yes ? ",\"yes\":true}" : ",\"yes\":false}");
+    add_string(&body, "{\"by\":", ballot->person);
+    add_string(&body, ",\"channel\":", ballot->channel);
+    add_string(&body, ",\"identity\":", ballot->identity);
+    add_string(&body, ",\"plan_hash\":", ballot->plan_hash);
+    buf_add_cstr(&body, ballot->yes ? ",\"yes\":true}" : ",\"yes\":false}");
+    return buf_str(&body);
+}
+
+struct str leaf_void_body(struct arena *arena, struct str ask)
+{
+    struct buf body = {.arena = arena};
+    add_string(&body, "{\"ask\":", ask);
+    buf_add_byte(&body, '}');
     return buf_str(&body);
 }
 
@@ -214,4 +224,37 @@ int store_place(const unsigned char secret[STORE_SECRET_SIZE], struct str resour
     for (int i = 0; i < 8; i++)
         number = number << 8 | mac.bytes[i];
     return (int)(number % ROLLOUT_SHARE_ALL);
+}
+
+bool store_read_list(struct arena *arena, struct str json, struct value *ret, struct error *err)
+{
+    struct str text = str_copy(arena, json);
+    *ret = value_list(NULL, 0);
+    if (json.len == 0)
+        return true;
+    if (!text.ptr)
+        return error_set(err, "S0006", "out of memory reading an approval");
+    return json_parse(arena, text, ret, err) || error_context(err, "an approval in the store");
+}
+
+bool store_add_vote(struct arena *arena, struct value votes, const struct store_ballot *ballot,
+                    int64_t now_ms, struct str *ret, bool *ret_again, struct error *err)
+{
+    struct value_builder list = {.arena = arena}, one = {.arena = arena};
+    struct buf out = {.arena = arena};
+    *ret_again = false;
+    for (uint32_t i = 0; votes.kind == VALUE_LIST && i < votes.len; i++) {
+        *ret_again |= str_eq(value_path_str(votes.items[i], "person"), ballot->person);
+        value_push(&list, votes.items[i]);
+    }
+    value_set(&one, "at", value_int(now_ms));
+    value_set(&one, "channel", value_string(ballot->channel));
+    value_set(&one, "identity", value_string(ballot->identity));
+    value_set(&one, "person", value_string(ballot->person));
+    value_set(&one, "reason", value_string(leaf_reason(ballot->reason)));
+    value_set(&one, "yes", value_bool(ballot->yes));
+    value_push(&list, value_finish_map(&one));
+    json_write(&out, value_finish_list(&list), JSON_COMPACT);
+    *ret = buf_str(&out);
+    return !out.failed || error_set(err, "S0006", "out of memory writing a vote");
 }

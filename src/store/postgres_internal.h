@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 4
+#define POSTGRES_SCHEMA_VERSION 5
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -203,8 +203,12 @@ enum store_result postgres_verb_advance(struct store *, const struct store_trans
                                         bool, size_t *, struct error *);
 enum store_result postgres_verb_flush(struct store *, struct error *);
 enum store_result postgres_verb_record(struct store *, struct str, struct str, struct error *);
-enum store_result postgres_verb_vote(struct store *, int64_t, struct str, bool, struct str,
-                                     struct str, struct error *);
+enum store_result postgres_verb_vote(struct store *, const struct store_ballot *, bool *,
+                                     struct error *);
+enum store_result postgres_verb_void_approval(struct store *, int64_t, struct str, struct str,
+                                              struct error *);
+enum store_result postgres_verb_see_policies(struct store *, const struct store_policy_seen *,
+                                             size_t, size_t *, struct error *);
 enum store_result postgres_verb_approval(struct store *, int64_t, struct arena *,
                                          struct store_approval *, struct error *);
 /* ---- postgres_permits.c ---- */

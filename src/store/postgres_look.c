@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Verbs that look: remediations, approvals, guards' inputs, the log. Times are the database's. Any
+/* Verbs that look: remediations, guards' inputs, the log. Times are the database's. Any
  * thread. */
 #include "store/postgres_internal.h"
 
@@ -110,34 +110,6 @@ enum store_result postgres_verb_counts(struct store *base, int64_t *ret, struct 
             counts[state] += postgres_int(&rows, i, 1);
     }
     memcpy(ret, counts, sizeof counts);
-    return STORE_OK;
-}
-
-/* ---- approvals ---- */
-
-enum store_result postgres_verb_approval(struct store *base, int64_t id, struct arena *arena,
-                                         struct store_approval *ret, struct error *err)
-{
-    struct postgres_store *store = (struct postgres_store *)base;
-    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
-    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
-    postgres_add_int(&args, id);
-    if (!postgres_call(store, POSTGRES_APPROVAL, &args, &rows, err))
-        return STORE_ERROR;
-    if (rows.count == 0)
-        return STORE_ABSENT;
-    struct store_approval approval = {.plan_hash = postgres_copy(&rows, 0, 0, arena),
-                                      .expires_ms = postgres_int(&rows, 0, 1),
-                                      .decided = postgres_int(&rows, 0, 2),
-                                      .yes = postgres_int(&rows, 0, 3),
-                                      .consumed = postgres_int(&rows, 0, 6),
-                                      .by = postgres_copy(&rows, 0, 4, arena),
-                                      .reason = postgres_copy(&rows, 0, 5, arena)};
-    if (!approval.plan_hash.ptr || !approval.by.ptr || !approval.reason.ptr) {
-        error_set(err, "S0006", "out of memory reading an approval");
-        return STORE_ERROR;
-    }
-    *ret = approval;
     return STORE_OK;
 }
 

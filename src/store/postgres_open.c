@@ -12,6 +12,7 @@
 #include "postgres_outbox.inc"
 #include "postgres_permits.inc"
 #include "postgres_tasks.inc"
+#include "postgres_votes.inc"
 #include "postgres_schema.inc" // postgres_schema: the text of postgres_schema.sql
 #include "tree/tree.h"
 
@@ -104,8 +105,8 @@ static bool is_missing(const struct error *err)
 }
 
 /* What leads from each version to the next; 0 is nothing at all. */
-static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox,
-                                                           postgres_tasks, postgres_permits};
+static const char *const steps[POSTGRES_SCHEMA_VERSION] = {
+    postgres_schema, postgres_outbox, postgres_tasks, postgres_permits, postgres_votes};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
@@ -292,6 +293,8 @@ const struct store_backend postgres_backend = {
     .flush = postgres_verb_flush,
     .record = postgres_verb_record,
     .vote = postgres_verb_vote,
+    .void_approval = postgres_verb_void_approval,
+    .see_policies = postgres_verb_see_policies,
     .approval = postgres_verb_approval,
     .guards = postgres_verb_guards,
     .breaker_set = postgres_verb_breaker_set,

@@ -57,11 +57,16 @@
       "$25::int[], $26::bigint[], $27::text, $28::bigint::int, $29::bigint::int, $30::bool)")      \
     X(RECORD, WRITE, "SELECT write_record($1::bigint, $2::text, $3::text, $4::text)")              \
     X(VOTE, WRITE,                                                                                 \
-      "SELECT vote($1::bigint, $2::bigint, $3::text, $4::bool, $5::text, $6::text, $7::text, "     \
-      "$8::text, $9::text)")                                                                       \
+      "SELECT * FROM vote($1::bigint, $2::bigint, $3::text, $4::text, $5::bool, $6::text, "        \
+      "$7::text, $8::text, $9::text, $10::text, $11::text, $12::text)")                            \
     X(APPROVAL, READ,                                                                              \
-      "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, consumed FROM approval "       \
-      "WHERE remediation = $1::bigint")                                                            \
+      "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, "                              \
+      "consumed OR (place <> '' AND place <> place()), ask, need, via, votes::text "               \
+      "FROM approval WHERE remediation = $1::bigint")                                              \
+    X(ASK_MORE, WRITE, "SELECT ask_more($1::bigint, $2::text, $3::bigint::int, $4::text)")         \
+    X(VOID, WRITE,                                                                                 \
+      "SELECT void_approval($1::bigint, $2::bigint, $3::text, $4::text, $5::text, $6::text)")      \
+    X(SEE_POLICIES, WRITE, "SELECT see_policies($1::bigint, $2::text[], $3::text[])")              \
     X(GUARDS, READ,                                                                                \
       "WITH t AS MATERIALIZED (SELECT clock_ms($1::bigint) AS now), "                              \
       "p AS MATERIALIZED (SELECT coalesce(sum(count), 0) AS population, coalesce(min(at_ms), 0) "  \

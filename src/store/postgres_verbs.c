@@ -302,12 +302,25 @@ static enum store_result read_advance(const struct postgres_rows *rows, size_t c
     return (enum store_result)result;
 }
 
+static bool ask_more(struct postgres_store *store, struct postgres_link *link,
+                     const struct store_transition *t, struct error *err)
+{
+    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
+    postgres_add_int(&args, t->id);
+    postgres_add_text(&args, t->ask_id);
+    postgres_add_int(&args, t->ask_need > 1 ? t->ask_need : 1);
+    postgres_add_text(&args, t->ask_via);
+    return postgres_run(store, link, POSTGRES_ASK_MORE, &args, NULL, err);
+}
+
 /* What the transitions that were applied carry, in their transaction. */
 static bool tell_applied(struct postgres_store *store, struct postgres_link *link,
                          const struct store_transition *list, size_t applied, struct error *err)
 {
     for (size_t i = 0; i < applied; i++) {
         POSTGRES_ARGS_AUTO struct postgres_args args = {0};
+        if (list[i].ask_hash.len && !ask_more(store, link, &list[i], err))
+            return false;
         if (!list[i].notice_count)
             continue;
         postgres_add_int(&args, postgres_host_ms(store));
@@ -319,7 +332,7 @@ static bool tell_applied(struct postgres_store *store, struct postgres_link *lin
     return true;
 }
 
-/* Rare: transitions that are told. */
+/* Rare: transitions that ask or are told. */
 static bool advance_telling(struct postgres_store *store, const struct postgres_args *args,
                             const struct store_transition *list, size_t count,
                             enum store_result *ret, size_t *ret_applied, struct error *err)
@@ -342,7 +355,7 @@ static bool advance_telling(struct postgres_store *store, const struct postgres_
 static bool tells(const struct store_transition *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (list[i].notice_count)
+        if (list[i].notice_count || list[i].ask_hash.len)
             return true;
     return false;
 }
@@ -373,7 +386,7 @@ enum store_result postgres_verb_advance(struct store *base, const struct store_t
     return result;
 }
 
-/* ---- records, votes ---- */
+/* ---- records ---- */
 
 enum store_result postgres_verb_record(struct store *base, struct str kind, struct str body,
                                        struct error *err)
@@ -388,31 +401,6 @@ enum store_result postgres_verb_record(struct store *base, struct str kind, stru
         return STORE_ERROR;
     postgres_note_leaf(store);
     return STORE_OK;
-}
-
-enum store_result postgres_verb_vote(struct store *base, int64_t id, struct str plan_hash, bool yes,
-                                     struct str by, struct str reason, struct error *err)
-{
-    struct postgres_store *store = (struct postgres_store *)base;
-    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
-    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
-    struct str body = leaf_vote_body(&args.arena, plan_hash, yes, by);
-    postgres_add_int(&args, postgres_host_ms(store));
-    postgres_add_int(&args, id);
-    postgres_add_text(&args, plan_hash);
-    postgres_add_bool(&args, yes);
-    postgres_add_text(&args, by);
-    postgres_add_text(&args, reason);
-    postgres_add_text(&args, leaf_reason(reason));
-    postgres_add_text(&args, body);
-    postgres_add_text(&args, postgres_cut(&args.arena, body));
-    args.failed = args.failed || !body.ptr;
-    if (!postgres_may_write(store, err) || !postgres_call(store, POSTGRES_VOTE, &args, &rows, err))
-        return STORE_ERROR;
-    enum store_result result = (enum store_result)postgres_int(&rows, 0, 0);
-    if (result == STORE_OK)
-        postgres_note_leaf(store);
-    return result;
 }
 
 enum store_result postgres_verb_flush(struct store *base, struct error *err)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Transitions, votes, approvals, free records. Leader's thread inside the run_ functions.
+/* Transitions and free records; approvals are asked and used here (votes: sqlite_votes.c). Leader's
+ * thread inside the run_ functions.
  *
  * A transition first checks every condition, then writes: lock, permit, approval, breaker result,
  * leaf. So a condition that fails needs no undoing. The row is loaded once and written once for all
@@ -27,12 +28,6 @@ struct current {
     int step;
     int64_t lease_end_ms, healed_ms; // 0 = none
     struct str reason, detail;       // detail empty = unchanged
-};
-
-struct approval_row {
-    struct str plan_hash;
-    int64_t expires_ms;
-    bool decided, yes, consumed;
 };
 
 static enum store_result load_current(struct sqlite_store *store, int64_t id, struct current *ret,
@@ -91,33 +86,6 @@ static bool load_lock(struct sqlite_store *store, struct str resource, int64_t *
     return true;
 }
 
-/* ret->plan_hash.ptr is NULL when nothing was ever asked. */
-static bool load_approval(struct sqlite_store *store, int64_t id, struct approval_row *ret,
-                          struct error *err)
-{
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_APPROVAL, err);
-    bool row;
-    *ret = (struct approval_row){0};
-    if (!stmt)
-        return false;
-    sqlite3_bind_int64(stmt, 1, id);
-    if (!sql_row(store, stmt, &row, err))
-        return false;
-    if (row) {
-        *ret = (struct approval_row){.plan_hash = sql_copy(stmt, 0, &store->scratch),
-                                     .expires_ms = sqlite3_column_int64(stmt, 1),
-                                     .decided = sqlite3_column_int(stmt, 2),
-                                     .yes = sqlite3_column_int(stmt, 3),
-                                     .consumed = sqlite3_column_int(stmt, 6)};
-        if (!ret->plan_hash.ptr)
-            row = error_set(err, "S0006", "out of memory reading an approval");
-    } else {
-        row = true;
-    }
-    sqlite3_reset(stmt);
-    return row;
-}
-
 static bool run_id_statement(struct sqlite_store *store, enum sqlite_statement which, int64_t id,
                              struct error *err)
 {
@@ -144,10 +112,10 @@ static bool run_text_statement(struct sqlite_store *store, enum sqlite_statement
 static enum store_result check_approval(struct sqlite_store *store,
                                         const struct store_transition *t, struct error *err)
 {
-    struct approval_row approval;
+    struct sqlite_approval approval;
     if (t->approval_hash.len == 0)
         return STORE_OK;
-    if (!load_approval(store, t->id, &approval, err))
+    if (!sqlite_load_approval(store, t->id, &approval, err))
         return STORE_ERROR;
     bool good = approval.plan_hash.ptr && approval.decided && approval.yes && !approval.consumed &&
                 store->wall_max < approval.expires_ms &&
@@ -273,10 +241,10 @@ static bool write_holds(struct sqlite_store *store, const struct store_transitio
 static bool write_ask(struct sqlite_store *store, const struct store_transition *t, int64_t now,
                       int64_t *due, struct error *err)
 {
-    struct approval_row approval;
+    struct sqlite_approval approval;
     if (t->to != STATE_ASKING)
         return true;
-    if (!load_approval(store, t->id, &approval, err))
+    if (!sqlite_load_approval(store, t->id, &approval, err))
         return false;
     bool open =
         approval.plan_hash.ptr && !approval.consumed && store->wall_max < approval.expires_ms;
@@ -294,6 +262,9 @@ static bool write_ask(struct sqlite_store *store, const struct store_transition 
     sql_bind(stmt, 2, t->ask_hash);
     sqlite3_bind_int64(stmt, 3, now);
     sqlite3_bind_int64(stmt, 4, t->ask_expires_ms);
+    sql_bind(stmt, 5, t->ask_id);
+    sqlite3_bind_int(stmt, 6, t->ask_need > 1 ? t->ask_need : 1);
+    sql_bind(stmt, 7, t->ask_via);
     return sql_done(store, stmt, err);
 }
 
@@ -382,6 +353,13 @@ static bool write_own_call(struct sqlite_store *store, const struct store_transi
     return sql_done(store, stmt, err);
 }
 
+/* Once it is used, an older copy of the store must not make it good again: the lock file, which no
+ * backup of the store brings back, remembers how long the log has to be. */
+static bool consume(struct sqlite_store *store, int64_t id, struct error *err)
+{
+    return run_id_statement(store, STATEMENT_CONSUME, id, err) && sqlite_anchor(store, err);
+}
+
 static bool effects(struct sqlite_store *store, const struct store_transition *t,
                     struct current *row, const bool *probe, int64_t now, struct error *err)
 {
@@ -390,7 +368,7 @@ static bool effects(struct sqlite_store *store, const struct store_transition *t
            write_holds(store, t, row, probe, now, &row->holds, err) &&
            sqlite_take_seat(store, &t->cohort, t->id, row->policy, row->resource, err) &&
            write_ask(store, t, now, &row->due_ms, err) &&
-           (!t->approval_hash.len || run_id_statement(store, STATEMENT_CONSUME, t->id, err)) &&
+           (!t->approval_hash.len || consume(store, t->id, err)) &&
            write_own_call(store, t, now, err) &&
            sqlite_put_notices(store, t->id, t->notices, t->notice_count, now, err);
 }
@@ -482,7 +460,7 @@ static void *copy_advance(const void *arg)
     for (size_t i = 0; i < args->count; i++) {
         const struct store_transition *t = &args->list[i];
         size += t->reason.len + t->detail.len + t->record.len + t->approval_hash.len +
-                t->ask_hash.len + t->request_id.len;
+                t->ask_hash.len + t->request_id.len + t->ask_id.len + t->ask_via.len;
     }
     char *block = malloc(size);
     if (!block)
@@ -492,8 +470,8 @@ static void *copy_advance(const void *arg)
     char *at = block + head;
     for (size_t i = 0; i < args->count; i++) {
         struct store_transition *t = &copy->list[i];
-        struct str *texts[] = {&t->reason,        &t->detail,   &t->record,
-                               &t->approval_hash, &t->ask_hash, &t->request_id};
+        struct str *texts[] = {&t->reason,   &t->detail,     &t->record, &t->approval_hash,
+                               &t->ask_hash, &t->request_id, &t->ask_id, &t->ask_via};
         for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
             if (texts[j]->len)
                 memcpy(at, texts[j]->ptr, texts[j]->len);
@@ -544,121 +522,4 @@ enum store_result sqlite_verb_record(struct store *base, struct str kind, struct
     struct sqlite_job job =
         SQLITE_JOB(run_record, &args, .writes = true, .durable = true, .err = err);
     return sqlite_submit((struct sqlite_store *)base, &job);
-}
-
-/* ---- approvals ---- */
-
-struct vote_args {
-    int64_t id;
-    struct str plan_hash, by, reason;
-    bool yes;
-};
-
-static enum store_result check_vote(struct sqlite_store *store, const struct vote_args *vote,
-                                    struct current *row, struct error *err)
-{
-    struct approval_row approval;
-    enum store_result result = load_current(store, vote->id, row, err);
-    if (result != STORE_OK)
-        return result;
-    if (!load_approval(store, vote->id, &approval, err))
-        return STORE_ERROR;
-    if (!approval.plan_hash.ptr)
-        return STORE_ABSENT;
-    if (!str_eq(approval.plan_hash, vote->plan_hash))
-        return STORE_VOID;
-    if (approval.decided)
-        return STORE_CONFLICT;
-    if (store->wall_max >= approval.expires_ms || state_is_terminal(row->state))
-        return STORE_VOID;
-    return STORE_OK;
-}
-
-static enum store_result run_vote(struct sqlite_store *store, void *arg, struct error *err)
-{
-    const struct vote_args *vote = arg;
-    struct current row;
-    int64_t now = sql_now(store);
-    enum store_result result = check_vote(store, vote, &row, err);
-    if (result != STORE_OK)
-        return result;
-    sqlite3_stmt *stmt = sqlite_begin(store, err) ? sql_get(store, STATEMENT_VOTE, err) : NULL;
-    if (!stmt)
-        return STORE_ERROR;
-    sqlite3_bind_int64(stmt, 1, vote->id);
-    sqlite3_bind_int(stmt, 2, vote->yes);
-    sql_bind(stmt, 3, vote->by);
-    sql_bind(stmt, 4, vote->reason);
-    if (!sql_done(store, stmt, err) || !(stmt = sql_get(store, STATEMENT_TOUCH, err)))
-        return STORE_ERROR;
-    sqlite3_bind_int64(stmt, 1, vote->id);
-    sqlite3_bind_int64(stmt, 2, row.due_ms < now ? row.due_ms : now);
-    sqlite3_bind_int64(stmt, 3, now);
-    struct leaf_parts leaf = {
-        .at_ms = now,
-        .id = vote->id,
-        .kind = STR("vote"),
-        .policy = row.policy,
-        .resource = row.resource,
-        .reason = vote->reason,
-        .state = row.state,
-        .version = row.version,
-        .body = leaf_vote_body(&store->scratch, vote->plan_hash, vote->yes, vote->by)};
-    bool ok = sql_done(store, stmt, err) &&
-              (leaf.body.ptr || error_set(err, "S0006", "out of memory writing a vote")) &&
-              sql_leaf(store, &leaf, err);
-    return ok ? STORE_OK : STORE_ERROR;
-}
-
-enum store_result sqlite_verb_vote(struct store *base, int64_t id, struct str plan_hash, bool yes,
-                                   struct str by, struct str reason, struct error *err)
-{
-    struct vote_args args = {id, plan_hash, by, reason, yes};
-    struct sqlite_job job =
-        SQLITE_JOB(run_vote, &args, .writes = true, .durable = true, .err = err);
-    return sqlite_submit((struct sqlite_store *)base, &job);
-}
-
-struct approval_args {
-    int64_t id;
-    struct arena *arena;
-    struct store_approval approval;
-};
-
-static enum store_result run_approval(struct sqlite_store *store, void *arg, struct error *err)
-{
-    struct approval_args *args = arg;
-    sqlite3_stmt *stmt = sql_get(store, STATEMENT_APPROVAL, err);
-    bool row;
-    if (!stmt)
-        return STORE_ERROR;
-    sqlite3_bind_int64(stmt, 1, args->id);
-    if (!sql_row(store, stmt, &row, err))
-        return STORE_ERROR;
-    if (row)
-        args->approval = (struct store_approval){.plan_hash = sql_copy(stmt, 0, args->arena),
-                                                 .expires_ms = sqlite3_column_int64(stmt, 1),
-                                                 .decided = sqlite3_column_int(stmt, 2),
-                                                 .yes = sqlite3_column_int(stmt, 3),
-                                                 .consumed = sqlite3_column_int(stmt, 6),
-                                                 .by = sql_copy(stmt, 4, args->arena),
-                                                 .reason = sql_copy(stmt, 5, args->arena)};
-    sqlite3_reset(stmt);
-    if (!row)
-        return STORE_ABSENT;
-    if (args->approval.plan_hash.ptr && args->approval.by.ptr && args->approval.reason.ptr)
-        return STORE_OK;
-    error_set(err, "S0006", "out of memory reading an approval");
-    return STORE_ERROR;
-}
-
-enum store_result sqlite_verb_approval(struct store *base, int64_t id, struct arena *arena,
-                                       struct store_approval *ret, struct error *err)
-{
-    struct approval_args args = {.id = id, .arena = arena};
-    struct sqlite_job job = SQLITE_JOB(run_approval, &args, .err = err);
-    enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
-    if (result == STORE_OK)
-        *ret = args.approval;
-    return result;
 }

@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 5
+#define SQLITE_SCHEMA_VERSION 6
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -65,7 +65,8 @@ struct sqlite_store {
     const struct clock *clock;
     char *path;
     int lock_fd;
-    bool to_look; // a damaged file: nothing is checked, nothing is written
+    uint64_t anchor; // how long the log was at least, by the lock file
+    bool to_look;    // a damaged file: nothing is checked, nothing is written
 
     pthread_mutex_t mutex;          // of the queue: everything in this paragraph
     struct sqlite_job *head, *tail; // waits to be run
@@ -209,8 +210,24 @@ enum store_result sqlite_verb_get(struct store *, int64_t, struct arena *, struc
 enum store_result sqlite_verb_advance(struct store *, const struct store_transition *, size_t, bool,
                                       size_t *, struct error *);
 enum store_result sqlite_verb_record(struct store *, struct str, struct str, struct error *);
-enum store_result sqlite_verb_vote(struct store *, int64_t, struct str, bool, struct str,
-                                   struct str, struct error *);
+enum store_result sqlite_verb_vote(struct store *, const struct store_ballot *, bool *,
+                                   struct error *);
+enum store_result sqlite_verb_void_approval(struct store *, int64_t, struct str, struct str,
+                                            struct error *);
+enum store_result sqlite_verb_see_policies(struct store *, const struct store_policy_seen *, size_t,
+                                           size_t *, struct error *);
+struct sqlite_approval {
+    struct str plan_hash; // ptr NULL: nothing was ever asked
+    struct str ask, votes;
+    int64_t expires_ms;
+    int need;
+    bool decided, yes, consumed;
+};
+bool sqlite_load_approval(struct sqlite_store *store, int64_t id, struct sqlite_approval *ret,
+                          struct error *err);
+/* Writes into the lock file that the log is to be at least as long as it is now. */
+bool sqlite_anchor(struct sqlite_store *store, struct error *err);
+bool sqlite_write_lock(struct sqlite_store *store, uint64_t anchor, struct error *err);
 enum store_result sqlite_verb_approval(struct store *, int64_t, struct arena *,
                                        struct store_approval *, struct error *);
 enum store_result sqlite_verb_guards(struct store *, const struct store_guard_query *,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/ensure.h"
+#include "base/log.h"
 
 /* Small pieces of memory that statements take and give back: the 45 prepared ones keep some 200. */
 #define LOOKASIDE_BYTES 512
@@ -28,20 +29,37 @@ const struct store_backend sqlite_backend;
 
 /* ---- the lock file ---- */
 
+/* The lock file: the owner's pid, and how long the log has to be (sqlite_anchor()). */
+static void read_lock(const struct sqlite_store *store, long *ret_pid, uint64_t *ret_anchor)
+{
+    char text[64] = {0};
+    char *rest = text;
+    *ret_pid = 0;
+    *ret_anchor = 0;
+    if (pread(store->lock_fd, text, sizeof text - 1, 0) <= 0)
+        return;
+    *ret_pid = strtol(text, &rest, 10);
+    if (*rest == '\n')
+        *ret_anchor = strtoull(rest + 1, NULL, 10);
+}
+
 static bool owned_by_another(struct sqlite_store *store, struct error *err)
 {
-    char pid[32] = {0};
-    ssize_t got = pread(store->lock_fd, pid, sizeof pid - 1, 0);
-    if (got > 0 && pid[got - 1] == '\n')
-        pid[got - 1] = '\0';
-    error_set(err, "S0001", "%s is in use by process %s", store->path, got > 0 ? pid : "(unknown)");
+    long pid;
+    uint64_t ignored;
+    read_lock(store, &pid, &ignored);
+    if (pid)
+        error_set(err, "S0001", "%s is in use by process %ld", store->path, pid);
+    else
+        error_set(err, "S0001", "%s is in use by another process", store->path);
     return error_hint(err,
                       "ask that process (rectify's commands do so through its socket), or stop it");
 }
 
 static bool open_lock(struct sqlite_store *store, struct error *err)
 {
-    char name[4096], pid[32];
+    char name[4096];
+    long ignored;
     if (snprintf(name, sizeof name, "%s.lock", store->path) >= (int)sizeof name)
         return error_set(err, "S0002", "the store's path is too long");
     store->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -53,10 +71,8 @@ static bool open_lock(struct sqlite_store *store, struct error *err)
     }
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return owned_by_another(store, err);
-    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(store->lock_fd, 0) != 0 || pwrite(store->lock_fd, pid, (size_t)length, 0) < 0)
-        return error_set(err, "S0004", "cannot write %s: %s", name, strerror(errno));
-    return true;
+    read_lock(store, &ignored, &store->anchor);
+    return sqlite_write_lock(store, store->anchor, err);
 }
 
 /* ---- the connection ---- */
@@ -267,6 +283,20 @@ static bool end_leases(struct sqlite_store *store, struct error *err)
            exec(store, "COMMIT", err);
 }
 
+/* An older copy of the file came back: what was approved in it may have been carried out since. */
+static bool void_if_restored(struct sqlite_store *store, struct error *err)
+{
+    if (store->anchor <= store->tree.size)
+        return true;
+    log_line(LOG_WARN, "%s is an older copy of itself: what was approved in it is asked again",
+             store->path);
+    return exec(store,
+                "BEGIN IMMEDIATE; UPDATE remediation SET due_ms = 0 WHERE state = 'asking';"
+                "UPDATE approval SET consumed = 1; COMMIT",
+                err) &&
+           sqlite_write_lock(store, store->tree.size, err);
+}
+
 static bool load(struct sqlite_store *store, struct error *err)
 {
     struct sha256 root = {0};
@@ -284,7 +314,7 @@ static bool load(struct sqlite_store *store, struct error *err)
         return damaged(store, "the audit log is not as long as its head says", err);
     if (!tree_hash_equal(tree_root(&store->tree), root))
         return damaged(store, "the log's head does not give its own root", err);
-    if (!check_tail(store, err) || !end_leases(store, err))
+    if (!check_tail(store, err) || !end_leases(store, err) || !void_if_restored(store, err))
         return false;
     store->tree_committed = store->tree;
     store->root_committed = root;
@@ -369,6 +399,8 @@ const struct store_backend sqlite_backend = {
     .flush = sqlite_verb_flush,
     .record = sqlite_verb_record,
     .vote = sqlite_verb_vote,
+    .void_approval = sqlite_verb_void_approval,
+    .see_policies = sqlite_verb_see_policies,
     .approval = sqlite_verb_approval,
     .guards = sqlite_verb_guards,
     .breaker_set = sqlite_verb_breaker_set,

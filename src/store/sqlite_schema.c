@@ -121,6 +121,14 @@ static const char permits[] =
     "CREATE TABLE found(policy TEXT NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL,"
     " PRIMARY KEY(policy, day)) STRICT, WITHOUT ROWID;";
 
+/* A question has a name of its own, is asked on channels, and gathers votes: a JSON list. */
+static const char votes[] =
+    "ALTER TABLE approval ADD COLUMN ask TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE approval ADD COLUMN need INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE approval ADD COLUMN via TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE approval ADD COLUMN votes TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE policy_seen(name TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
 const struct sqlite_step sqlite_steps[] = {
-    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits}, {0, 0, NULL},
+    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits}, {5, 6, votes}, {0, 0, NULL},
 };

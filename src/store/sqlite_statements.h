@@ -151,14 +151,23 @@
               "AND policy = ?2 AND healed_ms > ?3")                                                \
     X(LAST_HEALED, "SELECT max(healed_ms) FROM remediation WHERE resource = ?1 AND policy = ?2 "   \
                    "AND healed_ms IS NOT NULL")                                                    \
-    X(APPROVAL, "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, consumed "           \
-                "FROM approval WHERE remediation = ?1")                                            \
-    X(ASK, "INSERT INTO approval(remediation, plan_hash, asked_ms, expires_ms) "                   \
-           "VALUES (?1, ?2, ?3, ?4) ON CONFLICT(remediation) DO UPDATE SET plan_hash = ?2, "       \
-           "asked_ms = ?3, expires_ms = ?4, decided = 0, yes = 0, by_whom = '', reason = '', "     \
-           "consumed = 0")                                                                         \
-    X(VOTE, "UPDATE approval SET decided = 1, yes = ?2, by_whom = ?3, reason = ?4 "                \
+    X(APPROVAL, "SELECT plan_hash, expires_ms, decided, yes, by_whom, reason, consumed, ask, "     \
+                "need, via, votes FROM approval WHERE remediation = ?1")                           \
+    X(ASK, "INSERT INTO approval(remediation, plan_hash, asked_ms, expires_ms, ask, need, via) "   \
+           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(remediation) DO UPDATE SET "           \
+           "plan_hash = ?2, asked_ms = ?3, expires_ms = ?4, ask = ?5, need = ?6, via = ?7, "       \
+           "decided = 0, yes = 0, by_whom = '', reason = '', votes = '', consumed = 0")            \
+    X(VOTE, "UPDATE approval SET votes = ?2, decided = ?3, yes = ?4, by_whom = ?5, reason = ?6 "   \
             "WHERE remediation = ?1")                                                              \
+    X(VOID, "UPDATE approval SET consumed = 1 WHERE remediation = ?1 AND ask = ?2 AND "            \
+            "consumed = 0")                                                                        \
+    X(VOID_OF, "UPDATE approval SET consumed = 1 WHERE consumed = 0 AND remediation IN "           \
+               "(SELECT id FROM remediation WHERE policy = ?1 AND active = 1)")                    \
+    X(DUE_OF, "UPDATE remediation SET due_ms = min(due_ms, ?2) WHERE policy = ?1 AND active = 1 "  \
+              "AND state = 'asking'")                                                              \
+    X(SEEN, "SELECT hash FROM policy_seen WHERE name = ?1")                                        \
+    X(SEEN_SET, "INSERT INTO policy_seen(name, hash) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE " \
+                "SET hash = ?2")                                                                   \
     X(CONSUME, "UPDATE approval SET consumed = 1 WHERE remediation = ?1")                          \
     X(TASK_PLAN, "INSERT INTO task(name, due_ms) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE "     \
                  "SET due_ms = ?3 WHERE due_ms > ?3")                                              \

@@ -167,12 +167,35 @@ enum store_result store_record(struct store *store, struct str kind, struct str 
     return store->backend->record(store, kind, body, err);
 }
 
-enum store_result store_vote(struct store *store, int64_t id, struct str plan_hash, bool yes,
-                             struct str by, struct str reason, struct error *err)
+enum store_result store_vote(struct store *store, const struct store_ballot *ballot,
+                             bool *ret_decided, struct error *err)
 {
-    if (!check_text(by, "a name", err) || !check_text(reason, "a reason", err))
+    bool ignored;
+    if (ballot->person.len == 0) {
+        error_set(err, "S0006", "a vote of nobody");
         return STORE_ERROR;
-    return store->backend->vote(store, id, plan_hash, yes, by, reason, err);
+    }
+    if (!check_text(ballot->person, "a name", err) ||
+        !check_text(ballot->identity, "an identity", err) ||
+        !check_text(ballot->reason, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->vote(store, ballot, ret_decided ? ret_decided : &ignored, err);
+}
+
+enum store_result store_void_approval(struct store *store, int64_t id, struct str ask,
+                                      struct str why, struct error *err)
+{
+    if (!check_text(why, "a reason", err))
+        return STORE_ERROR;
+    return store->backend->void_approval(store, id, ask, why, err);
+}
+
+enum store_result store_see_policies(struct store *store, const struct store_policy_seen *policies,
+                                     size_t count, size_t *ret_void, struct error *err)
+{
+    size_t ignored;
+    return store->backend->see_policies(store, policies, count, ret_void ? ret_void : &ignored,
+                                        err);
 }
 
 enum store_result store_approval(struct store *store, int64_t id, struct arena *arena,

@@ -111,7 +111,7 @@ bool store_owns(struct store *store, int64_t id, int64_t epoch);
 /* What is to be told over one channel: waits in the outbox until it is sent, or given up. */
 struct store_notice {
     struct str channel; // its name in rectify.yaml, not empty
-    struct str kind;    // what its sender does with it: "tell", "ask", "close"
+    struct str kind;    // what its sender does with it: "tell", "ask", ...
     struct str thread;  // those of one thread and channel go one after the other; empty = none
     struct str body;    // JSON object
     int64_t due_ms;     // not before then
@@ -158,6 +158,9 @@ struct store_transition {
     struct str approval_hash;     // consume a given, unexpired approval of this plan: STORE_VOID
     struct str ask_hash;          // to == asking: open an approval for this plan
     int64_t ask_expires_ms;
+    struct str ask_id;                  // which question it is, unlike any other
+    struct str ask_via;                 // JSON list of channels
+    int ask_need;                       // how many people, at least 1
     const struct store_notice *notices; // told if, and only if, this transition happens
     size_t notice_count;
     bool keep_lease;      // the worker goes straight on with it
@@ -193,21 +196,51 @@ enum store_result store_record(struct store *store, struct str kind, struct str 
 
 /* ---- approvals ---- */
 
-/* One terminal decision, first wins: STORE_CONFLICT when decided before, STORE_VOID when expired or
- * `plan_hash` (full hex) is not the open one's, STORE_ABSENT when nothing is asked. Makes the
- * remediation due at once; a yes leaves it in `asking`, decided again and consumed at intent. Both
- * write a record. */
-enum store_result store_vote(struct store *store, int64_t id, struct str plan_hash, bool yes,
-                             struct str by, struct str reason, struct error *err)
+/* What one person says. */
+struct store_ballot {
+    int64_t id;
+    struct str plan_hash; // of what the person saw, full hex
+    struct str ask;       // which question was answered; empty = the open one
+    bool yes;
+    struct str person;   // who it is, the same on every channel
+    struct str identity; // how the channel knows them: "slack:U123", "unix:ann"
+    struct str channel;  // where it was said
+    struct str reason;
+};
+/* One terminal decision, first wins: the first no, or as many yes of different people as are
+ * needed. STORE_CONFLICT when it was decided before, or the person has voted; STORE_VOID when the
+ * question is over, or was another one, or another plan; STORE_ABSENT when nothing is asked. When
+ * it is decided the remediation is due at once; a yes leaves it in `asking`, decided again and
+ * consumed at intent. Each vote writes a record. `ret_decided` may be NULL. */
+enum store_result store_vote(struct store *store, const struct store_ballot *ballot,
+                             bool *ret_decided, struct error *err)
     __attribute__((warn_unused_result));
 struct store_approval {
     bool decided, yes;
-    bool consumed; // an intent has used it: it allows nothing any more
+    bool consumed; // used by an intent, or void: it allows nothing any more
     int64_t expires_ms;
     struct str plan_hash, by, reason;
+    struct str ask;     // which question it is: no two are alike
+    int need;           // yes of so many people
+    struct value via;   // list: channels on which it was asked
+    struct value votes; // list of {person, identity, channel, yes, reason, at}
 };
 enum store_result store_approval(struct store *store, int64_t id, struct arena *arena,
                                  struct store_approval *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* The question is over, whatever was said to it; the remediation is due at once. Recorded.
+ * STORE_ABSENT: it is not the open one. */
+enum store_result store_void_approval(struct store *store, int64_t id, struct str ask,
+                                      struct str why, struct error *err)
+    __attribute__((warn_unused_result));
+
+struct store_policy_seen {
+    struct str name, hash;
+};
+/* The policies that run from here on. What was asked or approved under another text of one of them
+ * is void, even if the old text comes back later. `ret_void` counts, and may be NULL. */
+enum store_result store_see_policies(struct store *store, const struct store_policy_seen *policies,
+                                     size_t count, size_t *ret_void, struct error *err)
     __attribute__((warn_unused_result));
 
 /* ---- guards' inputs ---- */

@@ -30,8 +30,11 @@ struct store_backend {
                                  size_t *, struct error *);
     enum store_result (*flush)(struct store *, struct error *);
     enum store_result (*record)(struct store *, struct str, struct str, struct error *);
-    enum store_result (*vote)(struct store *, int64_t, struct str, bool, struct str, struct str,
-                              struct error *);
+    enum store_result (*vote)(struct store *, const struct store_ballot *, bool *, struct error *);
+    enum store_result (*void_approval)(struct store *, int64_t, struct str, struct str,
+                                       struct error *);
+    enum store_result (*see_policies)(struct store *, const struct store_policy_seen *, size_t,
+                                      size_t *, struct error *);
     enum store_result (*approval)(struct store *, int64_t, struct arena *, struct store_approval *,
                                   struct error *);
     enum store_result (*guards)(struct store *, const struct store_guard_query *, struct arena *,
@@ -98,7 +101,15 @@ struct str leaf_reason(struct str reason);
 /* Bodies of the leaves that the store writes by itself; canonical as far as what is given is. */
 struct str leaf_accept_body(struct arena *arena, const struct store_event *event,
                             const struct store_match *match);
-struct str leaf_vote_body(struct arena *arena, struct str plan_hash, bool yes, struct str by);
+struct str leaf_vote_body(struct arena *arena, const struct store_ballot *ballot);
+struct str leaf_void_body(struct arena *arena, struct str ask);
+/* The JSON list of an approval's column, copied; an empty text is an empty list. */
+bool store_read_list(struct arena *arena, struct str json, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* The votes with one more: a JSON list. *ret_again: the person is among them already. */
+bool store_add_vote(struct arena *arena, struct value votes, const struct store_ballot *ballot,
+                    int64_t now_ms, struct str *ret, bool *ret_again, struct error *err)
+    __attribute__((warn_unused_result));
 struct str leaf_notice_body(struct arena *arena, struct str channel, const struct store_sent *sent);
 struct str leaf_breaker_body(struct arena *arena, struct str key, struct str reason,
                              int64_t open_for_ms);

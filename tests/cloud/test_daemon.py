@@ -276,7 +276,7 @@ class TestPeople(DaemonCase):
                 path = f"/remediations/{ident}/approve"
                 self.assertEqual(daemon.ask("POST", path, body, unix=True)[0], 400)
         self.assertRefused(daemon.ask("POST", "/remediations/r999/approve", {}, unix=True), 404,
-                           "H0030")
+                           "E0034")
 
     def test_rollback_by_command(self):
         bucket, daemon = self.bucket({"keep": "me"}), self.daemon()

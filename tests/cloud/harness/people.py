@@ -156,3 +156,73 @@ class Hook(Service):
 class PagerDuty(Service):
     def answer(self, sent):
         return 202, {}, {"status": "success", "dedup_key": sent.json["dedup_key"]}
+
+
+class Jira(Service):
+    """Jira Cloud (`user` set) or Data Center: issues, statuses, transitions, comments, search."""
+    STATUSES = {"11": "To Do", "21": "Approved", "31": "Declined", "41": "Done"}
+
+    def __init__(self, token, user=""):
+        super().__init__()
+        self.token, self.user, self.issues = token, user, {}
+
+    def allowed(self, sent):
+        if not self.user:
+            return sent.headers.get("Authorization") == "Bearer " + self.token
+        pair = base64.b64encode(f"{self.user}:{self.token}".encode()).decode()
+        return sent.headers.get("Authorization") == "Basic " + pair
+
+    def answer(self, sent):
+        if not self.allowed(sent):
+            return 401, {}, {}
+        path = urllib.parse.urlsplit(sent.path).path
+        root = "/rest/api/3/" if self.user else "/rest/api/2/"
+        if not path.startswith(root):
+            return 404, {}, {}
+        words = path[len(root):].split("/")
+        with self.lock:
+            if words[0] == "search":
+                label = sent.json["jql"].split('labels = "')[1].rstrip('"')
+                return 200, {}, {"issues": [{"key": k} for k, i in self.issues.items()
+                                            if label in i["labels"]]}
+            if words == ["issue"]:
+                key = f"OPS-{len(self.issues) + 1}"
+                self.issues[key] = {**sent.json["fields"], "status": "To Do", "history": [],
+                                    "comments": []}
+                return 201, {}, {"key": key}
+            issue = self.issues.get(words[1])
+            if not issue:
+                return 404, {}, {}
+            return self.of_issue(issue, words[2:], sent)
+
+    def of_issue(self, issue, words, sent):
+        if words == ["comment"]:
+            issue["comments"].append({"author": {"accountId": "bot"}, "body": sent.json["body"]})
+            return 201, {}, {}
+        if words == ["transitions"] and sent.method == "GET":
+            return 200, {}, {"transitions": [{"id": i, "name": f"to {n}", "to": {"name": n}}
+                                             for i, n in self.STATUSES.items()]}
+        if words == ["transitions"]:
+            self.set_status(issue, self.STATUSES[sent.json["transition"]["id"]], "bot")
+            return 204, {}, b""
+        return 200, {}, {"fields": {"status": {"name": issue["status"]},
+                                    "comment": {"comments": issue["comments"]}},
+                         "changelog": {"histories": issue["history"]}}
+
+    @staticmethod
+    def set_status(issue, status, by, at=None):
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime(at or time.time()))
+        issue["history"].append({"author": {"accountId": by, "name": by}, "created": stamp,
+                                 "items": [{"field": "status", "fromString": issue["status"],
+                                            "toString": status}]})
+        issue["status"] = status
+
+    def move(self, key, status, by, at=None):
+        with self.lock:
+            self.set_status(self.issues[key], status, by, at)
+
+    @staticmethod
+    def hint(key, secret):
+        body = json.dumps({"webhookEvent": "jira:issue_updated", "issue": {"key": key}}).encode()
+        mac = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        return body, {"X-Hub-Signature": "sha256=" + mac}

@@ -223,6 +223,18 @@ static struct remediation world_get(struct world *w, int64_t id)
 
 #define ENFORCE "{mode: enforce}"
 
+static enum store_result yes_of_ann(struct store *store, int64_t id, struct str plan_hash)
+{
+    struct error err;
+    struct store_ballot ballot = {.id = id,
+                                  .plan_hash = plan_hash,
+                                  .yes = true,
+                                  .person = STR("ann"),
+                                  .identity = STR("unix:ann"),
+                                  .reason = STR("ok")};
+    return store_vote(store, &ballot, NULL, &err);
+}
+
 static void test_engine__heals_an_untagged_bucket(void **state)
 {
     (void)state;
@@ -349,8 +361,7 @@ static void test_engine__asks_and_goes_on_after_a_yes(void **state)
         assert_true(world_step(&w));
     struct store_approval approval;
     assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
-    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
-                     STORE_OK);
+    assert_int_equal(yes_of_ann(w.store, 1, approval.plan_hash), STORE_OK);
     world_run(&w);
     assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
     assert_int_equal(w.sim.buckets[0].writes, 1);
@@ -380,8 +391,7 @@ static void test_engine__approval_is_void_when_the_resource_changed(void **state
         assert_true(world_step(&w));
     struct store_approval approval;
     assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
-    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
-                     STORE_OK);
+    assert_int_equal(yes_of_ann(w.store, 1, approval.plan_hash), STORE_OK);
     sim_set_tags(&w.sim, 0, (const char *const[]){"new", "tag"}, 1);
     for (int i = 0; i < 20 && world_get(&w, 1).state != STATE_ASKING; i++)
         assert_true(world_step(&w));
@@ -806,8 +816,7 @@ static void test_engine__a_yes_counts_once(void **state)
     send_event(&w, 0);
     run_until(&w, 1, STATE_ASKING);
     assert_int_equal(store_approval(w.store, 1, &w.arena, &approval, &err), STORE_OK);
-    assert_int_equal(store_vote(w.store, 1, approval.plan_hash, true, STR("ann"), STR("ok"), &err),
-                     STORE_OK);
+    assert_int_equal(yes_of_ann(w.store, 1, approval.plan_hash), STORE_OK);
     run_until(&w, 1, STATE_UNKNOWN);
     sim_set_tags(&w.sim, 0, (const char *const[]){"cost-center", "y"}, 1); // obeys for a moment
     run_until(&w, 1, STATE_READING);

@@ -437,7 +437,12 @@ static struct store_claim ask(struct fixture *f, const char *hash)
 
 static enum store_result vote(struct fixture *f, int64_t id, const char *hash, bool yes)
 {
-    return store_vote(f->store, id, str_from(hash), yes, STR("ann"), STR("fine"), &f->err);
+    struct store_ballot ballot = {.id = id,
+                                  .plan_hash = str_from(hash),
+                                  .yes = yes,
+                                  .person = STR("ann"),
+                                  .reason = STR("fine")};
+    return store_vote(f->store, &ballot, NULL, &f->err);
 }
 
 static enum store_result consume(struct fixture *f, struct store_claim claim, const char *hash)

@@ -636,8 +636,12 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     t.ask_hash = STR("abc");
     t.ask_expires_ms = t.due_ms = T0 + 60000;
     assert_int_equal(go(store, &t), STORE_OK);
-    assert_int_equal(store_vote(store, 1, STR("abc"), true, STR("ann"), STR("ok"), &f->err),
-                     STORE_OK);
+    assert_int_equal(
+        store_vote(store,
+                   &(struct store_ballot){
+                       .id = 1, .plan_hash = STR("abc"), .yes = true, .person = STR("ann")},
+                   NULL, &f->err),
+        STORE_OK);
     t = move_to(store, claim, STATE_INTENT);
     t.approval_hash = STR("abc");
     t.lock = true;
