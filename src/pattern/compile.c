@@ -88,16 +88,40 @@ static bool compile_costs(struct compiler *c)
     if (!uses || !atom_uses || !c->costs)
         return false;
     for (uint32_t i = 0; i < b->condition_list_count; i++)
-        uses[b->condition_lists[i]]++;
+        uses[c->condition_lists[i]]++;
     for (uint32_t i = 0; i < b->condition_set.count; i++)
-        for (uint32_t j = 0; j < b->conditions[i].count; j++)
-            atom_uses[b->atom_lists[b->conditions[i].first + j]] += uses[i];
+        for (uint32_t j = 0; j < c->built[i].count; j++)
+            atom_uses[b->atom_lists[c->built[i].first + j]] += uses[i];
     for (uint32_t i = 0; i < b->condition_set.count; i++) {
-        for (uint32_t j = 0; j < b->conditions[i].count; j++) {
-            uint32_t atom = b->atom_lists[b->conditions[i].first + j];
+        for (uint32_t j = 0; j < c->built[i].count; j++) {
+            uint32_t atom = b->atom_lists[c->built[i].first + j];
             c->costs[i] += atom_uses[atom] * kind_costs[b->atoms[atom].kind];
         }
     }
+    return true;
+}
+
+/* The builder's conditions side by side with those that share their first atom, so that what one
+ * value makes true lies together; and its lists of them, in the new numbers. */
+static bool order_conditions(struct compiler *c)
+{
+    const struct pattern_builder *b = c->builder;
+    uint32_t count = b->condition_set.count;
+    struct span *spans = compiler_temp(c, b->atom_set.count, sizeof *spans);
+    uint32_t *numbers = compiler_temp(c, count, sizeof *numbers);
+    c->built = compiler_temp(c, count, sizeof *c->built);
+    c->condition_lists = compiler_temp(c, b->condition_list_count, sizeof *c->condition_lists);
+    if (!spans || !numbers || !c->built || !c->condition_lists)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        spans[b->atom_lists[b->conditions[i].first]].end++;
+    compiler_lay_out(spans, b->atom_set.count);
+    for (uint32_t i = 0; i < count; i++) {
+        numbers[i] = spans[b->atom_lists[b->conditions[i].first]].end++;
+        c->built[numbers[i]] = b->conditions[i];
+    }
+    for (uint32_t i = 0; i < b->condition_list_count; i++)
+        c->condition_lists[i] = numbers[b->condition_lists[i]];
     return true;
 }
 
@@ -111,7 +135,7 @@ static bool compile_conditions(struct compiler *c)
     if (b->atom_list_count)
         memcpy(lists, b->atom_lists, b->atom_list_count * sizeof *lists);
     for (uint32_t i = 0; i < b->condition_set.count; i++) {
-        const struct built_condition *from = &b->conditions[i];
+        const struct built_condition *from = &c->built[i];
         struct condition *to = &c->conditions[i];
         to->field = from->field;
         to->atoms = (struct span){from->first, from->first + from->count};
@@ -132,7 +156,7 @@ static bool compile_conditions(struct compiler *c)
 
 static uint32_t first_condition(const struct compiler *c, const struct built_rule *rule)
 {
-    const uint32_t *list = c->builder->condition_lists + rule->first;
+    const uint32_t *list = c->condition_lists + rule->first;
     uint32_t best = list[0];
     for (uint32_t i = 1; i < rule->count; i++)
         if (c->costs[list[i]] < c->costs[best])
@@ -148,9 +172,8 @@ static uint32_t needed_condition(const struct compiler *c, const struct built_ru
     const struct pattern_builder *b = c->builder;
     uint32_t best = c->set->condition_count, least = b->rule_count / SHARED_BY_MANY;
     for (uint32_t i = 0; i < rule->count; i++) {
-        uint32_t id = b->condition_lists[rule->first + i], first = b->conditions[id].first;
-        bool string =
-            b->conditions[id].count == 1 && b->atoms[b->atom_lists[first]].kind == ATOM_STRING;
+        uint32_t id = c->condition_lists[rule->first + i], first = c->built[id].first;
+        bool string = c->built[id].count == 1 && b->atoms[b->atom_lists[first]].kind == ATOM_STRING;
         if (!b->in_order && place != NONE && id != place && string && c->uses[id] < least) {
             best = id;
             least = c->uses[id];
@@ -163,7 +186,7 @@ static uint32_t needed_condition(const struct compiler *c, const struct built_ru
 static uint32_t only_but(const struct compiler *c, const struct built_rule *rule)
 {
     const struct pattern_builder *b = c->builder;
-    const struct built_condition *condition = &b->conditions[b->condition_lists[rule->first]];
+    const struct built_condition *condition = &c->built[c->condition_lists[rule->first]];
     uint32_t atom = b->atom_lists[condition->first];
     bool single = rule->count == 1 && condition->count == 1;
     return single && b->atoms[atom].kind == ATOM_BUT ? atom : NONE;
@@ -186,7 +209,7 @@ static uint32_t waiting_place(const struct compiler *c, const struct built_rule 
 static uint32_t only_absence(const struct compiler *c, const struct built_rule *rule,
                              uint32_t place)
 {
-    const uint32_t *list = c->builder->condition_lists + rule->first;
+    const uint32_t *list = c->condition_lists + rule->first;
     if (rule->count != (place < c->set->condition_count ? 2 : 1))
         return NONE;
     const struct condition *condition = &c->conditions[list[list[0] == place]];
@@ -365,7 +388,7 @@ static bool is_special(const struct condition *condition)
 static uint32_t add_chain(struct compiler *c, const struct built_rule *rule, uint32_t place,
                           uint32_t needs)
 {
-    const uint32_t *list = c->builder->condition_lists + rule->first;
+    const uint32_t *list = c->condition_lists + rule->first;
     uint32_t order[PATTERN_PATHS_MAX], count = 0, link = NONE;
     for (uint32_t i = 0; i < rule->count; i++) {
         if (list[i] == place || list[i] == needs)
@@ -450,8 +473,14 @@ static bool lay_out_rules(struct compiler *c, const uint32_t *places, const uint
     }
     for (uint32_t i = 0; i < b->rule_count; i++)
         if (places[i] != NONE)
-            rules[spans[places[i]].end++] = (struct rule){
-                needs[i], add_chain(c, &b->rules[i], places[i], needs[i]), c->rule_tags[i]};
+            rules[spans[places[i]].end++] = (struct rule){needs[i], places[i], i};
+    for (uint32_t i = 0; i < used; i++) { // in this order, so that links of one place lie together
+        uint32_t number = rules[i].tag;
+        if (rules[i].link == RULE_OF_DEFAULTS)
+            continue;
+        rules[i].link = add_chain(c, &b->rules[number], rules[i].link, rules[i].needs);
+        rules[i].tag = c->rule_tags[number];
+    }
     lay_out_absences(c, rules, used);
     c->set->rules = rules;
     c->set->rule_count = used + c->absence_count;
@@ -542,8 +571,8 @@ static bool compile_postings(struct compiler *c)
     compiler_lay_out(to_conditions, atoms);
     compiler_lay_out(to_buts, atoms);
     for (uint32_t i = 0; i < b->condition_set.count; i++)
-        for (uint32_t j = 0; j < b->conditions[i].count; j++)
-            postings[to_conditions[b->atom_lists[b->conditions[i].first + j]].end++] =
+        for (uint32_t j = 0; j < c->built[i].count; j++)
+            postings[to_conditions[b->atom_lists[c->built[i].first + j]].end++] =
                 i | (is_waited(&c->conditions[i]) ? CONDITION_WAITED : 0);
     for (uint32_t i = 0; i < atoms; i++) {
         to_buts[i].first += b->atom_list_count;
@@ -636,9 +665,9 @@ static bool compile_fields(struct compiler *c)
 
 static bool compile_all(struct compiler *c)
 {
-    return compile_fields(c) && compile_atoms(c) && compile_conditions(c) && compile_tags(c) &&
-           compile_costs(c) && compile_rules(c) && compile_postings(c) && index_paths(c) &&
-           index_fields(c);
+    return compile_fields(c) && compile_atoms(c) && order_conditions(c) && compile_conditions(c) &&
+           compile_tags(c) && compile_costs(c) && compile_rules(c) && compile_postings(c) &&
+           index_paths(c) && index_fields(c);
 }
 
 struct pattern_set *pattern_builder_finish(struct pattern_builder *b, struct error *err)

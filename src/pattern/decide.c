@@ -122,17 +122,23 @@ static bool needs_arrays(const struct pattern_scratch *s, const struct rule *rul
     return in_arrays > 1;
 }
 
-enum array_answer rule_holds(struct pattern_scratch *s, const struct rule *rule, uint32_t place)
+static inline enum array_answer holds(struct pattern_scratch *s, const struct rule *rule,
+                                      uint32_t place)
 {
-    if (s->stamps[rule->needs] != s->epoch || !link_holds(s, rule->link))
+    if (!link_holds(s, rule->link))
         return ARRAYS_NO;
     return s->in_array && needs_arrays(s, rule, place) ? arrays_solve(s, rule, place) : ARRAYS_YES;
+}
+
+enum array_answer rule_holds(struct pattern_scratch *s, const struct rule *rule, uint32_t place)
+{
+    return s->stamps[rule->needs] == s->epoch ? holds(s, rule, place) : ARRAYS_NO;
 }
 
 /* False: too many steps. */
 static inline bool try_rule(struct pattern_scratch *s, const struct rule *rule, uint32_t place)
 {
-    enum array_answer answer = rule_holds(s, rule, place);
+    enum array_answer answer = holds(s, rule, place);
     if (answer == ARRAYS_YES)
         set_tag(s, rule->tag);
     return answer != ARRAYS_ENTANGLED;

@@ -14,6 +14,8 @@ struct compiler {
     const struct pattern_builder *builder;
     struct pattern_set *set;
     struct arena temp;
+    struct built_condition *built; // the builder's, in the set's order
+    uint32_t *condition_lists;     // of the builder's rules, in the set's numbers
     /* the set's, still writable */
     struct field *fields;
     struct atom *atoms;
