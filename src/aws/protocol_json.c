@@ -33,7 +33,8 @@ static bool write_structure(struct writer *w, const struct aws_shape *shape, str
         const struct aws_ref *member = writer_member(w, shape, pair, path);
         if (!member)
             return false;
-        bool unset = pair->value.kind == VALUE_NULL && !member->shape->document; // JSON has a null
+        /* Within, a document may be null; a parameter of the call is unset then. */
+        bool unset = pair->value.kind == VALUE_NULL && (top || !member->shape->document);
         if (unset || (top && member->location != AWS_IN_BODY))
             continue;
         separate(w);

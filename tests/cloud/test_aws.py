@@ -6,8 +6,11 @@ import http.server
 import json
 import os
 import resource
+import shutil
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -321,17 +324,24 @@ class Bad(http.server.BaseHTTPRequestHandler):
 class TestBadServers(AwsCase):
     """Every answer ends as a clear error, in bounded time and memory."""
 
+    scheme, ca_file = "http", ""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bad)
         cls.server.daemon_threads = True
+        cls.prepare(cls.server)
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
         cls.addClassCleanup(cls.server.shutdown)
 
+    @classmethod
+    def prepare(cls, server):
+        pass
+
     def environment(self):
-        return {**super().environment(), "HOME": str(self.home),
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.server.server_port}"}
+        return {**super().environment(), "HOME": str(self.home), "AWS_CA_BUNDLE": self.ca_file,
+                "AWS_ENDPOINT_URL": f"{self.scheme}://127.0.0.1:{self.server.server_port}"}
 
     def read(self, case, attempts=1, **more):
         Bad.seen.clear()
@@ -385,6 +395,32 @@ class TestBadServers(AwsCase):
                             env={"AWS_ENDPOINT_URL": f"http://127.0.0.1:{s.getsockname()[1]}"})
         self.assertEnded(done, EXIT_FAILED)
         self.assertIn("not sent: A0322", done.stderr)
+
+
+class TestBadServersOverTls(TestBadServers):
+    """The same through TLS, verified by one file of certificates."""
+    scheme = "https"
+
+    @classmethod
+    def prepare(cls, server):
+        home = tempfile.mkdtemp(prefix="rectify-tls-")
+        cls.addClassCleanup(shutil.rmtree, home)
+        key, cls.ca_file = f"{home}/key.pem", f"{home}/cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cls.ca_file,
+                        "-days", "2", "-subj", "/CN=rectify", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cls.ca_file, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+
+    def test_a_server_that_nobody_vouches_for_gets_nothing(self):
+        Bad.seen.clear()
+        done = self.aws("s3:GetBucketTagging", "Bucket=empty", env={"AWS_CA_BUNDLE": ""})
+        self.assertEnded(done, EXIT_FAILED)
+        self.assertIn("certificate is not good", done.stderr)
+        self.assertEqual(Bad.seen, [])
 
 
 if __name__ == "__main__":

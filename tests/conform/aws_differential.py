@@ -3,8 +3,7 @@
 """Random cases for every operation of every service, answered by botocore and by us.
 
   requests   a random input, written by botocore's serializers
-  answers    a random output, written by moto's serializers (the model's names, or now and then with
-             parts left out or bytes changed), read by botocore's parsers
+  answers    a random output, written by moto's serializers, read by botocore's parsers
   endpoints  random parameters, and values near those that the rules compare with, resolved by
              botocore's rules engine
 
@@ -170,31 +169,13 @@ def make_request(op, maker):
     return out
 
 
-def damage(rng, body):
-    """Now and then what no serializer writes: parts twice, cut out, or other bytes."""
-    data = bytearray(body)
-    at = rng.randrange(len(data))
-    how = rng.randrange(3)
-    if how == 0:
-        data[at] = rng.choice(b"09aZ <>\"{}[],:&;\xff")
-    elif how == 1:
-        del data[at:at + rng.randint(1, 8)]
-    else:
-        data[at:at] = data[at:at + rng.randint(1, 8)]
-    return bytes(data)
-
-
-def make_answer(op, maker, moto_op, damaged):
+def make_answer(op, maker, moto_op):
     output = maker.make(op.output_shape) if op.output_shape else {}
     protocol = op.service_model.resolved_protocol
     written = get_serializer_class(op.service_model.service_name,
                                    protocol)(moto_op).serialize(output)
     body = written["body"]
     body = body.encode() if isinstance(body, str) else bytes(body or b"")
-    if damaged:
-        if not body:
-            raise ValueError("nothing to damage")
-        body = damage(maker.rng, body)
     headers = {k: str(v) for k, v in written["headers"].items()}
     parser = botocore.parsers.create_parser(protocol)
     answer = {"body": body, "headers": botocore.parsers.CaseInsensitiveDict(headers) if
@@ -205,7 +186,7 @@ def make_answer(op, maker, moto_op, damaged):
         raise ValueError("a stream")
     expect = parser.parse(answer, op.output_shape)
     expect.pop("ResponseMetadata", None)
-    return {"op": op.name, "mode": "damaged" if damaged else "random",
+    return {"op": op.name, "mode": "random",
             "status": written["status_code"], "headers": headers, "body": body_value(body),
             "expect": tag(expect)}
 
@@ -286,10 +267,9 @@ def write_services(options, home, loader):
             for i in range(options.rounds):
                 rng = random.Random(f"{options.seed} {service} {name} {i}")
                 maker = Maker(rng, rng.choice((0.2, 0.6, 0.9)))
-                work = [("requests", lambda: requests.append(written(make_request(op, maker))))]
-                for damaged in (False, True)[:1 + options.damaged]:
-                    work.append(("answers", lambda damaged=damaged: answers.append(
-                        written(make_answer(op, maker, moto_op, damaged)))))
+                work = (
+                    ("requests", lambda: requests.append(written(make_request(op, maker)))),
+                    ("answers", lambda: answers.append(written(make_answer(op, maker, moto_op)))))
                 for kind, make in work:
                     try:
                         make()
@@ -321,7 +301,6 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
     parser.add_argument("--rounds", type=int, default=1, help="cases of each kind, an operation")
     parser.add_argument("--endpoints", type=int, default=20, help="endpoint cases a service")
-    parser.add_argument("--damaged", action="store_true", help="damaged answers too")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--reasons", action="store_true", help="why cases were left out")
     parser.add_argument("--keep", type=pathlib.Path, help="where to leave the files")
