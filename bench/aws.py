@@ -5,7 +5,8 @@
   event    CPU of the two calls of a repair (GetBucketTagging, PutBucketTagging), one at a time:
            of boto3 the warm loop alone, its best case
   start    `rectify aws` from the making of the process to its first call on the wire: plain, and
-           with TLS verified by the system's certificates (a folder; one file costs more)
+           with TLS verified by the system's certificates, as a folder of hashed names and as one
+           file
   sweep    1,000 buckets, two calls each, 64 in flight, every answer 20 ms late, and the memory
 
 Medians of several runs. The stub's counters prove that the work was done."""
@@ -24,7 +25,7 @@ import time
 
 from e2e import Lambda, Stub, environment, finish, spawn
 
-GOALS = {"event": 20.0, "start": 9.0, "tls": 25.0, "sweep": 0.8,
+GOALS = {"event": 20.0, "start": 9.0, "tls": 25.0, "bundle": 25.0, "sweep": 0.8,
          "rss": 20.0}
 SYSTEM_CERTIFICATES = pathlib.Path("/etc/ssl/certs")
 
@@ -117,7 +118,8 @@ def measure(build, home, options):
 
 ROWS = [("event", "CPU of two calls, times less than boto3", False),
         ("start", "start to first call, plain, ms", True),
-        ("tls", "start to first call, TLS, ms", True),
+        ("tls", "start to first call, TLS, folder, ms", True),
+        ("bundle", "start to first call, TLS, one file, ms", True),
         ("sweep", "1,000 buckets, 64 in flight, 20 ms, s", True),
         ("rss", "peak memory of that, MB", True)]
 
@@ -137,8 +139,7 @@ def main():
     if options.json:
         print(json.dumps(figures))
         return 0
-    print(f"two calls: {figures['event_us']:.1f} us of CPU, boto3 {figures['boto3_us']:.0f} us; "
-          f"TLS with all certificates in one file: {figures['bundle']:.1f} ms to the first call")
+    print(f"two calls: {figures['event_us']:.1f} us of CPU, boto3 {figures['boto3_us']:.0f} us")
     for key, label, less in ROWS:
         met = figures[key] <= GOALS[key] if less else figures[key] >= GOALS[key]
         print(f"{label:42} {figures[key]:8.2f}   goal {'<=' if less else '>='} {GOALS[key]:5.1f}"
