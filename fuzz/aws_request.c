@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct aws_operation *op = operation(data[0] % NAME_COUNT);
     bool checked = aws_input_check(op, input, &errors);
     ENSURE(checked == (errors.count == 0));
-    if (!aws_serialize(op, input, &arena, &request, &err)) {
+    if (!aws_serialize(op, input, &arena, &request, &err) ||
+        !aws_request_check(op, &request, &err)) {
         ENSURE(err.code && err.code[0] == 'A');
         return 0;
     }

@@ -174,6 +174,9 @@ struct aws_http_request {
     bool body_is_stream; // the body is a streaming blob
 };
 
+/* A0155: a header has a name that is none, or a line break (send.c). */
+bool aws_request_check(const struct aws_operation *op, const struct aws_http_request *request,
+                       struct error *err) __attribute__((warn_unused_result));
 /* Adds a header in the arena (at most once each: a second one replaces the first). False when
  * memory runs out. */
 bool aws_request_set_header(struct arena *arena, struct aws_http_request *request, struct str name,

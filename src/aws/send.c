@@ -268,8 +268,8 @@ static bool check_sendable(const struct aws_operation *op, const struct aws_reso
 
 /* What an input holds may be anything; HTTP's names may not, and a line break would begin another
  * header (RFC 9110). */
-static bool check_headers(const struct aws_operation *op, const struct aws_http_request *request,
-                          struct error *err)
+bool aws_request_check(const struct aws_operation *op, const struct aws_http_request *request,
+                       struct error *err)
 {
     for (size_t i = 0; i < request->header_count; i++) {
         struct str name = request->headers[i].name, value = request->headers[i].value;
@@ -299,7 +299,7 @@ bool aws_prepare(struct aws_client *client, const struct aws_sending *sending, i
     struct value input;
     if (!aws_copy_input(client, sending, wall_ms, arena, &input, err) ||
         !aws_serialize(op, input, arena, &made.request, err) ||
-        !check_headers(op, &made.request, err) ||
+        !aws_request_check(op, &made.request, err) ||
         !aws_client_endpoint(client, op, input, sending->region, arena, &endpoint, err))
         return false;
     if (sending->host.len)
