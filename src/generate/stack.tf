@@ -9,7 +9,25 @@ variable "code_file" {
 variable "store" {
   type        = string
   sensitive   = true
-  description = "Where state is kept: postgres://..., or a file on a mounted file system"
+  description = "Where state is kept: postgres://..., or with access_point a file in /mnt/rectify"
+}
+
+variable "subnets" {
+  type        = list(string)
+  default     = []
+  description = "Private subnets that reach the database or the file system"
+}
+
+variable "security_groups" {
+  type        = list(string)
+  default     = []
+  description = "Of the function, where subnets are given"
+}
+
+variable "access_point" {
+  type        = string
+  default     = ""
+  description = "ARN of an EFS access point that becomes /mnt/rectify; the function then takes one invocation at a time"
 }
 
 variable "alarm_topics" {
@@ -77,6 +95,39 @@ resource "aws_iam_role_policy" "rectify" {
   })
 }
 
+resource "aws_iam_role_policy" "network" {
+  count = length(var.subnets) > 0 ? 1 : 0
+  name  = "network"
+  role  = aws_iam_role.rectify.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"]
+        Resource = "*"
+      }
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "file_system" {
+  count = var.access_point == "" ? 0 : 1
+  name  = "file-system"
+  role  = aws_iam_role.rectify.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+        Resource  = "*"
+        Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = var.access_point } }
+      }
+    ]
+  })
+}
+
 resource "aws_iam_role" "read" {
   name = "rectify-read"
   assume_role_policy = jsonencode({
@@ -110,16 +161,33 @@ resource "aws_iam_role_policy" "act" {
 }
 
 resource "aws_lambda_function" "rectify" {
-  function_name    = "rectify"
-  description      = "Works on the events of the queue"
-  runtime          = "provided.al2023"
-  architectures    = ["x86_64"]
-  handler          = "bootstrap"
-  filename         = var.code_file
-  source_code_hash = filebase64sha256(var.code_file)
-  role             = aws_iam_role.rectify.arn
-  memory_size      = 256
-  timeout          = 60
+  function_name                  = "rectify"
+  description                    = "Works on the events of the queue"
+  runtime                        = "provided.al2023"
+  architectures                  = ["x86_64"]
+  handler                        = "bootstrap"
+  filename                       = var.code_file
+  source_code_hash               = filebase64sha256(var.code_file)
+  role                           = aws_iam_role.rectify.arn
+  memory_size                    = 256
+  timeout                        = 60
+  reserved_concurrent_executions = var.access_point == "" ? -1 : 1
+
+  dynamic "vpc_config" {
+    for_each = length(var.subnets) > 0 ? [1] : []
+    content {
+      subnet_ids         = var.subnets
+      security_group_ids = var.security_groups
+    }
+  }
+
+  dynamic "file_system_config" {
+    for_each = var.access_point == "" ? [] : [var.access_point]
+    content {
+      arn              = file_system_config.value
+      local_mount_path = "/mnt/rectify"
+    }
+  }
 
   environment {
     variables = {
@@ -129,7 +197,7 @@ resource "aws_lambda_function" "rectify" {
     }
   }
 
-  depends_on = [aws_cloudwatch_log_group.rectify]
+  depends_on = [aws_cloudwatch_log_group.rectify, aws_iam_role_policy.file_system, aws_iam_role_policy.network]
 }
 
 resource "aws_lambda_event_source_mapping" "events" {
@@ -137,6 +205,16 @@ resource "aws_lambda_event_source_mapping" "events" {
   event_source_arn        = aws_sqs_queue.events.arn
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 10
+  }
+}
+
+resource "aws_lambda_function_event_invoke_config" "ticks" {
+  function_name                = aws_lambda_function.rectify.function_name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
 }
 
 resource "aws_cloudwatch_event_rule" "schedule" {

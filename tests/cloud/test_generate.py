@@ -21,6 +21,7 @@ import harness
 from harness import CloudCase
 from harness.cases import POLICIES
 from harness.rectify import RECTIFY, ROOT, Rectify
+from harness.runtime import Function, RuntimeApi, sqs_batch
 
 # Actions that no call to moto can show to be needed, and why.
 NOT_SHOWN = {
@@ -417,6 +418,48 @@ class TestStack(CloudCase):
                               check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
+    def parameters(self, **more):
+        return [{"ParameterKey": k, "ParameterValue": v} for k, v in {
+            "CodeBucket": "code", "CodeKey": "rectify.zip", "Store": "postgres://x",
+            **more}.items()]
+
+    def test_the_function_has_what_the_program_needs(self):
+        """The settings that the program counts on, with and without a file system."""
+        cloudformation, functions = self.moto.client("cloudformation"), self.moto.client("lambda")
+        ec2, moto = self.moto.client("ec2"), self.moto.endpoint + "/moto-api/reset"
+        for mounts in (False, True):
+            urllib.request.urlopen(urllib.request.Request(moto, method="POST")).close()
+            s3 = self.moto.client("s3")
+            s3.create_bucket(Bucket="code")
+            s3.put_object(Bucket="code", Key="rectify.zip", Body=b"PK\x05\x06" + b"\0" * 18)
+            more = {} if not mounts else {
+                "Subnets": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+                "SecurityGroups": ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
+                "AccessPoint": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/"
+                               "fsap-0123456789abcdef0", "Store": "/mnt/rectify/rectify.db"}
+            cloudformation.create_stack(
+                StackName="fits", TemplateBody=self.template(),
+                Capabilities=["CAPABILITY_NAMED_IAM"], Parameters=self.parameters(**more))
+            function = functions.get_function(FunctionName="rectify")
+            settings = function["Configuration"]
+            self.assertEqual((settings["Runtime"], settings["Handler"]),
+                             ("provided.al2023", "bootstrap"))
+            self.assertEqual(settings["Environment"]["Variables"]["RECTIFY_STORE"],
+                             more.get("Store", "postgres://x"))
+            (mapping,) = functions.list_event_source_mappings()["EventSourceMappings"]
+            self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+            queue = self.moto.client("sqs").get_queue_url(QueueName="rectify-events")["QueueUrl"]
+            visible = self.moto.client("sqs").get_queue_attributes(
+                QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+            self.assertGreaterEqual(int(visible["VisibilityTimeout"]), 6 * settings["Timeout"])
+            self.assertEqual(bool(settings.get("VpcConfig", {}).get("SubnetIds")), bool(more))
+            policy = self.moto.client("iam").get_role_policy(
+                RoleName="rectify", PolicyName="rectify")["PolicyDocument"]
+            effects = re.findall(r"Effect\W+(\w+)", str(policy))  # in a form of moto's own
+            self.assertEqual(effects, 3 * ["Allow"] + 2 * ["Allow" if more else "Deny"])
+            self.assertEqual(function.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+                             1 if more else None)
+
     def test_it_deploys_and_an_event_arrives_through_rule_and_queue(self):
         body = b"PK\x05\x06" + b"\0" * 18  # an empty zip
         s3 = self.moto.client("s3")
@@ -426,8 +469,7 @@ class TestStack(CloudCase):
         cloudformation.create_stack(
             StackName="rectify", TemplateBody=self.template(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {
-                "CodeBucket": "code", "CodeKey": "rectify.zip", "Store": "postgres://x"}.items()])
+            Parameters=self.parameters())
         (stack,) = cloudformation.describe_stacks(StackName="rectify")["Stacks"]
         self.assertEqual(stack["StackStatus"], "CREATE_COMPLETE")
         queue = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}["QueueUrl"]
@@ -445,6 +487,20 @@ class TestStack(CloudCase):
         got = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         names = [json.loads(m["Body"])["detail"]["requestParameters"]["bucketName"] for m in got]
         self.assertEqual(names, ["first"])  # a failed call does not pass the rule
+        self.function_takes(got)
+
+    def function_takes(self, messages):
+        """The messages as Lambda hands them over: their bucket is healed."""
+        bodies = [{**json.loads(m["Body"]), "account": harness.ACCOUNT} for m in messages]  # moto
+        bucket = bodies[0]["detail"]["requestParameters"]["bucketName"]  # leaves the account out
+        self.moto.client("s3").create_bucket(Bucket=bucket)
+        api = RuntimeApi().start()
+        self.addCleanup(api.stop)
+        function = Function(api, self.rectify("s3"))
+        self.addCleanup(function.stop)
+        answer = api.answer(api.give(sqs_batch(*bodies)))
+        self.assertEqual(answer["batchItemFailures"], [])
+        self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"}, answer)
 
 
 if __name__ == "__main__":
