@@ -14,19 +14,25 @@
 #define STATE_DEFAULT "/tmp/rectify"
 #define TASK_DEFAULT "/var/task"
 
-static bool open_store(void *ctx, struct error *err)
-{
-    struct running *r = ctx;
-    r->store = cli_open_store(r->options, err);
-    r->engine.store = r->store;
-    return r->store != NULL;
-}
-
 static void close_store(void *ctx)
 {
     struct running *r = ctx;
     store_close(r->store);
     r->store = r->engine.store = NULL;
+}
+
+static bool open_store(void *ctx, struct error *err)
+{
+    struct running *r = ctx;
+    r->store = cli_open_store(r->options, err);
+    r->engine.store = r->store;
+    if (!r->store)
+        return false;
+    r->policies_seen = r->policies_seen || running_see_policies(r, err);
+    if (r->policies_seen)
+        return true;
+    close_store(r);
+    return false;
 }
 
 /* What was answered has to outlive this environment, and calls leave only where the kill switch's
@@ -74,9 +80,12 @@ int cli_lambda(const struct cli_options *given)
     snprintf(models, sizeof models, "%s/models", task ? task : "");
     options.models = task && task[0] && !getenv("RECTIFY_MODELS") ? models : NULL;
     options.state = state && state[0] ? NULL : STATE_DEFAULT;
+    const char *format = getenv("AWS_LAMBDA_LOG_FORMAT");
+    if (format && strcmp(format, "JSON") == 0)
+        log_set_json();
     signal(SIGPIPE, SIG_IGN); // SIGTERM just ends it: between invocations nothing is held
     if (prepare(&r, &options, &err)) {
-        struct lambda_host host = {&r.engine, r.intake, open_store, close_store, &r};
+        struct lambda_host host = {&r.engine, r.intake, &r.notify, open_store, close_store, &r};
         lambda_serve(&runtime, &host, &err);
         cli_fail(&err);
     } else {

@@ -49,8 +49,7 @@ static bool prepare_events(struct running *r, struct error *err)
     return r->intake != NULL;
 }
 
-/* What was approved under another text of a policy is void. */
-static bool see_policies(struct running *r, struct error *err)
+bool running_see_policies(struct running *r, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     size_t count = policy_set_count(r->policies), gone = 0;
@@ -122,7 +121,10 @@ int running_prepare(struct running *r, const struct cli_options *options)
                                 .clock = clock_system(),
                                 .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
                                                                sizeof r->kill_switch)};
-    return prepare_events(r, &err) && see_policies(r, &err) ? 0 : cannot(r, &err);
+    r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
+    r->engine.notify = &r->notify;
+    bool ok = prepare_events(r, &err) && (r->store_later || running_see_policies(r, &err));
+    return ok ? 0 : cannot(r, &err);
 }
 
 /* ---- signals ---- */
@@ -177,8 +179,6 @@ struct engine_workers *running_workers(struct running *r, struct error *err)
 
 struct engine_notifier *running_notifier(struct running *r, struct error *err)
 {
-    r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
-    r->engine.notify = &r->notify;
     return engine_notifier_start(&r->engine, &r->notify, err);
 }
 

@@ -21,9 +21,10 @@ struct running {
     struct notify notify;
     struct engine engine;
     char kill_switch[4096];
-    bool store_later; // set before preparing: the store is opened when there is work
-    struct error why; // why it could not be prepared: the first thing that was printed
-    int64_t expected; // rows to work off, for a progress line; 0 = none is shown
+    bool policies_seen; // by the store that was opened later
+    bool store_later;   // set before preparing: the store is opened when there is work
+    struct error why;   // why it could not be prepared: the first thing that was printed
+    int64_t expected;   // rows to work off, for a progress line; 0 = none is shown
     int64_t ended_before;
     int64_t progress_ms; // when the line was written last
 };
@@ -31,6 +32,9 @@ struct running {
 /* 0, or the exit code; what went wrong has been printed. */
 int running_prepare(struct running *r, const struct cli_options *options);
 void running_finish(struct running *r);
+/* What was approved under another text of a policy is void. Part of preparing, but where the store
+ * is opened later. */
+bool running_see_policies(struct running *r, struct error *err) __attribute__((warn_unused_result));
 /* Worker threads, as many as --workers says. */
 struct engine_workers *running_workers(struct running *r, struct error *err)
     __attribute__((warn_unused_result));

@@ -177,6 +177,11 @@ struct engine_telling {
 bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Sends what waits in the outbox and is due, on this thread, until nothing is or not enough time is
+ * left for a message until engine->deadline_ms (see engine_work()). False: the store failed. */
+bool engine_send(struct engine *engine, const struct notify *notify, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* Threads that send what waits in the outbox, as many as there are channels, at most four. */
 struct engine_notifier;
 struct engine_notifier *engine_notifier_start(struct engine *engine, const struct notify *notify,

@@ -18,6 +18,7 @@
 
 #define THREADS_MAX 4
 #define LEASE_MS 60000 // of a channel; longer than a message takes
+#define SOON_MS 2000   // what is due within this is waited for where there are no threads
 #define IDLE_MS 250    // how often it is looked when nothing is due
 #define AGAIN_MIN_MS 2000
 #define AGAIN_MAX_MS 900000
@@ -225,6 +226,27 @@ enum outbox_turn outbox_turn(struct engine *engine, const struct notify *notify,
     send_some(engine, notify, &sending, scratch, sent, &count, &free_ms);
     enum store_result got = store_give_notices(engine->store, &sending, free_ms, sent, count, err);
     return got == STORE_ERROR ? OUTBOX_FAILED : OUTBOX_SENT;
+}
+
+bool engine_send(struct engine *engine, const struct notify *notify, struct error *err)
+{
+    struct arena scratch = {0};
+    enum outbox_turn turn = OUTBOX_SENT;
+    const struct clock *clock = engine->clock;
+    while (turn == OUTBOX_SENT || turn == OUTBOX_IDLE) {
+        int64_t next_ms;
+        if (clock_steady_ms(clock) + NOTIFY_DEADLINE_MS > engine->deadline_ms)
+            break;
+        turn = outbox_turn(engine, notify, &scratch, &next_ms, err);
+        if (turn != OUTBOX_IDLE)
+            continue;
+        int64_t wait_ms = next_ms - clock_wall_ms(clock);
+        if (wait_ms > SOON_MS || wait_ms <= 0) // the latter: another worker is at it
+            break;
+        nanosleep(&(struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000}, NULL);
+    }
+    arena_wipe(&scratch);
+    return turn != OUTBOX_FAILED;
 }
 
 /* ---- threads ---- */

@@ -124,6 +124,9 @@ bool invocation_run(const struct lambda_host *host, const struct invocation *inv
             return false;
         log_line(LOG_ERROR, "the work rests until the next invocation: %s: %s", err->code,
                  err->message); // what was brought is durable all the same
+    } else if (!engine_send(host->engine, host->notify, err)) {
+        log_line(LOG_ERROR, "what people are told waits for the next invocation: %s: %s", err->code,
+                 err->message);
     }
     if (invocation->kind == INVOCATION_QUEUE)
         value_set(&answer, "batchItemFailures", value_finish_list(&accepted.failures));

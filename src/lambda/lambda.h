@@ -27,6 +27,7 @@ struct lambda_runtime {  // all of it borrowed
 struct lambda_host {              // what invocations are worked on with; borrowed
     struct engine *engine;        // its store is set between open and close only
     struct engine_intake *intake; // of that engine
+    const struct notify *notify;  // by which people are told
     /* Nothing is held while the process is frozen: no lock, no lease, no connection to a database.
      */
     bool (*open)(void *ctx, struct error *err);

@@ -141,6 +141,7 @@ static bool next(struct api *api, struct taken *ret, struct error *err)
     if (!is_id(ret->id))
         return error_set(err, "B0003", "an invocation has no usable request id: `%.*s`",
                          STR_FMT(str_sub(ret->id, 0, 64)));
+    log_set_request(arena_printf(api->arena, "%.*s", STR_FMT(ret->id)));
     const char *trace =
         arena_printf(api->arena, "%.*s",
                      STR_FMT(net_answer_header(&api->answer, STR("Lambda-Runtime-Trace-Id"))));

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """rectify as a Lambda function, behind a stub of the runtime API: what each kind of invocation
 does, what is answered, and what happens when the API, the store or the time fails."""
+import base64
 import json
 import time
 
 import harness
 from harness import CloudCase
+from harness.people import Hook
 from harness.runtime import Function, RuntimeApi, sqs_batch, tick
 
 TAGGED = {"owner": "alice", "cost-center": "unassigned"}
@@ -51,6 +53,16 @@ class TestInvocations(LambdaCase):
         self.assertEqual(self.api.answer(again)["taken"]["redelivered"], 1)
         self.assertEqual(len(self.proxy.changes(bucket)), 1)
         self.assertEqual(self.states(bucket), ["healed"])
+
+    def test_its_log_is_json_where_lambda_wants_it_so(self):
+        function = self.function({"AWS_LAMBDA_LOG_FORMAT": "JSON"})
+        given = self.api.give(sqs_batch('a "quoted\\" \u00e4 one\n', '{"detail": {}}'))
+        self.api.answer(given)
+        lines = [json.loads(line) for line in function.text().splitlines()]
+        lines = [line for line in lines if "requestId" in line]  # those of the start have none
+        self.assertEqual({(e["level"], e["requestId"]) for e in lines}, {("WARN", given.ident)})
+        self.assertGreater(len(lines), 1)
+        self.assertTrue(all("set aside" in e["message"] and e["timestamp"] for e in lines))
 
     def test_a_batch_names_nothing_when_all_is_durable_poison_included(self):
         buckets = [self.bucket({"n": str(i)}) for i in range(3)]
@@ -122,6 +134,30 @@ class TestInvocations(LambdaCase):
         self.assertEqual(answer["taken"]["matches"], 1)
         self.assertEqual(self.states(bucket), ["held"])
         self.assertEqual(self.proxy.changes(bucket), [])
+
+
+    def test_people_are_told_before_it_is_answered(self):
+        hook = Hook()
+        hook.start()
+        self.addCleanup(hook.stop)
+        policy = self.home_of.policies / "s3-cost-center-tag.yaml"
+        policy.write_text(policy.read_text() + "\nnotify: [{to: hook, on: healed}]\n")
+        with open(self.home_of.policies / "rectify.yaml", "a", encoding="utf-8") as config:
+            config.write(f"channels: {{hook: {{kind: webhook, to: '{hook.url}/in', internal: true, "
+                         "secret: {env: TEST_WHSEC}}}\n")
+        hook.script.append((503, {}, {}))
+        self.function({"TEST_WHSEC": "whsec_" + base64.b64encode(b"k" * 32).decode()})
+        bucket = self.bucket()
+        self.api.answer(self.api.give(harness.envelope(harness.create_bucket(bucket))))
+        self.assertEqual(len(hook.sent("/in")), 1)  # refused
+        for _ in range(10):
+            self.api.answer(self.api.give(tick()))
+            if len(hook.sent("/in")) > 1:
+                break
+            time.sleep(0.5)
+        first, second = hook.sent("/in")
+        self.assertEqual(second.json["data"]["resource"]["id"], bucket)
+        self.assertEqual(first.headers["webhook-id"], second.headers["webhook-id"])
 
 
 class TestTime(LambdaCase):
