@@ -10,7 +10,8 @@
 
 const struct cli_command cli_commands[] = {
     {"run", "", "take events through to their ends; without --events: the daemon",
-     "policies events state store config kill-switch models workers listen token-file accounts",
+     "policies events queue state store config kill-switch models workers listen token-file "
+     "accounts regions",
      "rectify run --policies policies --events events.jsonl", cli_run},
     {"scan", "", "what exists, by the policies' own lists, to its ends",
      "policies policy region account state store config kill-switch models workers",
@@ -97,7 +98,9 @@ static const struct option {
     }
 #define OPTION(name, kind, field, value, help) LETTER(name, 0, kind, field, value, help)
     OPTION("policies", TEXT, policies, "DIR", "where the policies are (RECTIFY_POLICIES)"),
-    OPTION("events", TEXT, events, "FILE", "events to take, - for standard input"),
+    OPTION("events", TEXT, events, "FILE|URL",
+           "events to take: a file, - for standard input, or an SQS queue, until it is empty"),
+    OPTION("queue", TEXT, queue, "URL", "an SQS queue to listen to (several, with commas)"),
     OPTION("state", TEXT, state, "DIR", "where state is kept (RECTIFY_STATE)"),
     OPTION("store", TEXT, store, "WHERE",
            "postgres://..., shared by many, or a file, instead of rectify.db (RECTIFY_STORE)"),
@@ -110,6 +113,8 @@ static const struct option {
            "the token that events over HTTP need (RECTIFY_TOKEN)"),
     OPTION("accounts", TEXT, accounts, "LIST",
            "accounts that events may speak for; any when not given"),
+    OPTION("regions", TEXT, regions, "LIST",
+           "regions that events may speak for; any when not given"),
     OPTION("vars", TEXT, vars, "FILE", "a JSON object, each name a variable; - for standard input"),
     OPTION("trace", FLAG, trace, "", "every part of the expression with its value, as a tree"),
     OPTION("check", FLAG, check, "", "do not evaluate: every part with its type"),

@@ -9,6 +9,8 @@
 #include "base/ensure.h"
 
 #include <openssl/crypto.h>
+#include <openssl/objects.h>
+#include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <sys/random.h>
@@ -84,6 +86,20 @@ uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
     if (size)
         memcpy(&tail, p, size);
     return mix(h ^ tail, 0x8EBC6AF09C88C6E3u);
+}
+
+bool hash_rsa_verify(struct str key, struct str data, struct str signature)
+{
+    const unsigned char *der = (const unsigned char *)key.ptr;
+    struct sha256 digest = hash_sha256(data.ptr, data.len);
+    if (key.len == 0 || key.len > 8192 || signature.len == 0 || signature.len > 2048)
+        return false;
+    RSA *rsa = d2i_RSAPublicKey(NULL, &der, (long)key.len);
+    bool good = rsa && RSA_bits(rsa) >= 2048 &&
+                RSA_verify(NID_sha256, digest.bytes, sizeof digest.bytes,
+                           (const unsigned char *)signature.ptr, (unsigned)signature.len, rsa) == 1;
+    RSA_free(rsa);
+    return good;
 }
 
 void hash_hex(const void *data, size_t size, char *ret)

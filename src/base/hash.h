@@ -22,6 +22,10 @@ struct sha256 hash_sha256_pieces(const struct str *pieces, size_t count);
 struct sha256 hash_hmac_sha256(struct str key, struct str data);
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 
+/* Did the owner of this key (RSA, PKCS #1 in DER) sign `data` with SHA-256 (RSASSA-PKCS1-v1_5)? */
+bool hash_rsa_verify(struct str key, struct str data, struct str signature)
+    __attribute__((warn_unused_result));
+
 /* Lower-case hex, NUL-terminated. */
 void hash_hex(const void *data, size_t size, char *ret /* 2*size+1 */);
 bool hash_from_hex(struct str hex, void *ret, size_t size) __attribute__((warn_unused_result));

@@ -22,6 +22,12 @@
 #define LIMIT_STATE_CHANGES 3u               // fingerprint changes before a person is asked
 #define LIMIT_DELIVERIES 5u                  // deliveries of a poison event before quarantine
 #define LIMIT_UNPACKED_BYTES (64u << 20)     // events of one HTTP request, once unpacked
+#define LIMIT_SOURCES 32u                    // sources of one rectify.yaml
+#define LIMIT_SOURCE_NAMES 10000u            // accounts, regions or buckets of one source
+#define LIMIT_ANNOUNCED_FILES 1000u          // files that one message announces
+#define LIMIT_DIGEST_FILES 10000u            // log files of one CloudTrail digest (an hour's)
+#define LIMIT_RECEIVES 100u                  // of a message that nobody has finished with
+#define LIMIT_BACKLOG 100000u                // remediations at work; with more, queues wait
 #define LIMIT_REPLAY_MATCHES (1u << 24)      // distinct matches of one replay, 32 bytes each
 #define LIMIT_REPLAY_UNITS (1u << 24)        // files and parts of files of one replay
 #define LIMIT_HTTP_CONNECTIONS 128u          // to one listening address of ours

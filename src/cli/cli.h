@@ -17,6 +17,7 @@ struct cli_options {
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
     const char *output, *query, *wait, *region, *role, *account;
     const char *against, *max_matches, *max_growth;
+    const char *queue, *regions;
     bool json, help, all, trace, check, count, invert, explain;
     bool list, describe, all_pages, dry_run, presign;
     int workers, timeout;

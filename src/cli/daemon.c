@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* run without --events: the daemon. The server listens before anything is worked on, so that a port
- * in use changes nothing; at the end it stops first, then the steps that run are finished. Signals
+ * in use changes nothing; at the end what brings events stops first, then the steps that run are
+ * finished. Signals
  * are blocked in all threads and waited for here. */
 #include "cli/desk.h"
 #include "cli/running_internal.h"
@@ -100,6 +101,10 @@ static void say_where(const struct running *r, const struct http_server *server,
     const char *tcp = http_server_address(server);
     log_line(LOG_INFO, "%zu policies; listening on %s%s%s", policy_set_count(r->policies), socket,
              tcp[0] ? " and http://" : "", tcp);
+    for (size_t i = 0; i < r->source_count; i++)
+        if (r->source_list[i].type == SOURCE_SQS)
+            log_line(LOG_INFO, "source %.*s: %.*s", STR_FMT(r->source_list[i].name),
+                     STR_FMT(r->source_list[i].queue));
     if (tcp[0] && !has_token)
         log_line(LOG_WARN, "no token: events are taken over the socket only (--token-file)");
     if (tcp[0] && !str_starts(str_from(tcp), STR("127.")) &&
@@ -112,7 +117,7 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
     struct error err;
     char socket[4096];
     const char *listen = r->options->listen ? r->options->listen : LISTEN_DEFAULT;
-    struct http_api api = {.engine = &r->engine, .intake = r->intake, .verify = cli_verify_log};
+    struct http_api api = {.engine = &r->engine, .sources = r->sources, .verify = cli_verify_log};
     struct http_options options = {strcmp(listen, "none") == 0 ? NULL : listen, socket, token};
     if (!desk_socket_path(r->options, socket, sizeof socket, &err))
         return cli_fail(&err);
@@ -124,11 +129,16 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
     int code = workers ? CLI_OK : cli_fail(&err);
     if (workers) {
         api.workers = workers;
-        say_where(r, server, socket, token.len > 0);
-        say_ready(r);
-        wait_for_signal(signals, r->store);
+        if (!engine_sources_start(r->sources, workers, &err)) {
+            code = cli_fail(&err);
+        } else {
+            say_where(r, server, socket, token.len > 0);
+            say_ready(r);
+            wait_for_signal(signals, r->store);
+        }
     }
     http_server_stop(server);
+    engine_sources_stop(r->sources);
     engine_workers_stop(workers);
     engine_notifier_stop(notifier);
     return code;
@@ -145,6 +155,8 @@ int cli_daemon(const struct cli_options *options)
         return cli_fail(&err);
     block_signals(&signals);
     int code = running_prepare(&r, options);
+    if (code == 0)
+        code = running_prepare_sources(&r, options->queue);
     if (code == 0)
         code = serve(&r, &signals, token);
     if (code == 0)

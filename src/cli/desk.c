@@ -38,7 +38,15 @@ bool desk_open(struct desk *desk, const struct cli_options *options, struct erro
         return false;
     if (access(desk->socket, F_OK) != 0)
         return error_hint(err, "it is no daemon that could be asked; wait until it has ended");
+    return desk_open_daemon(desk, options, err);
+}
+
+bool desk_open_daemon(struct desk *desk, const struct cli_options *options, struct error *err)
+{
     struct net_options net = {.clock = clock_system()};
+    *desk = (struct desk){0};
+    if (!desk_socket_path(options, desk->socket, sizeof desk->socket, err))
+        return false;
     desk->net = net_create(&net, err);
     return desk->net != NULL;
 }

@@ -27,6 +27,9 @@ struct desk_question {
 /* S0001 with a hint when the owner is no daemon. */
 bool desk_open(struct desk *desk, const struct cli_options *options, struct error *err)
     __attribute__((warn_unused_result));
+/* Only the daemon, which has to run; the store is left alone. */
+bool desk_open_daemon(struct desk *desk, const struct cli_options *options, struct error *err)
+    __attribute__((warn_unused_result));
 void desk_close(struct desk *desk);
 /* False: the answer was an error, which is `err` (its code lives in `arena`). */
 bool desk_ask(struct desk *desk, const struct desk_question *question, struct arena *arena,

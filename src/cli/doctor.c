@@ -2,6 +2,7 @@
 /* doctor: everything that rectify depends on, one line each: ok, warn or fail, and what to do. It
  * changes nothing and makes one call, to STS, which every credential may make. */
 #include "cli/cli.h"
+#include "cli/desk.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -38,7 +39,7 @@ __attribute__((format(printf, 5, 6))) static void say(struct doctor *d, enum hea
     va_start(args, format);
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
-    value_set(&one, "check", value_cstr(what));
+    value_set(&one, "check", value_string(str_copy(&d->arena, str_from(what))));
     value_set(&one, "health", value_cstr(health_names[health]));
     value_set(&one, "detail", value_string(str_copy(&d->arena, str_from(detail))));
     if (fix)
@@ -140,6 +141,47 @@ static void check_store(struct doctor *d)
     store_close(store);
 }
 
+static void say_source(struct doctor *d, struct value source)
+{
+    const struct value *events = value_get(source, STR("events"));
+    const struct value *expect = value_get(source, STR("expect_ms"));
+    struct str state = value_path_str(source, "state"), reason = value_path_str(source, "reason");
+    struct str last = value_path_str(source, "last_event");
+    struct str held = value_path_str(source, "held_back");
+    char what[100];
+    snprintf(what, sizeof what, "source %.*s", STR_FMT(value_path_str(source, "name")));
+    if (str_is(state, "failing"))
+        say(d, HEALTH_FAIL, what, "`rectify explain T0010`", "%.*s", STR_FMT(reason));
+    else if (str_is(state, "silent"))
+        say(d, HEALTH_WARN, what,
+            "look at what feeds it: the EventBridge rule, the trail, the queue's policy",
+            "silent for longer than the %lld s that are expected; last event: %.*s",
+            (long long)(expect ? expect->i / 1000 : 0), STR_FMT(last.len ? last : STR("never")));
+    else if (held.len)
+        say(d, HEALTH_WARN, what, NULL, "waits: %.*s", STR_FMT(held));
+    else
+        say(d, HEALTH_OK, what, NULL, "%lld events; last event: %.*s",
+            (long long)(events ? events->i : 0), STR_FMT(last.len ? last : STR("never")));
+}
+
+/* What the daemon hears. */
+static void ask_for_sources(struct doctor *d)
+{
+    struct desk desk;
+    struct error err;
+    struct value answer;
+    if (!desk_open_daemon(&desk, d->options, &err))
+        return;
+    bool ok = desk_get(&desk, &d->arena, &answer, &err, "/sources");
+    const struct value *list = ok ? value_get(answer, STR("sources")) : NULL;
+    for (uint32_t i = 0; list && i < list->len; i++)
+        if (!str_is(value_path_str(list->items[i], "type"), "file"))
+            say_source(d, list->items[i]);
+    if (!ok)
+        say_error(d, "sources", NULL, &err);
+    desk_close(&desk);
+}
+
 static void check_daemon(struct doctor *d)
 {
     char dir[3900];
@@ -153,6 +195,8 @@ static void check_daemon(struct doctor *d)
     if (fd >= 0)
         close(fd);
     say(d, HEALTH_OK, "daemon", NULL, "%s", runs ? "runs" : "does not run here");
+    if (runs)
+        ask_for_sources(d);
 }
 
 static void check_kill_switch(struct doctor *d)
@@ -221,6 +265,40 @@ static void ask_who_we_are(struct doctor *d, struct aws_client *client)
     say_identity(d, &answer);
 }
 
+/* Can the queue be asked, and how much waits in it? */
+static void check_queue(struct doctor *d, struct aws_client *client,
+                        const struct policy_source *source)
+{
+    struct error err;
+    struct aws_answer answer;
+    struct value_builder input = {.arena = &d->arena}, names = {.arena = &d->arena};
+    const struct aws_operation *op =
+        aws_operation_find(d->models, STR("sqs:GetQueueAttributes"), &err);
+    char what[100];
+    snprintf(what, sizeof what, "queue %.*s", STR_FMT(source->name));
+    if (!op) {
+        say_error(d, what, NULL, &err);
+        return;
+    }
+    value_push(&names, value_cstr("ApproximateNumberOfMessages"));
+    value_set(&input, "QueueUrl", value_string(source->queue));
+    value_set(&input, "AttributeNames", value_finish_list(&names));
+    struct aws_call call = {.operation = op,
+                            .input = value_finish_map(&input),
+                            .region = source->region,
+                            .access = {.role = source->role}};
+    aws_call(client, &call, &d->arena, &answer);
+    struct str waiting = value_path_str(answer.output, "Attributes.ApproximateNumberOfMessages");
+    if (answer.outcome == AWS_OK)
+        say(d, HEALTH_OK, what, NULL, "%.*s messages wait", STR_FMT(waiting));
+    else if (str_starts(answer.code, STR("AccessDenied")))
+        say(d, HEALTH_WARN, what, "allow sqs:GetQueueAttributes, if this is to be known", "%.*s",
+            STR_FMT(answer.message));
+    else
+        say(d, HEALTH_FAIL, what, "is the queue's URL right, and its region?", "%.*s: %.*s",
+            STR_FMT(answer.code), STR_FMT(answer.message));
+}
+
 static void check_cloud(struct doctor *d)
 {
     struct error err;
@@ -231,9 +309,15 @@ static void check_cloud(struct doctor *d)
     struct aws_client_options client_options = {
         .models = d->models, .net = net, .clock = clock_system()};
     struct aws_client *client = net ? aws_client_create(&client_options, &err) : NULL;
+    size_t count = 0;
+    const struct policy_source *sources =
+        d->policies ? policy_set_sources(d->policies, &count) : NULL;
     if (client)
         ask_who_we_are(d, client);
-    else
+    for (size_t i = 0; client && i < count; i++)
+        if (sources[i].type == SOURCE_SQS)
+            check_queue(d, client, &sources[i]);
+    if (!client)
         say_error(d, "cloud", "see the AWS configuration files", &err);
     aws_client_destroy(client);
     net_destroy(net);

@@ -57,7 +57,7 @@ static bool prepare(struct running *r, const struct cli_options *options, struct
         return false;
     }
     r->store_later = true;
-    if (running_prepare(r, options) == 0)
+    if (running_prepare(r, options) == 0 && running_prepare_sources(r, NULL) == 0)
         return true;
     *err = r->why;
     return false;
@@ -85,7 +85,7 @@ int cli_lambda(const struct cli_options *given)
         log_set_json();
     signal(SIGPIPE, SIG_IGN); // SIGTERM just ends it: between invocations nothing is held
     if (prepare(&r, &options, &err)) {
-        struct lambda_host host = {&r.engine, r.intake, &r.notify, open_store, close_store, &r};
+        struct lambda_host host = {&r.engine, r.sources, &r.notify, open_store, close_store, &r};
         lambda_serve(&runtime, &host, &err);
         cli_fail(&err);
     } else {

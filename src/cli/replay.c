@@ -305,7 +305,8 @@ static int replay(const struct cli_options *options, const struct policy_set *po
     struct replay_result result;
     struct error err;
     struct str accounts[ACCOUNTS_MAX];
-    struct detect_scope scope = {accounts, split_accounts(options->accounts, accounts)};
+    struct detect_scope scope = {.accounts = accounts,
+                                 .account_count = split_accounts(options->accounts, accounts)};
     struct meter meter = start_meter();
     struct replay_options run = {.policies = policies,
                                  .against = against,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* run with events from a file or standard input, and validate. */
+/* run with events from a file, standard input or a queue until it is empty, and validate. */
 #include "cli/running_internal.h"
 
 #include <errno.h>
@@ -7,15 +7,29 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int cli_run(const struct cli_options *options)
+/* From a queue, until it is empty. */
+static int run_queue(const struct cli_options *options)
 {
     struct running r = {0};
     struct engine_taken taken;
     struct error err;
-    if (!options->events)
-        return cli_daemon(options);
-    if (options->listen || options->token_file)
-        return cli_usage("--listen and --token-file are the daemon's: leave out --events");
+    running_catch_signals();
+    int code = running_prepare(&r, options);
+    if (code == 0)
+        code = running_prepare_sources(&r, options->events);
+    if (code == 0 && !engine_sources_drain(r.sources, running_should_stop, &r, &taken, &err))
+        code = cli_fail(&err);
+    if (code == 0)
+        code = running_work_off(&r, &taken);
+    running_finish(&r);
+    return code;
+}
+
+static int run_file(const struct cli_options *options)
+{
+    struct running r = {0};
+    struct engine_taken taken;
+    struct error err;
     running_catch_signals();
     bool standard = strcmp(options->events, "-") == 0;
     int fd = standard ? dup(STDIN_FILENO) : open(options->events, O_RDONLY | O_CLOEXEC);
@@ -24,13 +38,26 @@ int cli_run(const struct cli_options *options)
         return cli_fail(&err);
     }
     int code = running_prepare(&r, options);
-    if (code == 0 && !engine_take_events(r.intake, fd, &taken, &err))
+    if (code == 0)
+        code = running_prepare_sources(&r, NULL);
+    if (code == 0 && !engine_sources_take_file(r.sources, fd, &taken, &err))
         code = cli_fail(&err);
     if (code == 0)
         code = running_work_off(&r, &taken);
     close(fd);
     running_finish(&r);
     return code;
+}
+
+int cli_run(const struct cli_options *options)
+{
+    if (!options->events)
+        return cli_daemon(options);
+    if (options->listen || options->token_file || options->queue)
+        return cli_usage("--listen, --token-file and --queue are the daemon's: leave out --events");
+    bool queue = str_starts(str_from(options->events), STR("https://")) ||
+                 str_starts(str_from(options->events), STR("http://"));
+    return queue ? run_queue(options) : run_file(options);
 }
 
 int cli_validate(const struct cli_options *options)

@@ -15,6 +15,7 @@
 
 void running_finish(struct running *r)
 {
+    running_finish_sources(r);
     engine_intake_destroy(r->intake);
     detector_destroy(r->detector);
     aws_client_destroy(r->client);
@@ -45,7 +46,7 @@ static bool prepare_events(struct running *r, struct error *err)
     r->detector = detector_create(r->policies, err);
     if (!r->detector)
         return false;
-    r->intake = engine_intake_create(&r->engine, r->detector, &r->scope, err);
+    r->intake = engine_intake_create(&r->engine, r->detector, err);
     return r->intake != NULL;
 }
 
@@ -64,30 +65,6 @@ bool running_see_policies(struct running *r, struct error *err)
     return true;
 }
 
-static bool is_account(struct str s)
-{
-    bool digits = s.len == 12;
-    for (size_t i = 0; digits && i < s.len; i++)
-        digits = s.ptr[i] >= '0' && s.ptr[i] <= '9';
-    return digits;
-}
-
-/* --accounts 111122223333,444455556666 */
-static int read_accounts(struct running *r)
-{
-    struct str rest = str_from(r->options->accounts);
-    r->scope = (struct detect_scope){r->accounts, 0};
-    while (rest.len) {
-        struct str one = str_trim(str_cut(&rest, ','));
-        if (!is_account(one))
-            return cli_usage("--accounts: `%.*s` is not an account of twelve digits", STR_FMT(one));
-        if (r->scope.account_count == sizeof r->accounts / sizeof *r->accounts)
-            return cli_usage("--accounts takes at most %zu", r->scope.account_count);
-        r->accounts[r->scope.account_count++] = one;
-    }
-    return 0;
-}
-
 static int cannot(struct running *r, const struct error *err)
 {
     r->why = *err;
@@ -98,9 +75,6 @@ int running_prepare(struct running *r, const struct cli_options *options)
 {
     struct error err;
     r->options = options;
-    int code = read_accounts(r);
-    if (code)
-        return code;
     r->models = cli_open_models(options, &err);
     if (!r->models)
         return cannot(r, &err);
@@ -154,7 +128,7 @@ static void show_progress(struct running *r)
             (long long)r->expected);
 }
 
-static bool should_stop(void *ctx)
+bool running_should_stop(void *ctx)
 {
     show_progress(ctx);
     return stop_wanted;
@@ -199,6 +173,10 @@ static int report(struct running *r, const struct engine_taken *taken)
     if (taken)
         fprintf(stderr, "%zu events, %zu matches, %zu redelivered, %zu set aside;", taken->events,
                 taken->matches, taken->duplicates, taken->bad);
+    if (taken && taken->left) {
+        fprintf(stderr, " %zu messages stay in their queue;", taken->left);
+        code = code ? code : CLI_WAITING;
+    }
     for (int i = 0; i < STATE_COUNT; i++) {
         if (counts[i] == 0)
             continue;
@@ -219,7 +197,7 @@ int running_work_off(struct running *r, const struct engine_taken *taken)
         engine_notifier_stop(notifier);
         return cli_fail(&err);
     }
-    bool ok = engine_workers_drain(workers, should_stop, r, &err);
+    bool ok = engine_workers_drain(workers, running_should_stop, r, &err);
     if (r->progress_ms)
         fputc('\n', stderr);
     engine_workers_stop(workers);

@@ -4,7 +4,11 @@
 #define RECTIFY_CLI_RUNNING_INTERNAL_H
 
 #include "cli/cli.h"
-#include "engine/engine.h"
+#include "base/limits.h"
+#include "engine/sources.h"
+
+#define RUNNING_NAMES_MAX 64 // of --accounts, of --regions
+#define RUNNING_QUEUES_MAX 8 // of --queue
 
 /* Zeroed, and perhaps with a store opened before, is valid; taken down in reverse. */
 struct running {
@@ -15,10 +19,16 @@ struct running {
     struct net *net;
     struct aws_client *client;
     struct detector *detector;
-    struct detect_scope scope; // --accounts
-    struct str accounts[64];
     struct engine_intake *intake;
     struct notify notify;
+    struct str accounts[RUNNING_NAMES_MAX], regions[RUNNING_NAMES_MAX];
+    size_t account_count, region_count;
+    char queue_names[RUNNING_QUEUES_MAX][16];
+    struct policy_source source_list[LIMIT_SOURCES + RUNNING_QUEUES_MAX + SOURCE_TYPES];
+    size_t source_count;
+    struct net *poll_net; // NULL = there is no queue
+    struct aws_client *poll_client;
+    struct engine_sources *sources; // NULL = nothing is taken
     struct engine engine;
     char kill_switch[4096];
     bool policies_seen; // by the store that was opened later
@@ -35,6 +45,9 @@ void running_finish(struct running *r);
 /* What was approved under another text of a policy is void. Part of preparing, but where the store
  * is opened later. */
 bool running_see_policies(struct running *r, struct error *err) __attribute__((warn_unused_result));
+/* Behind running_prepare(), for those that take events. `queues` (with commas) may be NULL. */
+int running_prepare_sources(struct running *r, const char *queues);
+void running_finish_sources(struct running *r);
 /* Worker threads, as many as --workers says. */
 struct engine_workers *running_workers(struct running *r, struct error *err)
     __attribute__((warn_unused_result));
@@ -46,6 +59,8 @@ void running_notifier_end(struct engine_notifier *notifier);
 /* Works until only what waits for others is left; then counts by state to stderr. CLI_OK,
  * CLI_WAITING, CLI_FAILED; `taken` may be NULL. */
 int running_work_off(struct running *r, const struct engine_taken *taken);
+/* Has a signal come that ends the work? Shows progress, too. */
+bool running_should_stop(void *r);
 /* SIGTERM and SIGINT end the work after the steps that run. */
 void running_catch_signals(void);
 

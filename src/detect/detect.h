@@ -49,9 +49,11 @@ void detector_destroy(struct detector *detector);
  * all). True: it may. Reads the text at several GB/s; for those who only want matches. */
 bool detect_may_match(const struct detector *detector, struct str text);
 
-struct detect_scope { // which accounts a source may speak for
+struct detect_scope { // which accounts and regions a source may speak for
     const struct str *accounts;
     size_t account_count; // 0 = any
+    const struct str *regions;
+    size_t region_count; // 0 = any
 };
 
 struct detect_match {
@@ -76,8 +78,9 @@ struct detect_scratch; // one a thread
 struct detect_scratch *detect_scratch_create(const struct detector *detector);
 void detect_scratch_destroy(struct detect_scratch *scratch);
 
-/* False: not an acceptable event (malformed, too large, unknown envelope, foreign account); to be
- * quarantined with `err`. Policies that are off in the event's account do not match. */
+/* False: not an acceptable event (malformed, too large, unknown envelope, foreign account or
+ * region); to be quarantined with `err`. Policies that are off in the event's account do not match.
+ */
 bool detect_event(const struct detector *detector, struct detect_scratch *scratch, struct str text,
                   const struct detect_scope *scope, int64_t now_ms, struct arena *arena,
                   struct detect_result *ret, struct error *err) __attribute__((warn_unused_result));

@@ -11,6 +11,7 @@
  * bytes. One thread. */
 struct input;
 struct input *input_open(int fd); // takes a copy of `fd`; NULL = out of memory or descriptors
+struct input *input_open_text(struct str text); // borrowed; NULL = out of memory
 void input_close(struct input *input);
 /* Up to `size` more bytes; 0 at the end, for which input_broken() may have a reason. */
 size_t input_read(struct input *input, char *out, size_t size);

@@ -14,7 +14,8 @@
 enum packing { PACKING_UNKNOWN, PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
 
 struct input {
-    int fd;
+    int fd;          // -1: `text` is read instead
+    struct str text; // what is left of it
     enum packing packing;
     unsigned char packed[PACKED_BYTES]; // read, [at, len) not yet unpacked
     size_t at, len;
@@ -38,6 +39,16 @@ struct input *input_open(int fd)
     return NULL;
 }
 
+struct input *input_open_text(struct str text)
+{
+    struct input *in = calloc(1, sizeof *in);
+    if (!in)
+        return NULL;
+    in->fd = -1;
+    in->text = text;
+    return in;
+}
+
 void input_close(struct input *in)
 {
     if (!in)
@@ -45,7 +56,8 @@ void input_close(struct input *in)
     if (in->packing == PACKING_GZIP)
         inflateEnd(&in->gzip);
     ZSTD_freeDCtx(in->zstd);
-    close(in->fd);
+    if (in->fd >= 0)
+        close(in->fd);
     free(in);
 }
 
@@ -59,11 +71,20 @@ uint64_t input_taken(const struct input *in)
     return in->taken;
 }
 
+static ssize_t read_text(struct input *in, void *out, size_t size)
+{
+    struct str part = str_sub(in->text, 0, size);
+    if (part.len)
+        memcpy(out, part.ptr, part.len);
+    in->text = str_sub(in->text, part.len, SIZE_MAX);
+    return (ssize_t)part.len;
+}
+
 static size_t read_bytes(struct input *in, void *out, size_t size)
 {
     ssize_t got;
     do
-        got = read(in->fd, out, size);
+        got = in->fd < 0 ? read_text(in, out, size) : read(in->fd, out, size);
     while (got < 0 && errno == EINTR);
     if (got <= 0) {
         in->end = true;

@@ -120,16 +120,25 @@ static bool unwrap(struct str *text, struct value *event, struct arena *arena, s
     return detect_wrap(*text, arena, text, err) && json_parse(arena, *text, event, err);
 }
 
+static bool is_listed(const struct str *list, size_t count, struct str name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(list[i], name))
+            return true;
+    return count == 0;
+}
+
 static bool check_scope(struct value event, const struct detect_scope *scope, struct error *err)
 {
     struct str account = value_path_str(event, "account");
-    for (size_t i = 0; i < scope->account_count; i++)
-        if (str_eq(scope->accounts[i], account))
-            return true;
-    if (scope->account_count == 0)
-        return true;
-    return error_set(err, "T0007", "this source may not speak for account \"%.*s\"",
-                     STR_FMT(account));
+    struct str region = value_path_str(event, "region");
+    if (!is_listed(scope->accounts, scope->account_count, account))
+        return error_set(err, "T0007", "this source may not speak for account \"%.*s\"",
+                         STR_FMT(account));
+    if (!is_listed(scope->regions, scope->region_count, region))
+        return error_set(err, "T0007", "this source may not speak for region \"%.*s\"",
+                         STR_FMT(region));
+    return true;
 }
 
 /* An event without any id is known by its content, so that two of them are not taken for one. */

@@ -57,28 +57,44 @@ bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *
 
 /* ---- events in ---- */
 
-/* From bytes to durable remediations, for a file and for HTTP. Any thread. `detector` and `scope`
- * are borrowed until destroyed; `scope` NULL = any account. */
+/* From bytes to durable remediations, the same for every source. Any thread. `detector` is
+ * borrowed until destroyed. */
 struct engine_intake;
 struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
-                                           const struct detect_scope *scope, struct error *err)
-    __attribute__((warn_unused_result));
+                                           struct error *err) __attribute__((warn_unused_result));
 void engine_intake_destroy(struct engine_intake *intake);
 
+struct engine_origin { // who brings events; borrowed for the call, NULL = a person, for any account
+    struct str name;   // of the source
+    struct detect_scope scope;
+};
 struct engine_taken {
     size_t events, matches;
     size_t duplicates; // of the events: redelivered
     size_t bad;        // of the events: none, or none that may be taken; recorded as quarantined
     struct error why;  // of the first bad one
+    size_t left;       // messages that stay in their queue, for another try
 };
+void engine_taken_add(struct engine_taken *sum, const struct engine_taken *part);
 /* Takes all events of a descriptor (any form detect_reader knows). True: all is durable. False: the
  * store failed, or memory ran out; what `ret` counts may be durable in part, and giving the same
  * events again is safe. */
-bool engine_take_events(struct engine_intake *intake, int fd, struct engine_taken *ret,
-                        struct error *err) __attribute__((warn_unused_result));
+bool engine_take_events(struct engine_intake *intake, const struct engine_origin *origin, int fd,
+                        struct engine_taken *ret, struct error *err)
+    __attribute__((warn_unused_result));
 /* The same from memory, at most LIMIT_UNPACKED_BYTES once unpacked (E0008). */
-bool engine_take_text(struct engine_intake *intake, struct str text, struct engine_taken *ret,
-                      struct error *err) __attribute__((warn_unused_result));
+bool engine_take_text(struct engine_intake *intake, const struct engine_origin *origin,
+                      struct str text, struct engine_taken *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* Several texts, none of them packed, in as few transactions as possible. */
+bool engine_take_texts(struct engine_intake *intake, const struct engine_origin *origin,
+                       const struct str *texts, size_t count, struct engine_taken *ret,
+                       struct error *err) __attribute__((warn_unused_result));
+/* Something else that came and can never be used: kept in the log with the reason. False: the store
+ * failed. */
+bool engine_set_aside(struct engine *engine, const struct engine_origin *origin, struct str text,
+                      const struct error *why, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- what exists ---- */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Events in: cut, match, accept, the same way from a file, from standard input and over HTTP. What
+/* Events in: cut, match, accept, the same way for every source. What
  * is no event is kept in the log with the reason. Any thread: each call borrows one of the
  * scratches.
  *
@@ -22,7 +22,6 @@
 struct engine_intake {
     struct engine *engine;
     const struct detector *detector;
-    const struct detect_scope *scope;
     pthread_mutex_t mutex;
     struct detect_scratch *idle[IDLE_SCRATCHES];
     size_t idle_count;
@@ -31,6 +30,7 @@ struct engine_intake {
 /* One call. */
 struct intake {
     struct engine_intake *owner;
+    const struct engine_origin *origin;
     struct detect_scratch *scratch;
     struct engine_taken *taken;
     struct arena arena; // of the batch
@@ -39,7 +39,7 @@ struct intake {
 };
 
 struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
-                                           const struct detect_scope *scope, struct error *err)
+                                           struct error *err)
 {
     struct engine_intake *intake = calloc(1, sizeof *intake);
     if (!intake) {
@@ -48,7 +48,6 @@ struct engine_intake *engine_intake_create(struct engine *engine, const struct d
     }
     intake->engine = engine;
     intake->detector = detector;
-    intake->scope = scope;
     pthread_mutex_init(&intake->mutex, NULL);
     return intake;
 }
@@ -61,6 +60,17 @@ void engine_intake_destroy(struct engine_intake *intake)
         detect_scratch_destroy(intake->idle[i]);
     pthread_mutex_destroy(&intake->mutex);
     free(intake);
+}
+
+void engine_taken_add(struct engine_taken *sum, const struct engine_taken *part)
+{
+    if (sum->bad == 0 && part->bad)
+        sum->why = part->why;
+    sum->events += part->events;
+    sum->matches += part->matches;
+    sum->duplicates += part->duplicates;
+    sum->bad += part->bad;
+    sum->left += part->left;
 }
 
 static struct detect_scratch *borrow_scratch(struct engine_intake *intake)
@@ -121,23 +131,30 @@ static bool add_matches(struct intake *in, const struct detect_result *found, in
     return matches != NULL;
 }
 
-/* An event that nothing can be done with is kept in the log, with the reason. */
-static bool set_aside(struct intake *in, struct str text, const struct error *why,
-                      struct error *err)
+bool engine_set_aside(struct engine *engine, const struct engine_origin *origin, struct str text,
+                      const struct error *why, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct value_builder body = {.arena = &arena};
     struct buf out = {.arena = &arena};
     struct str head = str_sub(text, 0, 200);
-    if (in->taken->bad++ == 0)
-        in->taken->why = *why;
     log_line(LOG_WARN, "event set aside: %s: %s", why->code, why->message);
     value_set(&body, "code", value_cstr(why->code));
     value_set(&body, "message", value_cstr(why->message));
     value_set(&body, "head", value_string(str_sub(head, 0, str_utf8_prefix(head))));
+    if (origin)
+        value_set(&body, "source", value_string(origin->name));
     json_write(&out, value_finish_map(&body), JSON_CANONICAL);
-    return store_record(in->owner->engine->store, STR("quarantined"), buf_str(&out), err) ==
-           STORE_OK;
+    return store_record(engine->store, STR("quarantined"), buf_str(&out), err) == STORE_OK;
+}
+
+/* An event that nothing can be done with is kept in the log, with the reason. */
+static bool set_aside(struct intake *in, struct str text, const struct error *why,
+                      struct error *err)
+{
+    if (in->taken->bad++ == 0)
+        in->taken->why = *why;
+    return engine_set_aside(in->owner->engine, in->origin, text, why, err);
 }
 
 static bool take_event(struct intake *in, struct str text, struct error *err)
@@ -150,8 +167,8 @@ static bool take_event(struct intake *in, struct str text, struct error *err)
     in->taken->events++;
     if (!copy.ptr)
         return error_set(err, "E0007", "out of memory");
-    if (!detect_event(in->owner->detector, in->scratch, copy, in->owner->scope, now, &in->arena,
-                      &found, &why))
+    if (!detect_event(in->owner->detector, in->scratch, copy,
+                      in->origin ? &in->origin->scope : NULL, now, &in->arena, &found, &why))
         return set_aside(in, text, &why, err);
     for (size_t i = 0; i < found.note_count; i++)
         log_line(LOG_WARN, "%.*s names no usable resource: %.*s", STR_FMT(found.name),
@@ -182,7 +199,7 @@ static bool take_all(struct intake *in, struct detect_reader *reader, size_t byt
         struct error why;
         enum detect_read got = detect_reader_next(reader, &text, &why);
         if (got == DETECT_READ_END)
-            return flush_batch(in, err);
+            return true;
         bytes += text.len;
         if (bytes_max && bytes > bytes_max)
             return error_set(err, "E0008", "the events are larger than %zu bytes once unpacked",
@@ -197,32 +214,67 @@ static bool take_all(struct intake *in, struct detect_reader *reader, size_t byt
     }
 }
 
-static bool take(struct engine_intake *owner, int fd, size_t bytes_max, struct engine_taken *ret,
-                 struct error *err)
+/* NULL: out of memory. */
+static struct intake *begin(struct engine_intake *owner, const struct engine_origin *origin,
+                            struct engine_taken *taken, struct error *err)
 {
     struct intake *in = calloc(1, sizeof *in);
-    if (!in)
-        return error_set(err, "E0007", "out of memory");
-    in->owner = owner;
-    in->taken = ret;
-    in->scratch = borrow_scratch(owner);
-    struct detect_reader *reader = detect_reader_create(fd, err);
-    bool ok = reader && in->scratch;
-    if (reader && !in->scratch)
+    struct detect_scratch *scratch = in ? borrow_scratch(owner) : NULL;
+    if (!scratch) {
         error_set(err, "E0007", "out of memory");
-    ok = ok && take_all(in, reader, bytes_max, err);
-    detect_reader_destroy(reader);
-    give_back(owner, in->scratch);
+        free(in);
+        return NULL;
+    }
+    in->owner = owner;
+    in->origin = origin;
+    in->taken = taken;
+    in->scratch = scratch;
+    return in;
+}
+
+static void end(struct intake *in)
+{
+    give_back(in->owner, in->scratch);
     arena_finish(&in->arena);
     free(in);
+}
+
+static bool take(struct engine_intake *owner, const struct engine_origin *origin, int fd,
+                 size_t bytes_max, struct engine_taken *ret, struct error *err)
+{
+    struct intake *in = begin(owner, origin, ret, err);
+    if (!in)
+        return false;
+    struct detect_reader *reader = detect_reader_create(fd, err);
+    bool ok = reader && take_all(in, reader, bytes_max, err) && flush_batch(in, err);
+    detect_reader_destroy(reader);
+    end(in);
     return ok;
 }
 
-bool engine_take_events(struct engine_intake *intake, int fd, struct engine_taken *ret,
-                        struct error *err)
+bool engine_take_events(struct engine_intake *intake, const struct engine_origin *origin, int fd,
+                        struct engine_taken *ret, struct error *err)
 {
     *ret = (struct engine_taken){0};
-    return take(intake, fd, 0, ret, err);
+    return take(intake, origin, fd, 0, ret, err);
+}
+
+bool engine_take_texts(struct engine_intake *intake, const struct engine_origin *origin,
+                       const struct str *texts, size_t count, struct engine_taken *ret,
+                       struct error *err)
+{
+    *ret = (struct engine_taken){0};
+    struct intake *in = begin(intake, origin, ret, err);
+    bool ok = in != NULL;
+    for (size_t i = 0; ok && i < count; i++) {
+        struct detect_reader *reader = detect_reader_create_text(texts[i], err);
+        ok = reader && take_all(in, reader, 0, err);
+        detect_reader_destroy(reader);
+    }
+    ok = ok && flush_batch(in, err);
+    if (in)
+        end(in);
+    return ok;
 }
 
 static bool write_all(int fd, struct str text)
@@ -238,15 +290,15 @@ static bool write_all(int fd, struct str text)
     return lseek(fd, 0, SEEK_SET) == 0;
 }
 
-bool engine_take_text(struct engine_intake *intake, struct str text, struct engine_taken *ret,
-                      struct error *err)
+bool engine_take_text(struct engine_intake *intake, const struct engine_origin *origin,
+                      struct str text, struct engine_taken *ret, struct error *err)
 {
     *ret = (struct engine_taken){0};
     int fd = memfd_create("events", MFD_CLOEXEC); // so that there is one way in, gzip included
     bool ok = fd >= 0 && write_all(fd, text);
     if (!ok)
         error_set(err, "E0009", "cannot keep the events in memory: %s", strerror(errno));
-    ok = ok && take(intake, fd, LIMIT_UNPACKED_BYTES, ret, err);
+    ok = ok && take(intake, origin, fd, LIMIT_UNPACKED_BYTES, ret, err);
     if (fd >= 0)
         close(fd);
     return ok;

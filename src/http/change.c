@@ -26,9 +26,9 @@ ROUTE(http_post_events)
     struct engine_taken taken;
     struct value_builder out = {.arena = arena};
     (void)id;
-    if (!api->intake)
+    if (!api->sources)
         return http_refuse(ret_status, 501, err, "H0026", "this process takes no events");
-    if (!engine_take_text(api->intake, request->body, &taken, err))
+    if (!engine_sources_take_text(api->sources, request->body, &taken, err))
         return intake_failed(ret_status, err);
     if (taken.events == 0)
         return http_refuse(ret_status, 400, err, "H0027", "there is no event in the body");

@@ -17,15 +17,15 @@
 #define RECTIFY_HTTP_HTTP_H
 
 #include "base/limits.h"
-#include "engine/engine.h"
+#include "engine/sources.h"
 
 /* ---- routes ---- */
 
 /* What answers stand on; all of it borrowed, only `workers` may change while a server runs (so that
  * a port in use is found before anything is worked on). */
 struct http_api {
-    struct engine *engine;        // store and clock; a rollback needs no more of it either
-    struct engine_intake *intake; // NULL = takes no events
+    struct engine *engine;          // store and clock; a rollback needs no more of it either
+    struct engine_sources *sources; // NULL = takes no events
     /* Woken when something became due; NULL = nobody to wake. */
     struct engine_workers *_Atomic workers;
     /* GET /audit/verify: {good, leaves, root, problem}. */

@@ -29,6 +29,16 @@ ROUTE(http_get_readyz)
     return true;
 }
 
+ROUTE(http_get_sources)
+{
+    struct value_builder out = {.arena = arena}, none = {.arena = arena};
+    (void)request, (void)id, (void)ret_status, (void)err;
+    value_set(&out, "sources",
+              api->sources ? engine_sources_status(api->sources, arena) : value_finish_list(&none));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
 struct value http_time_text(struct arena *arena, int64_t ms)
 {
     char text[CLOCK_TEXT_SIZE];

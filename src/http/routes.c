@@ -17,6 +17,8 @@ const struct http_route http_routes[] = {
     {"POST", "/events", HTTP_TOKEN,
      "events in any form that `rectify run --events` takes; 202 once they are durable",
      http_post_events},
+    {"GET", "/sources", HTTP_TOKEN, "where events come from, and when each was heard last",
+     http_get_sources},
     {"GET", "/remediations", HTTP_TOKEN,
      "newest first; policy, resource (a glob), account, state, active, before, limit",
      http_get_remediations},

@@ -12,6 +12,7 @@
 ROUTE(http_get_routes);
 ROUTE(http_get_livez);
 ROUTE(http_get_readyz);
+ROUTE(http_get_sources);
 ROUTE(http_get_remediations);
 ROUTE(http_get_remediation);
 ROUTE(http_get_remediation_records);

@@ -48,36 +48,44 @@ struct accepted {
     size_t failed;
 };
 
-static void add(struct engine_taken *all, const struct engine_taken *one)
+static void name_failure(struct accepted *ret, struct str id)
 {
-    all->events += one->events;
-    all->matches += one->matches;
-    all->duplicates += one->duplicates;
-    if (one->bad && all->bad == 0)
-        all->why = one->why;
-    all->bad += one->bad;
+    struct value_builder item = {.arena = ret->failures.arena};
+    log_line(LOG_ERROR, "message %.*s is not durable and comes again", STR_FMT(id));
+    value_set(&item, "itemIdentifier", value_string(id));
+    value_push(&ret->failures, value_finish_map(&item));
+    ret->failed++;
 }
 
-/* Each message by itself, so that a broken one takes no other with it. False: none is durable. */
+static int receives_of(struct value message)
+{
+    int64_t n;
+    struct str text = value_path_str(message, "attributes.ApproximateReceiveCount");
+    return str_to_int64(text, &n) && n > 0 && n < INT32_MAX ? (int)n : 1;
+}
+
+/* Ten at a time, as from a queue that is polled. False: none is durable. */
 static bool accept_batch(const struct lambda_host *host, struct value messages,
                          struct accepted *ret, struct error *err)
 {
-    for (uint32_t i = 0; i < messages.len; i++) {
+    for (uint32_t i = 0; i < messages.len;) {
+        struct detect_message some[DETECT_MESSAGES_MAX];
+        bool done[DETECT_MESSAGES_MAX];
         struct engine_taken taken;
-        if (engine_take_text(host->intake, value_path_str(messages.items[i], "body"), &taken,
-                             err)) {
-            add(&ret->taken, &taken);
-            continue;
-        }
-        struct str id = value_path_str(messages.items[i], "messageId");
-        struct value_builder item = {.arena = ret->failures.arena};
-        log_line(LOG_ERROR, "message %.*s is not durable and comes again: %s: %s", STR_FMT(id),
-                 err->code, err->message);
-        value_set(&item, "itemIdentifier", value_string(id));
-        value_push(&ret->failures, value_finish_map(&item));
-        ret->failed++;
+        size_t count = 0;
+        for (; i < messages.len && count < DETECT_MESSAGES_MAX; i++)
+            some[count++] =
+                (struct detect_message){.id = value_path_str(messages.items[i], "messageId"),
+                                        .body = value_path_str(messages.items[i], "body"),
+                                        .receives = receives_of(messages.items[i])};
+        engine_sources_take_messages(host->sources, some, count, done, &taken);
+        engine_taken_add(&ret->taken, &taken);
+        for (size_t k = 0; k < count; k++)
+            if (!done[k])
+                name_failure(ret, some[k].id);
     }
-    return ret->failed < messages.len;
+    return ret->failed < messages.len ||
+           error_set(err, "E0013", "the store cannot keep what the queue has brought");
 }
 
 static bool accept(const struct lambda_host *host, const struct invocation *invocation,
@@ -91,7 +99,7 @@ static bool accept(const struct lambda_host *host, const struct invocation *invo
     case INVOCATION_EVENTS:
         break;
     }
-    return engine_take_text(host->intake, invocation->text, &ret->taken, err);
+    return engine_sources_take_text(host->sources, invocation->text, &ret->taken, err);
 }
 
 /* ---- answering ---- */

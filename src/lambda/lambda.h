@@ -15,7 +15,7 @@
 #ifndef RECTIFY_LAMBDA_LAMBDA_H
 #define RECTIFY_LAMBDA_LAMBDA_H
 
-#include "engine/engine.h"
+#include "engine/sources.h"
 #include "net/net.h"
 
 struct lambda_runtime {  // all of it borrowed
@@ -24,10 +24,10 @@ struct lambda_runtime {  // all of it borrowed
     const struct clock *clock;
 };
 
-struct lambda_host {              // what invocations are worked on with; borrowed
-    struct engine *engine;        // its store is set between open and close only
-    struct engine_intake *intake; // of that engine
-    const struct notify *notify;  // by which people are told
+struct lambda_host {                // what invocations are worked on with; borrowed
+    struct engine *engine;          // its store is set between open and close only
+    struct engine_sources *sources; // of that engine
+    const struct notify *notify;    // by which people are told
     /* Nothing is held while the process is frozen: no lock, no lease, no connection to a database.
      */
     bool (*open)(void *ctx, struct error *err);

@@ -90,14 +90,21 @@ struct net *net_create(const struct net_options *options, struct error *err)
     return net;
 }
 
-void net_destroy(struct net *net)
+void net_stop(struct net *net)
 {
-    if (!net)
-        return;
     pthread_mutex_lock(&net->lock);
     net->stopping = true;
     for (struct connection *busy = net->busy.first; busy; busy = busy->next)
         shutdown(busy->fd, SHUT_RDWR);
+    pthread_mutex_unlock(&net->lock);
+}
+
+void net_destroy(struct net *net)
+{
+    if (!net)
+        return;
+    net_stop(net);
+    pthread_mutex_lock(&net->lock);
     while (net->active > 0)
         pthread_cond_wait(&net->all_gone, &net->lock);
     while (net->idle.first) {

@@ -24,7 +24,9 @@ struct net_options {
 
 struct net *net_create(const struct net_options *options, struct error *err)
     __attribute__((warn_unused_result));
-void net_destroy(struct net *net); // waits for running requests, which end as NET_CANCELLED
+/* Running requests, and all that come from here on, end as NET_CANCELLED. */
+void net_stop(struct net *net);
+void net_destroy(struct net *net); // stops it and waits for running requests
 
 struct net_header {
     struct str name, value;

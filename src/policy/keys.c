@@ -25,6 +25,8 @@ enum form {
     ROLLOUT_ELSE,
     PARAM_TYPE,
     CHANNEL_KIND,
+    SOURCE_KIND,
+    DIGESTS,
     SECTION,     // a mapping of the keys of `section`
     SECTIONS,    // a list of these
     NAMED,       // a mapping of names to these
@@ -198,6 +200,7 @@ static const struct key config_keys[] = {
     {"channels", NAMED, POLICY_CHANNEL, false, "where people are told and asked"},
     {"people", NAMED, POLICY_PERSON, false, "who may decide, and who they are on each channel"},
     {"limits", SECTION, POLICY_LIMITS, false, "how many repairs there may be, of all policies"},
+    {"sources", SECTIONS, POLICY_SOURCE, false, "where events come from, and whom they speak for"},
     {0}};
 static const struct key assignment_keys[] = {
     {"policies", ANY, 0, true, "names or patterns: [\"s3-*\"]"},
@@ -262,6 +265,20 @@ static const struct key account_limit_keys[] = {
 static const struct key fleet_limit_keys[] = {
     {"at_once", COUNT, 0, false, "repairs at the same time; 100"},
     {0}};
+static const struct key source_keys[] = {
+    {"name", TEXT, 0, false, "what it is called in the log and in records; its type when not given"},
+    {"type", SOURCE_KIND, 0, true, "what it is"},
+    {"queue", TEXT, 0, false, "sqs: the queue's URL"},
+    {"region", TEXT, 0, false, "sqs: the queue's region; its URL says it when not given"},
+    {"role", TEXT, 0, false, "sqs: ARN of the role that reads the queue and the buckets"},
+    {"accounts", ANY, 0, true, "the accounts that it may speak for: ids, or \"*\""},
+    {"regions", LIST, 0, false, "the regions that it may speak for; any when not given"},
+    {"buckets", LIST, 0, false, "sqs: the buckets whose CloudTrail files it may announce"},
+    {"bucket_owner", TEXT, 0, false, "sqs: the account that these buckets have to belong to"},
+    {"digests", DIGESTS, 0, false,
+     "sqs: are files taken only when CloudTrail's digest vouches for them? required"},
+    {"expect", DURATION, 0, false, "silence for so long is reported; 15m is usual"},
+    {0}};
 /* clang-format on */
 
 static const struct {
@@ -298,6 +315,7 @@ static const struct {
     [POLICY_LIMITS] = {"limits", limits_keys},
     [POLICY_ACCOUNT_LIMIT] = {"account_limit", account_limit_keys},
     [POLICY_FLEET_LIMIT] = {"fleet_limit", fleet_limit_keys},
+    [POLICY_SOURCE] = {"source", source_keys},
 };
 
 #define KEYS_MAX 20
@@ -386,6 +404,8 @@ static struct value word_schema(struct arena *arena, enum form form)
     static const char *const stops[] = {"pause", "undo", NULL};
     static const char *const types[] = {"string", "int", "double", "bool", "list", "map", NULL};
     static const char *const kinds[] = {"slack", "jira", "webhook", "sns", "pagerduty", NULL};
+    static const char *const sources[] = {"file", "http", "sqs", NULL};
+    static const char *const digests[] = {"required", "ignored", NULL};
     const char *const *list = form == SEVERITY        ? severities
                               : form == CHANNEL_KIND  ? kinds
                               : form == MODE          ? modes
@@ -393,6 +413,8 @@ static struct value word_schema(struct arena *arena, enum form form)
                               : form == SCOPE         ? scopes
                               : form == ELSE          ? otherwise
                               : form == ROLLOUT_ELSE  ? stops
+                              : form == SOURCE_KIND   ? sources
+                              : form == DIGESTS       ? digests
                                                       : types;
     return words(arena, list);
 }

@@ -263,6 +263,41 @@ const struct policy_organization *policy_set_organization(const struct policy_se
  * while others use the set. False (P0140): nothing has changed. */
 bool policy_set_discover(struct policy_set *set, struct value accounts, struct error *err)
     __attribute__((warn_unused_result));
+/* ---- where events come from ---- */
+
+enum source_type {
+    SOURCE_FILE, // a file, or standard input
+    SOURCE_HTTP, // POST /events, and what comes in by the Unix socket
+    SOURCE_SQS,  // a queue that is polled
+    SOURCE_TYPES,
+};
+const char *source_type_name(enum source_type type);
+
+struct policy_source {
+    struct str name; // unique
+    enum source_type type;
+    const struct str *accounts; // that it may speak for
+    size_t account_count;       // 0 = any
+    const struct str *regions;
+    size_t region_count; // 0 = any
+    int64_t expect_ms;   // silence for so long is reported; 0 = it may be silent
+
+    struct str queue;          // sqs: URL
+    struct str region;         // sqs: the queue's; empty = the client's
+    struct str role;           // sqs: ARN; empty = our own credentials
+    const struct str *buckets; // sqs: whose files it may announce
+    size_t bucket_count;       // 0 = none
+    struct str bucket_owner;   // account; empty = any
+    bool digests_ignored;      // files are taken without CloudTrail's digest
+};
+/* What `sources:` of rectify.yaml lists; lives as long as the set. */
+const struct policy_source *policy_set_sources(const struct policy_set *set, size_t *ret_count);
+/* A queue's URL, checked (P0163), with the region that it names (empty when it names none). */
+bool policy_queue_region(struct str url, struct str *ret_region, struct error *err)
+    __attribute__((warn_unused_result));
+/* Twelve digits? */
+bool policy_is_account(struct str s);
+
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
 

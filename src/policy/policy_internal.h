@@ -54,6 +54,7 @@ enum policy_section {
     POLICY_LIMITS,
     POLICY_ACCOUNT_LIMIT,
     POLICY_FLEET_LIMIT,
+    POLICY_SOURCE,
     POLICY_SECTION_COUNT,
 };
 /* Reports every key of `map` that the section does not have. False: there are, or it is no map. */
@@ -164,7 +165,11 @@ struct policy_config {
     size_t person_count;
     bool has_people;
     struct policy_limits limits;
+    struct policy_source *sources;
+    size_t source_count;
 };
+/* `sources:`, a list. False: reported. */
+bool policy_read_sources(const struct yaml *node, struct policy_config *ret);
 /* What `limits` is when nothing is said. */
 #define POLICY_ACCOUNT_AT_ONCE 20
 #define POLICY_ACCOUNT_PER_HOUR 500
@@ -176,7 +181,6 @@ bool policy_people_read(const struct yaml *root, struct policy_config *ret);
 bool policy_config_read(const struct yaml *root, struct policy_config *ret);
 
 /* accounts.c. Reading: NULL nodes are absent keys and leave `ret` as it is; false: reported. */
-bool policy_is_account(struct str s);
 bool policy_read_regions(const struct yaml *node, struct str **ret, size_t *ret_count);
 bool policy_read_calls(const struct yaml *node, struct policy_calls *ret);
 bool policy_read_roles(const struct yaml *node, struct str *ret_read, struct str *ret_act,

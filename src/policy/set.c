@@ -247,6 +247,12 @@ static struct policy_directory *directory_of(const struct policy_set *set)
     return (struct policy_directory *)(uintptr_t)&set->directory;
 }
 
+const struct policy_source *policy_set_sources(const struct policy_set *set, size_t *ret_count)
+{
+    *ret_count = set->config.source_count;
+    return set->config.sources;
+}
+
 struct value policy_set_account(const struct policy_set *set, struct str account,
                                 struct arena *arena)
 {

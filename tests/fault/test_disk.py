@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state's disk is full, or becomes read-only: no call without a durable intent, a clear error,
 and with room again everything is healed once."""
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cloud"))
 import harness  # noqa: E402
@@ -66,16 +68,10 @@ class TestDisk(CloudCase):
     def test_the_daemon_lives_through_a_full_disk(self):
         rectify = self.rectify("s3")
         self.small_disk(rectify, "64m")
-        ballast = pathlib.Path(rectify.state) / "ballast"
         self.assertEnded(rectify.run())
         daemon = Daemon(rectify)
         self.addCleanup(daemon.stop, signal.SIGKILL)
-        with open(ballast, "wb", buffering=0) as out:
-            try:
-                while out.write(b"\0" * 65536):
-                    pass
-            except OSError:
-                pass
+        ballast = self.fill(rectify)
         buckets = [self.bucket() for _ in range(30)]
         post = [self.post(daemon, b) for b in buckets]
         self.assertIn(503, post)
@@ -90,6 +86,45 @@ class TestDisk(CloudCase):
         for bucket in buckets:
             self.assertTrue(rectify.wait_for(lambda b=bucket: self.tags(b), 40))
             self.assertEqual(len(self.proxy.changes(bucket)), 1)
+        self.assertEqual(daemon.stop(), 0)
+
+    def fill(self, rectify):
+        """The file that takes all room there is."""
+        ballast = pathlib.Path(rectify.state) / "ballast"
+        with open(ballast, "wb", buffering=0) as out:
+            try:
+                while out.write(b"\0" * 65536):
+                    pass
+            except OSError:
+                pass
+        return ballast
+
+    def test_a_queue_waits_while_nothing_can_be_kept(self):
+        queue = self.moto.client("sqs").create_queue(QueueName="waits")["QueueUrl"]
+        rectify = self.rectify("s3", env={"RECTIFY_VISIBLE_MS": "1000"})
+        self.small_disk(rectify, "64m")
+        self.assertEnded(rectify.run())
+        daemon = Daemon(rectify, "--queue", queue)
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        ballast = self.fill(rectify)
+        buckets = [self.bucket() for _ in range(30)]
+        for bucket in buckets:
+            self.moto.client("sqs").send_message(
+                QueueUrl=queue, MessageBody=json.dumps(harness.create_bucket(bucket)))
+        self.assertTrue(rectify.wait_for(lambda: "queues wait" in daemon.text()), daemon.text())
+        time.sleep(1)  # those that were under way
+
+        def polls():
+            return sum(s.operation == "ReceiveMessage" for s in self.proxy.seen)
+        before = polls()
+        time.sleep(2)
+        self.assertEqual(polls(), before)
+        source = daemon.ask("GET", "/sources", unix=True)[1]["sources"][0]
+        self.assertEqual(source["held_back"], "the store fails")
+        ballast.unlink()
+        for bucket in buckets:
+            self.assertTrue(rectify.wait_for(lambda b=bucket: self.tags(b), 40), daemon.text())
+            self.assertEqual(len(self.proxy.changes("/" + bucket + "?")), 1)
         self.assertEqual(daemon.stop(), 0)
 
     @staticmethod

@@ -81,6 +81,9 @@ class Proxy:
             daemon_threads = True
             request_queue_size = 256
 
+            def handle_error(self, *_):
+                """A client that is killed cuts its connections: no news."""
+
         self.server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -139,7 +142,11 @@ class Proxy:
         if rule and rule.answer:
             status, headers, data = rule.answer[0], {}, rule.answer[1].encode()
         else:
-            status, headers, data = self._forward(seen)
+            try:
+                status, headers, data = self._forward(seen)
+            except (OSError, http.client.HTTPException):  # moto has ended meanwhile
+                handler.close_connection = True
+                return
         seen.status = status
         if rule and rule.cut == "after":
             handler.close_connection = True

@@ -193,7 +193,8 @@ static void test_match__a_source_speaks_only_for_its_accounts(void **state)
     start(&f, observe);
     struct str ours[] = {STR("222222222222"), STR("111122223333")};
     struct str others[] = {STR("222222222222")};
-    struct detect_scope may = {ours, 2}, may_not = {others, 1};
+    struct detect_scope may = {.accounts = ours, .account_count = 2};
+    struct detect_scope may_not = {.accounts = others, .account_count = 1};
     struct str text = STR(RECORD("CreateBucket", ""));
     assert_true(detect_event(f.detector, f.scratch, text, &may, 0, &f.arena, &f.result, &f.err));
     assert_int_equal(f.result.match_count, 1);
