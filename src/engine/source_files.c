@@ -27,15 +27,14 @@ static bool tell_broken(struct source *source, const struct detect_file *file,
     return true;
 }
 
-/* T0014, T0015: it will be the same the next time. */
+/* What will be the same the next time: T0012 alone may pass. */
 static enum source_took of_fetch(enum detect_fetch got, const struct error *err)
 {
-    bool never = got == FETCH_REFUSED &&
-                 (strcmp(err->code, "T0014") == 0 || strcmp(err->code, "T0015") == 0);
+    bool may_pass = strcmp(err->code, "T0012") == 0;
     return got == FETCH_GOOD    ? TOOK_ALL
            : got == FETCH_LATER ? TOOK_LATER
-           : never              ? TOOK_NEVER
-                                : TOOK_REFUSED;
+           : may_pass           ? TOOK_REFUSED
+                                : TOOK_NEVER;
 }
 
 /* A file that nothing vouches for. */

@@ -26,6 +26,11 @@ static int visible_s(void)
     return (int)((visible_ms() + 999) / 1000);
 }
 
+static int wait_s(void)
+{
+    return (int)(fault_ms("RECTIFY_POLL_MS", SOURCE_WAIT_S * 1000) / 1000);
+}
+
 /* ---- working on messages ---- */
 
 struct content { // of a message
@@ -310,7 +315,7 @@ void *source_receive(void *arg)
             source_sleep(sources, HELD_BACK_MS);
             continue;
         }
-        if (source_receive_once(r, SOURCE_WAIT_S, &taken, &err)) {
+        if (source_receive_once(r, wait_s(), &taken, &err)) {
             note_works(r->source);
             pause_ms = PAUSE_MIN_MS;
             continue;

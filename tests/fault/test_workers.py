@@ -26,19 +26,20 @@ KILLS = 100 if LONG else 10
 BUCKETS = 400 if LONG else 60
 WORKERS = 4
 LEASE_MS, GRACE_MS = 2000 * SLOWER, 1500 * SLOWER  # so that no takeover waits for 17 minutes
+VISIBLE_MS = 2000 * SLOWER  # nor a message that a killed worker held for two
 
 
 class Worker:
     """One daemon of the fleet, which comes back after a kill."""
 
-    def __init__(self, rectify):
-        self.rectify = rectify
+    def __init__(self, rectify, *options):
+        self.rectify, self.options = rectify, options
         self.socket = rectify.state / "rectify.sock"
         self.process = None
         self.start()
 
     def start(self):
-        self.process = self.rectify.start("--listen", "none", "--workers", "8")
+        self.process = self.rectify.start("--listen", "none", "--workers", "8", *self.options)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -86,10 +87,11 @@ class TestWorkers(CloudCase):
         env = {"RECTIFY_LEASE_MS": str(LEASE_MS), "RECTIFY_GRACE_MS": str(GRACE_MS), **os.environ}
         return self.rectify(self.policy, name=name, env={
             "RECTIFY_STORE": self.postgres.url, "RECTIFY_LEASE_MS": env["RECTIFY_LEASE_MS"],
-            "RECTIFY_GRACE_MS": env["RECTIFY_GRACE_MS"]})
+            "RECTIFY_GRACE_MS": env["RECTIFY_GRACE_MS"], "RECTIFY_POLL_MS": "1000",
+            "RECTIFY_VISIBLE_MS": str(VISIBLE_MS)})
 
-    def fleet(self):
-        workers = [Worker(self.worker_home(f"worker{i}")) for i in range(WORKERS)]
+    def fleet(self, *options):
+        workers = [Worker(self.worker_home(f"worker{i}"), *options) for i in range(WORKERS)]
         for worker in workers:
             self.addCleanup(worker.kill)
         return workers
@@ -163,6 +165,47 @@ class TestWorkers(CloudCase):
         took = self.postgres.number("SELECT count(*) FROM remediation WHERE epoch > 1")
         print(f"{KILLS} kills, {len(buckets)} events, {took} claimed more than once, seed "
               f"{self.seed}: lost 0, doubled 0, all ends named", flush=True)
+
+    def send(self, queue, buckets, pace_s, over):
+        """Each event into the queue; now and then twice, as SQS may deliver it."""
+        dice, sqs = random.Random(self.seed + 1), self.moto.client("sqs")
+        for bucket in buckets:
+            body = json.dumps(harness.envelope(harness.create_bucket(bucket)))
+            for _ in range(2 if dice.random() < 0.2 else 1):
+                sqs.send_message(QueueUrl=queue, MessageBody=body)
+            time.sleep(dice.uniform(0, 2 * pace_s))
+        over.set()
+
+    def messages(self, queue):
+        got = self.moto.client("sqs").get_queue_attributes(
+            QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        return sum(int(got["ApproximateNumberOfMessages" + n]) for n in ("", "NotVisible"))
+
+    def test_killed_at_random_while_a_queue_feeds_them(self):
+        queue = self.moto.client("sqs").create_queue(QueueName=f"fleet-{self.seed}")["QueueUrl"]
+        buckets = [self.bucket({"n": str(i)}) for i in range(BUCKETS)]
+        self.proxy.rule(lambda seen: seen.changes and seen.method == "PUT", delay_s=0.03)
+        workers = self.fleet("--queue", queue, "--accounts", harness.ACCOUNT)
+        desk = self.worker_home("desk")
+        fed = threading.Event()
+        pace = KILLS * 0.26 * SLOWER / BUCKETS
+        feeder = threading.Thread(target=self.send, args=(queue, buckets, pace, fed), daemon=True)
+        feeder.start()
+        verified = self.kill_at_random(workers, desk, fed)
+        feeder.join(120 * SLOWER)
+        self.assertTrue(fed.is_set(), f"seed {self.seed}: not all events were sent")
+        self.assertTrue(desk.wait_for(lambda: self.messages(queue) == 0, 60),
+                        f"seed {self.seed}: {self.messages(queue)} messages left")
+        self.wait_for_the_end(desk, 40)
+        self.assert_healed_once(desk, buckets)
+        self.assertGreater(verified, 0)
+        self.assertEnded(desk.command("audit", "verify"))
+        self.assertEqual([w.stop() for w in workers], [0] * WORKERS)
+        self.assertEqual(self.postgres.number("SELECT count(*) FROM leaf"), 0)
+        self.assertEqual(self.postgres.number("SELECT count(*) FROM event"), len(buckets))
+        took = self.postgres.number("SELECT count(*) FROM remediation WHERE epoch > 1")
+        print(f"{KILLS} kills, {len(buckets)} events by a queue, {took} claimed more than once, "
+              f"seed {self.seed}: lost 0, doubled 0, all ends named", flush=True)
 
     def test_database_gone_for_a_while(self):
         buckets = [self.bucket({"n": str(i)}) for i in range(20)]
