@@ -237,10 +237,10 @@ class TestTrouble(QueueCase):
         """A file that takes three times as long as a message is hidden: nobody else gets it."""
         self.moto.client("s3").create_bucket(Bucket="slow-trail")
         rectify = self.home_of(self.source(", buckets: [slow-trail], digests: ignored"),
-                               assignments=LATER, env={"RECTIFY_VISIBLE_MS": "2000"})
+                               assignments=LATER, env={"RECTIFY_VISIBLE_MS": "4000"})
         self.moto.client("s3").put_object(Bucket="slow-trail", Key="a.json", Body=json.dumps(
             harness.create_bucket("from-a-file")))
-        self.proxy.rule(lambda s: s.path.startswith("/slow-trail/a.json"), delay_s=6)
+        self.proxy.rule(lambda s: s.path.startswith("/slow-trail/a.json"), delay_s=12)
         self.send({"s3Bucket": "slow-trail", "s3ObjectKey": ["a.json"]})
         daemon = self.daemon(rectify)
         self.assertTrue(rectify.wait_for(lambda: len(rectify.list()) == 1), daemon.text())
