@@ -4,7 +4,7 @@
 #include "engine/step_internal.h"
 
 #define HOLD_PERMIT_MAX_MS 60000   // one that waits is woken when a permit comes back; this is
-#define HOLD_ROLLOUT_MAX_MS 600000 //   how long it may take when that was missed
+#define HOLD_LONG_MAX_MS 600000    //   how long it may take when that was missed
 
 static bool begin_rollout(struct step *s, const struct rollout *r, bool *ret_changed)
 {
@@ -86,8 +86,9 @@ bool step_pause_policy(struct step *s, const char *reason)
 /* Longer each time, and not all at the same moment. */
 static int64_t hold_pause(const struct step *s, const struct decide_decision *d, int times)
 {
-    int64_t most = d->wait == WAIT_PERMIT ? HOLD_PERMIT_MAX_MS : HOLD_ROLLOUT_MAX_MS;
     int64_t pause = d->hold_ms ? d->hold_ms : 1000;
+    bool soon = d->wait == WAIT_PERMIT && pause < HOLD_PERMIT_MAX_MS; // not an hour's limit
+    int64_t most = soon ? HOLD_PERMIT_MAX_MS : HOLD_LONG_MAX_MS;
     if (d->wait == WAIT_TIME)
         return pause;
     while (times-- > 0 && pause < most)

@@ -128,11 +128,15 @@ static void write_tags(struct sim *sim, struct sim_bucket *b, struct value tags,
                        struct aws_answer *ret)
 {
     struct value copy;
-    if (sim->write_refused) {
+    if (sim->write_refused || b->refuses) {
         answer(ret, AWS_REFUSED, "AccessDenied");
         return;
     }
     b->writes++;
+    if (sim->ignored_percent && sim_below(sim, 100) < sim->ignored_percent) {
+        answer(ret, AWS_OK, "");
+        return;
+    }
     b->effects += !value_equal(b->history[b->versions - 1].tags, tags);
     if (value_copy(&sim->arena, tags, &copy))
         push_version(sim, b, copy);
@@ -171,7 +175,7 @@ static void simulate(void *ctx, const struct aws_call *call, struct arena *arena
     sim->steady_ms += 5;
     for (int i = 0; i < SIM_BUCKETS; i++)
         if (str_is(bucket, sim->buckets[i].name))
-            b = &sim->buckets[i];
+            b = &sim->buckets[sim->bucket = i];
     if (sim->on_call)
         sim->on_call(sim->on_call_ctx, sim, write, true);
     if (call->gate && !call->gate(call->gate_ctx, reason, sizeof reason)) {

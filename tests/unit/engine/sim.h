@@ -6,7 +6,9 @@
 
 #include "engine/engine.h"
 
+#ifndef SIM_BUCKETS
 #define SIM_BUCKETS 6
+#endif
 #define SIM_HISTORY 64
 
 struct sim_version {
@@ -16,7 +18,7 @@ struct sim_version {
 
 struct sim_bucket {
     char name[32];
-    bool exists;
+    bool exists, refuses; // its owner lets nobody write
     struct sim_version history[SIM_HISTORY];
     int versions;
     int writes;       // state changes by rectify
@@ -32,7 +34,9 @@ struct sim {
     struct sim_bucket buckets[SIM_BUCKETS];
     unsigned lost_percent, throttle_percent, fail_percent, not_sent_percent;
     int64_t lag_max_ms;     // replicas answer with states up to so old
-    bool denied;            // every read is refused
+    unsigned ignored_percent; // writes that are answered and change nothing
+    int bucket;               // of the call that `on_call` is told of
+    bool denied; // every read is refused
     bool write_refused;     // every write is refused
     const char *database;   // status of every database, "" = there is none, NULL = refused
     int64_t retry_after_ms; // that a throttled call is told
