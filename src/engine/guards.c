@@ -3,8 +3,8 @@
  * its policy's rollout asks the store again, not the cloud. */
 #include "engine/step_internal.h"
 
-#define HOLD_PERMIT_MAX_MS 60000   // one that waits is woken when a permit comes back; this is
-#define HOLD_LONG_MAX_MS 600000    //   how long it may take when that was missed
+#define HOLD_PERMIT_MAX_MS 60000 // one that waits is woken when a permit comes back; this is
+#define HOLD_LONG_MAX_MS 600000  //   how long it may take when that was missed
 
 static bool begin_rollout(struct step *s, const struct rollout *r, bool *ret_changed)
 {

@@ -33,14 +33,14 @@ struct sim {
     struct arena arena;
     struct sim_bucket buckets[SIM_BUCKETS];
     unsigned lost_percent, throttle_percent, fail_percent, not_sent_percent;
-    int64_t lag_max_ms;     // replicas answer with states up to so old
+    int64_t lag_max_ms;       // replicas answer with states up to so old
     unsigned ignored_percent; // writes that are answered and change nothing
     int bucket;               // of the call that `on_call` is told of
-    bool denied; // every read is refused
-    bool write_refused;     // every write is refused
-    const char *database;   // status of every database, "" = there is none, NULL = refused
-    int64_t retry_after_ms; // that a throttled call is told
-    unsigned attempt;       // what the last call said which try it is
+    bool denied;              // every read is refused
+    bool write_refused;       // every write is refused
+    const char *database;     // status of every database, "" = there is none, NULL = refused
+    int64_t retry_after_ms;   // that a throttled call is told
+    unsigned attempt;         // what the last call said which try it is
     int calls, reads;
     int crash_after; // calls until the "process" dies, 0 = never (longjmp by the test)
     void (*on_call)(void *ctx, struct sim *sim, bool write, bool before);

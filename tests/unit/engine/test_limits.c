@@ -48,7 +48,7 @@ static const char config_text[] =
     "assignments:\n  - {policies: ['*'], accounts: '*', mode: enforce}\n";
 
 struct bounds {
-    int at_once, per_hour;   // 0 = none
+    int at_once, per_hour;  // 0 = none
     int seats, share_at[3]; // of the rollout's steps; share in parts per million; 0 = no rollout
     bool undoes;            // a stage is taken back: by rollbacks, which no breaker keeps back
 };
@@ -63,7 +63,7 @@ struct world {
     struct arena scratch[DEPTH_MAX]; // one a worker
     jmp_buf death[DEPTH_MAX];
     bool their[DEPTH_MAX]; // it works on a resource of the other account
-    int depth; // workers that are in a step
+    int depth;             // workers that are in a step
     unsigned between_percent, death_permille;
     struct bounds bounds;
     int64_t intents[INTENTS_MAX];
@@ -134,8 +134,8 @@ static void world_destroy(struct world *w)
 
 static const char *key_of(const struct world *w, int bucket, char ret[100])
 {
-    snprintf(ret, 100, "aws/%s/global/AWS::S3::Bucket/bucket-%d", bucket < w->theirs ? THEIRS : OURS,
-             bucket);
+    snprintf(ret, 100, "aws/%s/global/AWS::S3::Bucket/bucket-%d",
+             bucket < w->theirs ? THEIRS : OURS, bucket);
     return ret;
 }
 
@@ -168,9 +168,9 @@ static struct store_guards look_of(struct world *w, int bucket, bool their, stru
     char key[100];
     struct store_guards g;
     struct error err;
-    struct permit permits[2] = {{.key = STR("policy tag"), .per_hour_max = -1},
-                                {.key = their ? STR("policy tag " THEIRS) : STR("policy tag " OURS),
-                                 .per_hour_max = -1}};
+    struct permit permits[2] = {
+        {.key = STR("policy tag"), .per_hour_max = -1},
+        {.key = their ? STR("policy tag " THEIRS) : STR("policy tag " OURS), .per_hour_max = -1}};
     struct store_guard_query query = {STR("tag"), str_from(w->policy->hash),
                                       str_from(key_of(w, bucket, key)), permits, 2};
     assert_int_equal(store_guards(w->store, &query, arena, &g, &err), STORE_OK);
@@ -211,7 +211,8 @@ static void check_intent(struct world *w)
     w->intents[w->intent_count++ % INTENTS_MAX] = now;
     for (int i = 0; i < w->intent_count && i < INTENTS_MAX; i++)
         within += w->intents[i] > now - HOUR;
-    NEVER(!w->bounds.undoes && w->bounds.per_hour && within > w->bounds.per_hour, "%d within an hour", within);
+    NEVER(!w->bounds.undoes && w->bounds.per_hour && within > w->bounds.per_hour,
+          "%d within an hour", within);
     for (int i = 0; i < 2 && !w->bounds.undoes; i++) {
         const struct breaker_state *b = &g.meters[i].breaker;
         w->trips_seen += b->tripped_ms != 0;
@@ -219,7 +220,8 @@ static void check_intent(struct world *w)
         NEVER(g.meters[i].probes > (b->probes_good ? BREAKER_PROBES : 1), "%d probes of breaker %d",
               g.meters[i].probes, i);
     }
-    NEVER(!w->bounds.undoes && g.rollout.state == ROLLOUT_PAUSED, "one began although the policy is paused");
+    NEVER(!w->bounds.undoes && g.rollout.state == ROLLOUT_PAUSED,
+          "one began although the policy is paused");
     NEVER(w->bounds.seats && g.rollout.state == ROLLOUT_RUNNING &&
               g.rollout.seats > w->bounds.seats,
           "%d seats are taken", g.rollout.seats);
@@ -350,10 +352,11 @@ static void choose_guard(struct world *dice, char text[400], struct bounds *ret)
     struct sim *s = &dice->sim;
     *ret = (struct bounds){.at_once = 1 + (int)sim_below(s, 4),
                            .per_hour = sim_below(s, 2) ? 4 + (int)sim_below(s, 30) : 0};
-    int len = snprintf(text, 400,
-                       "{mode: enforce, limit: {at_once: %d, per_hour: %d, share: 100%%, growth: 0},"
-                       " breaker: {in_a_row: %u, errors: 50%%, of: 4, in: 6h}",
-                       ret->at_once, ret->per_hour, 2 + sim_below(s, 2));
+    int len =
+        snprintf(text, 400,
+                 "{mode: enforce, limit: {at_once: %d, per_hour: %d, share: 100%%, growth: 0},"
+                 " breaker: {in_a_row: %u, errors: 50%%, of: 4, in: 6h}",
+                 ret->at_once, ret->per_hour, 2 + sim_below(s, 2));
     if (sim_below(s, 2)) {
         ret->seats = 1 + (int)sim_below(s, 3);
         ret->undoes = sim_below(s, 2);
