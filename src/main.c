@@ -75,6 +75,8 @@ const struct cli_command cli_commands[] = {
     {"doctor", "", "everything it depends on: ok, warn or fail, and what to do",
      "policies config models state store kill-switch token-file json", "rectify doctor",
      cli_doctor},
+    {"key", "FILE", "a new key in front of a key file: it seals what is kept of resources",
+     "kms models", "rectify key state.key", cli_key},
     {"schema", "[config]", "the JSON schema of a policy, or of rectify.yaml, for editors", "",
      "rectify schema > policy.schema.json", cli_schema},
     {"completion", "[SHELL]", "completion of commands and operations for bash, zsh or fish",
@@ -143,6 +145,7 @@ static const struct option {
     OPTION("presign", FLAG, presign, "", "print a URL that makes the call, good for an hour"),
     OPTION("list", FLAG, list, "", "the services, or a service's operations"),
     OPTION("describe", FLAG, describe, "", "what the operation takes and gives"),
+    OPTION("kms", TEXT, kms, "ARN", "the key of KMS that wraps the new key"),
     OPTION("all", FLAG, all, "", "more rows"),
     OPTION("pattern", TEXT, pattern, "FILE|JSON", "the event pattern"),
     OPTION(

@@ -34,6 +34,7 @@
 #define LIMIT_HTTP_HEAD_BYTES (32u << 10)    // request line and headers of one request to us
 #define LIMIT_HTTP_PARAMETERS 16u            // of one request to us
 #define LIMIT_HTTP_SECONDS 30u               // for one request to arrive
+#define LIMIT_KEY_FILE_BYTES (64u << 10)     // keys that seal what is kept
 #define LIMIT_ACCOUNTS 10000u                // accounts of rectify.yaml, and of a discovery
 #define LIMIT_REGIONS 64u                    // regions of one account
 #define LIMIT_EVERY_MS_MIN 60000             // between two scans, or discoveries, of one thing

@@ -6,6 +6,7 @@
 #define RECTIFY_CLI_CLI_H
 
 #include "base/error.h"
+#include "base/seal.h"
 #include "policy/policy.h"
 #include "store/store.h"
 
@@ -17,7 +18,7 @@ struct cli_options {
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
     const char *output, *query, *wait, *region, *role, *account;
     const char *against, *max_matches, *max_growth;
-    const char *queue, *regions;
+    const char *queue, *regions, *kms;
     bool json, help, all, trace, check, count, invert, explain;
     bool list, describe, all_pages, dry_run, presign;
     int workers, timeout;
@@ -73,6 +74,11 @@ struct policy_set *cli_load_policies(const struct cli_options *options, struct a
  * that exists), --kill-switch, rectify.yaml, <state>/STOP. */
 const char *cli_kill_switch(const struct cli_options *options, const struct policy_set *policies,
                             char *buf, size_t size);
+/* The key file that seals what is kept: RECTIFY_STATE_KEY, rectify.yaml; empty = none. */
+struct str cli_state_key(const struct policy_set *policies);
+/* Reads it; keys of KMS are opened through `caller`. */
+bool cli_load_keys(struct str path, struct aws_models *models, struct aws_caller caller,
+                   struct seal_keys *ret, struct error *err) __attribute__((warn_unused_result));
 /* "rectify-HOST": what sessions of assumed roles are called, as CloudTrail shows them. */
 #define CLI_SESSION_SIZE 65
 struct str cli_session(char ret[CLI_SESSION_SIZE]);
@@ -110,6 +116,7 @@ int cli_completion(const struct cli_options *options);
 void cli_add_zsh(struct buf *out);
 void cli_add_fish(struct buf *out);
 int cli_doctor(const struct cli_options *options);
+int cli_key(const struct cli_options *options);
 int cli_man(const struct cli_options *options);
 int cli_schema(const struct cli_options *options);
 int cli_generate_iam(const struct cli_options *options);

@@ -214,6 +214,34 @@ static void check_kill_switch(struct doctor *d)
             "%s cannot be looked for, so nothing is changed: %s", path, strerror(errno));
 }
 
+/* A key of KMS is opened when work starts, not here. */
+static bool leave_wrapped(void *ctx, struct str arn, struct str wrapped,
+                          unsigned char ret[SEAL_KEY_SIZE], struct error *err)
+{
+    (void)arn, (void)wrapped, (void)err;
+    *(bool *)ctx = true;
+    memset(ret, 0, SEAL_KEY_SIZE);
+    return true;
+}
+
+static void check_state_key(struct doctor *d)
+{
+    struct str path = cli_state_key(d->policies);
+    struct seal_keys keys = {0};
+    struct error err;
+    bool wrapped = false;
+    const char *name = arena_printf(&d->arena, "%.*s", STR_FMT(path));
+    if (!path.len)
+        say(d, HEALTH_WARN, "state key", "`rectify key FILE`, and state_key: FILE in rectify.yaml",
+            "none: what is kept of resources for undoing is kept in clear");
+    else if (!name || !seal_keys_load(name, leave_wrapped, &wrapped, &keys, &err))
+        say_error(d, "state key", "`rectify key FILE` makes one", &err);
+    else
+        say(d, HEALTH_OK, "state key", NULL, "%zu in %s%s", keys.count, name,
+            wrapped ? ", held by KMS" : "");
+    seal_keys_wipe(&keys);
+}
+
 static void say_identity(struct doctor *d, const struct aws_answer *answer)
 {
     struct str account = value_path_str(answer->output, "Account");
@@ -366,6 +394,7 @@ int cli_doctor(const struct cli_options *options)
     check_store(&d);
     check_daemon(&d);
     check_kill_switch(&d);
+    check_state_key(&d);
     check_token(&d);
     check_cloud(&d);
     print(&d);

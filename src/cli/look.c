@@ -45,9 +45,13 @@ int cli_list(const struct cli_options *options)
 
 static void show_value(struct buf *out, const char *label, const struct value *v)
 {
-    if (!v)
+    if (!v || (v->kind == VALUE_MAP && v->len == 0))
         return;
     buf_printf(out, "  %-10s", label);
+    if (v->kind == VALUE_STRING && seal_is_sealed(value_str(*v))) {
+        buf_add_cstr(out, "(sealed)\n");
+        return;
+    }
     json_write(out, *v, JSON_COMPACT);
     buf_add_byte(out, '\n');
 }

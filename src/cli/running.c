@@ -23,6 +23,7 @@ void running_finish(struct running *r)
     store_close(r->store);
     policy_set_destroy(r->policies);
     aws_models_close(r->models);
+    seal_keys_wipe(&r->keys);
     *r = (struct running){0};
 }
 
@@ -95,6 +96,10 @@ int running_prepare(struct running *r, const struct cli_options *options)
                                 .clock = clock_system(),
                                 .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
                                                                sizeof r->kill_switch)};
+    struct str state_key = cli_state_key(r->policies);
+    if (state_key.len && !cli_load_keys(state_key, r->models, r->engine.caller, &r->keys, &err))
+        return cannot(r, &err);
+    r->engine.seal = r->keys.count ? &r->keys : NULL;
     r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
     r->engine.notify = &r->notify;
     bool ok = prepare_events(r, &err) && (r->store_later || running_see_policies(r, &err));

@@ -31,10 +31,11 @@ struct running {
     struct engine_sources *sources; // NULL = nothing is taken
     struct engine engine;
     char kill_switch[4096];
-    bool policies_seen; // by the store that was opened later
-    bool store_later;   // set before preparing: the store is opened when there is work
-    struct error why;   // why it could not be prepared: the first thing that was printed
-    int64_t expected;   // rows to work off, for a progress line; 0 = none is shown
+    struct seal_keys keys; // of the state key file; count 0 = none
+    bool policies_seen;    // by the store that was opened later
+    bool store_later;      // set before preparing: the store is opened when there is work
+    struct error why;      // why it could not be prepared: the first thing that was printed
+    int64_t expected;      // rows to work off, for a progress line; 0 = none is shown
     int64_t ended_before;
     int64_t progress_ms; // when the line was written last
 };

@@ -17,6 +17,7 @@
 #define RECTIFY_ENGINE_ENGINE_H
 
 #include "approve/approve.h"
+#include "base/seal.h"
 #include "detect/detect.h"
 #include "notify/notify.h"
 #include "policy/policy.h"
@@ -28,9 +29,10 @@ struct engine {
     struct aws_models *models;
     struct aws_caller caller;
     const struct clock *clock;
-    const char *kill_switch;     // path or NULL
-    const struct notify *notify; // for what is told at once, or NULL
-    struct net *net;             // for a rollout's watches; NULL = they cannot be read
+    const char *kill_switch;      // path or NULL
+    const struct notify *notify;  // for what is told at once, or NULL
+    struct net *net;              // for a rollout's watches; NULL = they cannot be read
+    const struct seal_keys *seal; // what is kept of a resource is sealed with it; NULL: in clear
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
                          // one thread works (engine_work())
 };

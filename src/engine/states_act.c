@@ -365,15 +365,12 @@ static bool verify_over(struct step *s, enum verify_result result)
 }
 
 /* A rollback holds when nothing of ours is left. */
-static bool verify_rollback(struct step *s)
+static bool nothing_left(struct step *s)
 {
     struct value left;
     struct error err;
     bool read = s->finding.verdict == VERDICT_COMPLIANT || s->finding.verdict == VERDICT_VIOLATION;
-    if (!read || !step_make_plan(s, &left, &err) || left.len > 0)
-        return false;
-    step_set_detail(s, DETAIL_AFTER, s->finding.reads);
-    return true;
+    return read && step_make_plan(s, &left, &err) && left.len == 0;
 }
 
 /* Reading back shows the repair; is what the policy waits for reached too? False: *ret is how the
@@ -417,7 +414,7 @@ bool state_verifying(struct step *s)
     step_read(s);
     enum verify_result result = verify_compare(s->finding.verdict, str_from(s->finding.fingerprint),
                                                before ? value_str(*before) : (struct str){0});
-    if (s->r.kind == REMEDIATION_ROLLBACK && verify_rollback(s))
+    if (s->r.kind == REMEDIATION_ROLLBACK && nothing_left(s))
         return step_to(
             s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                      .record = verify_record(s, result),
@@ -432,7 +429,8 @@ bool state_verifying(struct step *s)
         bool ok;
         if (!reached(s, waited, &ok))
             return ok;
-        step_set_detail(s, DETAIL_AFTER, s->finding.reads);
+        if (!step_keep(s, DETAIL_AFTER, s->policy->after_slot))
+            return false;
         return step_to(s, &(struct step_change){.to = STATE_HEALED,
                                                 .outcome = OUTCOME_GOOD,
                                                 .record = verify_record(s, result),
@@ -470,8 +468,8 @@ static bool undo_failed(struct step *s, const char *why)
 /* Makes the inverse from what is there now; it is journaled before its first call. */
 static bool plan_undoing(struct step *s)
 {
-    const struct value *plan = step_detail(s, DETAIL_PLAN), *before = step_detail(s, DETAIL_READS);
-    struct value inverse;
+    const struct value *plan = step_detail(s, DETAIL_PLAN);
+    struct value inverse, before;
     struct error err;
     if (mode_was_lowered(s))
         return undo_failed(s, "the mode was lowered before what was done could be taken back");
@@ -488,11 +486,12 @@ static bool plan_undoing(struct step *s)
                                                 .wait_ms = pause,
                                                 .reason = "cannot read before undoing"});
     }
-    if (!plan || !before ||
-        !decide_undo(&s->subject, &s->finding, *plan, (size_t)step_count(s, "done"), *before,
+    if (!plan)
+        return undo_failed(s, "no undo: no plan");
+    if (!step_kept(s, &s->r, DETAIL_READS, &before, &err) ||
+        !decide_undo(&s->subject, &s->finding, *plan, (size_t)step_count(s, "done"), before,
                      s->finding.reads, s->engine->clock, s->arena, &inverse, &err))
-        return undo_failed(
-            s, arena_printf(s->arena, "no undo: %s", plan && before ? err.message : "no plan"));
+        return undo_failed(s, arena_printf(s->arena, "no undo: %s", err.message));
     step_set_detail(s, "undo_plan", inverse);
     if (inverse.len == 0)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,

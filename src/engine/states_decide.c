@@ -53,8 +53,8 @@ static bool enter_compliant(struct step *s)
 }
 
 /* What the finding was, into the detail: reads, fingerprint, message. Counts a change of the state.
- */
-static void keep_finding(struct step *s)
+ * False: what is needed for the undo cannot be kept. */
+static bool keep_finding(struct step *s)
 {
     const struct value *old = step_detail(s, DETAIL_FINGERPRINT);
     if (step_count(s, "done") || step_count(s, "maybe")) { // of a plan that is forgotten now
@@ -68,9 +68,9 @@ static void keep_finding(struct step *s)
     if (old && !value_equal(*old, print))
         step_set_count(s, "changes", step_count(s, "changes") + 1);
     step_set_detail(s, DETAIL_FINGERPRINT, print);
-    step_set_detail(s, DETAIL_READS, s->finding.reads);
     step_set_detail(s, DETAIL_MESSAGE, value_string(s->finding.message));
     step_set_detail(s, DETAIL_NOW, value_int(s->subject.now_ms));
+    return step_keep(s, DETAIL_READS, s->policy->before_slot);
 }
 
 /* The reads name the resource otherwise than the event did. Everything is keyed by the canonical
@@ -133,7 +133,8 @@ bool state_reading(struct step *s)
         return continue_under(s, s->finding.id);
     if (s->r.kind == REMEDIATION_REPAIR && s->finding.verdict == VERDICT_COMPLIANT)
         return enter_compliant(s);
-    keep_finding(s);
+    if (!keep_finding(s))
+        return false;
     struct value_builder record = {.arena = s->arena};
     value_set(&record, "verdict", value_cstr(verdict_name(s->finding.verdict)));
     value_set(&record, "message", value_string(s->finding.message));
@@ -172,12 +173,15 @@ bool step_make_plan(struct step *s, struct value *ret, struct error *err)
     if (!parent || store_get(s->engine->store, parent->i, s->arena, &old, err) != STORE_OK)
         return error_set(err, "E0001", "the remediation to take back is not there");
     const struct value *plan = value_get(old.detail, STR(DETAIL_PLAN));
-    const struct value *before = value_get(old.detail, STR(DETAIL_READS));
-    const struct value *after = value_get(old.detail, STR(DETAIL_AFTER));
-    if (!plan || !before)
+    struct value before, after;
+    if (!step_kept(s, &old, DETAIL_READS, &before, err) ||
+        !step_kept(s, &old, DETAIL_AFTER, &after, err))
+        return false;
+    if (!plan || before.kind != VALUE_MAP)
         return error_set(err, "E0002", "the remediation changed nothing");
-    return decide_undo(&s->subject, &s->finding, *plan, engine_steps_done(&old), *before,
-                       after ? *after : s->finding.reads, s->engine->clock, s->arena, ret, err);
+    return decide_undo(&s->subject, &s->finding, *plan, engine_steps_done(&old), before,
+                       after.kind == VALUE_MAP ? after : s->finding.reads, s->engine->clock,
+                       s->arena, ret, err);
 }
 
 static bool enter_intent(struct step *s, const struct decide_decision *d, const char *hash,

@@ -78,6 +78,12 @@ void step_page(struct step *step, const char *why);
 /* detail of the remediation */
 const struct value *step_detail(const struct step *step, const char *key);
 void step_set_detail(struct step *step, const char *key, struct value v);
+/* Of what was just read, keeps what the policy's undo looks at as `slot` (before, after), sealed
+ * where there is a key. False: s->err is set, nothing is kept. */
+bool step_keep(struct step *step, const char *key, unsigned slot);
+/* What was kept under `key` of this remediation, the step's own or another. A null when nothing. */
+bool step_kept(struct step *step, const struct remediation *of, const char *key, struct value *ret,
+               struct error *err) __attribute__((warn_unused_result));
 int step_count(const struct step *step, const char *what); // in DETAIL_COUNTS
 void step_set_count(struct step *step, const char *what, int n);
 /* How long to wait before the next try of what has failed `count` times: doubled each time up to

@@ -131,9 +131,10 @@ struct remediation {
 };
 
 /* keys of `detail` */
-#define DETAIL_EVENT "event"             // {id, name, time, source, actor, ip} of the newest event
-#define DETAIL_MODE "mode"               // the mode it runs under
-#define DETAIL_READS "reads"             // {name: value} as decided on
+#define DETAIL_EVENT "event" // {id, name, time, source, actor, ip} of the newest event
+#define DETAIL_MODE "mode"   // the mode it runs under
+#define DETAIL_READS                                                                               \
+    "reads" // {name: value} as decided on: what the undo needs of it, perhaps sealed
 #define DETAIL_FINGERPRINT "fingerprint" // hex, of what the expressions used
 #define DETAIL_NOW "now"                 // the decision's `now`, wall ms
 #define DETAIL_MESSAGE "message"         // the policy's message for this violation
@@ -142,7 +143,7 @@ struct remediation {
 #define DETAIL_PLAN "plan"           // [{call, with, region, account, token, undo, ...}]
 #define DETAIL_PLAN_HASH "plan_hash" // hex
 #define DETAIL_ATTEMPTS "attempts"   // [{step, call, request_id, outcome, code, at}]
-#define DETAIL_AFTER "after"         // {name: value} read back
+#define DETAIL_AFTER "after"         // {name: value} read back, likewise
 /* counts: unread, changes, verify; calls and later (attempts of the step, that counted or surely
  * did nothing), done (steps carried out), maybe (the step may have been), unsent (it surely was
  * not), earlier (a plan before this one changed something), renamed. `between`: the fingerprint

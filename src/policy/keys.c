@@ -201,6 +201,7 @@ static const struct key config_keys[] = {
     {"people", NAMED, POLICY_PERSON, false, "who may decide, and who they are on each channel"},
     {"limits", SECTION, POLICY_LIMITS, false, "how many repairs there may be, of all policies"},
     {"sources", SECTIONS, POLICY_SOURCE, false, "where events come from, and whom they speak for"},
+    {"state_key", TEXT, 0, false, "the key file that seals what is kept of resources"},
     {0}};
 static const struct key assignment_keys[] = {
     {"policies", ANY, 0, true, "names or patterns: [\"s3-*\"]"},

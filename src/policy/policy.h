@@ -170,6 +170,8 @@ struct policy {
     size_t read_count;
     const struct cel_path *used; // parts of the reads that decide or act, none within another
     size_t used_count;
+    const struct cel_path *kept; // parts of before and after that an undo looks at, likewise
+    size_t kept_count;
     const struct cel_program *violation;
     const struct policy_template *message;
     const struct policy_template *identity; // NULL, or gives the canonical id from the reads
@@ -300,6 +302,8 @@ bool policy_is_account(struct str s);
 
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
+/* Path of the key file that rectify.yaml names, or empty. */
+struct str policy_set_state_key(const struct policy_set *set);
 
 /* Of a name in `notify` or `approval.via`: the channel of that name, else the first of that kind;
  * "owner" is the first whose `owners` name the policy's owner. NULL: there is none. */

@@ -103,7 +103,7 @@ int policy_percent(const struct yaml *node, int fallback, bool *ok);
 /* One policy file. NULL: reported. */
 struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);
 
-/* Sets `used`. False: out of memory. */
+/* Sets `used` and `kept`. False: out of memory. */
 bool policy_find_used(struct policy *policy, struct arena *arena)
     __attribute__((warn_unused_result));
 
@@ -158,7 +158,7 @@ struct policy_config {
     struct policy_organization organization; // account empty = none
     struct policy_assignment_rule *rules;
     size_t rule_count;
-    struct str kill_switch;
+    struct str kill_switch, state_key;
     struct channel *channels;
     size_t channel_count;
     struct person *people;

@@ -372,6 +372,11 @@ struct str policy_set_kill_switch(const struct policy_set *set)
     return set->config.kill_switch;
 }
 
+struct str policy_set_state_key(const struct policy_set *set)
+{
+    return set->config.state_key;
+}
+
 const struct channel *policy_set_channels(const struct policy_set *set, size_t *ret_count)
 {
     *ret_count = set->config.channel_count;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Which parts of what is read a policy looks at: the paths of all its expressions that decide or
  * act. The fingerprint covers these and no more, so that a counter or a date that the service puts
- * beside them changes no decision. */
+ * beside them changes no decision. And which parts of the state before and after its undo looks at:
+ * no more is kept of them. */
 #include "policy/policy_internal.h"
 
 struct used {
     struct arena *arena;
     const struct policy *policy;
+    bool by_undo; // before and after, else the reads
     struct cel_path *paths;
     size_t count, cap;
     bool failed;
@@ -31,7 +33,8 @@ static bool is_read(const struct policy *p, unsigned slot)
 static void add(struct used *u, struct cel_path path)
 {
     size_t kept = 0;
-    if (u->failed || !is_read(u->policy, path.slot))
+    bool is_kept = path.slot == u->policy->before_slot || path.slot == u->policy->after_slot;
+    if (u->failed || !(u->by_undo ? is_kept : is_read(u->policy, path.slot)))
         return;
     for (size_t i = 0; i < u->count; i++)
         if (is_prefix(&u->paths[i], &path))
@@ -112,5 +115,11 @@ bool policy_find_used(struct policy *p, struct arena *arena)
     }
     p->used = u.paths;
     p->used_count = u.count;
-    return !u.failed;
+    struct used kept = {.arena = arena, .policy = p, .by_undo = true};
+    for (size_t i = 0; i < p->step_count; i++)
+        for (size_t k = 0; k < p->steps[i].undo_count; k++)
+            add_call(&kept, &p->steps[i].undo[k]);
+    p->kept = kept.paths;
+    p->kept_count = kept.count;
+    return !u.failed && !kept.failed;
 }
