@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rectify doctor: what it says of each dependency as it is, and as it should not be."""
 import os
+import subprocess
 
 import harness
 from harness import CloudCase
@@ -15,7 +16,9 @@ class TestDoctor(CloudCase):
         return {f["check"]: f for f in json.loads(done.stdout)}
 
     def test_a_healthy_system(self):
-        rectify = self.rectify("s3", env={"RECTIFY_TOKEN": "a-token-of-enough-length-0123456789"})
+        rectify = self.rectify("s3", env={"RECTIFY_TOKEN": "a-token-of-enough-length-0123456789",
+                                          "RECTIFY_STATE_KEY": str(self.home / "key")})
+        subprocess.run([harness.RECTIFY, "key", self.home / "key"], check=True)
         os.chmod(rectify.state, 0o700)
         found = self.doctor(rectify)
         self.assertEqual({f["health"] for f in found.values()}, {"ok"}, found)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What holds a repair back, and how a person lets it go, stops it or takes it back."""
+import contextlib
 import os
-import pathlib
 import re
 import sqlite3
 
@@ -49,7 +49,7 @@ class TestMode(CloudCase):
 
     def test_a_changed_decision_shows_when_it_is_taken_again(self):
         rectify, bucket = self.run_mode("approve", EXIT_WAITING)
-        with sqlite3.connect(next(pathlib.Path(rectify.state).glob("*.db"))) as db:
+        with contextlib.closing(sqlite3.connect(next(rectify.state.glob("*.db")))) as db, db:
             db.execute("""UPDATE detail SET json = replace(json, '"score":20', '"score":9')""")
         done = rectify.command("explain", rectify.of(bucket)[0]["id"])
         self.assertEqual(done.returncode, 1, done.stdout)
