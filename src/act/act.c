@@ -52,7 +52,7 @@ bool act_gate_open(const struct act_gate *gate, char *reason, size_t size)
         snprintf(reason, size, "another worker has taken over");
         return false;
     }
-    return true;
+    return !gate->allows || gate->allows(gate->owns_ctx, reason, size);
 }
 
 static bool ask_gate(void *ctx, char *reason, size_t size)

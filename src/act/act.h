@@ -13,6 +13,8 @@ struct act_gate {
     int64_t deadline_ms;     // steady clock: nothing leaves later
     bool (*owns)(void *ctx); // is the lease still ours?
     void *owns_ctx;
+    /* Does nothing else forbid it (a freeze)? NULL = nothing can. Same context. */
+    bool (*allows)(void *ctx, char *reason, size_t size);
 };
 /* May a call leave? False: `reason` says why not. */
 bool act_gate_open(const struct act_gate *gate, char *reason, size_t reason_size);

@@ -219,6 +219,10 @@ void cel_trace_print(struct buf *out, const struct cel_trace *trace);
 /* The value as CEL prints it: strings quoted, maps {"a": 1}, timestamps timestamp("..."). Cut after
  * `max` bytes with "..." (0 = no bound). */
 void cel_value_print(struct buf *out, struct value v, size_t max);
+/* Seconds east of UTC of a zone ("UTC", "+05:30", "Europe/Berlin") at a time. False: no such zone.
+ */
+bool cel_zone_offset(struct str zone, int64_t seconds, int64_t *ret_offset)
+    __attribute__((warn_unused_result));
 /* "int", "list", "google.protobuf.Timestamp", "net.IP", ...: what type(v) prints. */
 const char *cel_value_type_name(struct value v);
 /* The value as plain data, for JSON and for an API's input: optionals become their value or null,

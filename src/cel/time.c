@@ -423,3 +423,8 @@ bool zone_offset(struct str zone, int64_t seconds, int64_t *ret_offset)
         return true;
     return is_zone_name(zone) && zone_file(zone, seconds, ret_offset);
 }
+
+bool cel_zone_offset(struct str zone, int64_t seconds, int64_t *ret_offset)
+{
+    return zone_offset(zone, seconds, ret_offset);
+}

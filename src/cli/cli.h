@@ -70,6 +70,8 @@ struct store *cli_open_store(const struct cli_options *options, struct error *er
 struct aws_models *cli_open_models(const struct cli_options *options, struct error *err);
 /* Policies: --policies, RECTIFY_POLICIES. Errors are printed. */
 struct policy_set *cli_load_policies(const struct cli_options *options, struct aws_models *models);
+/* To stderr: exemptions that are over, or can never count. */
+void cli_warn_exemptions(const struct policy_set *set);
 /* The kill switch's path in effect: RECTIFY_STOP in the environment (whatever its value: a file
  * that exists), --kill-switch, rectify.yaml, <state>/STOP. */
 const char *cli_kill_switch(const struct cli_options *options, const struct policy_set *policies,
@@ -111,6 +113,9 @@ int cli_policy_pause(const struct cli_options *options);
 int cli_policy_resume(const struct cli_options *options);
 int cli_policy_promote(const struct cli_options *options);
 int cli_rollback(const struct cli_options *options);
+int cli_clear(const struct cli_options *options);
+int cli_freeze(const struct cli_options *options);
+int cli_unfreeze(const struct cli_options *options);
 int cli_completion(const struct cli_options *options);
 /* The scripts for zsh and fish, which name everything in the table of commands. */
 void cli_add_zsh(struct buf *out);

@@ -150,3 +150,94 @@ int cli_rollback(const struct cli_options *options)
     desk_close(&desk);
     return code;
 }
+
+/* ---- freeze, clear ---- */
+
+int cli_clear(const struct cli_options *options)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct desk desk;
+    struct value got;
+    int64_t id;
+    if (!cli_id(options, &id))
+        return cli_usage("say which remediation: an id like r12");
+    bool ok =
+        desk_open(&desk, options, &err) && decide(&desk, options, id, "clear", &arena, &got, &err);
+    desk_close(&desk);
+    if (!ok)
+        return cli_fail(&err);
+    printf("r%lld: %s%s%s; the next event or scan decides again\n", (long long)id,
+           is_true(got, "rested") ? "rests no longer" : "",
+           is_true(got, "rested") && is_true(got, "was_frozen") ? ", " : "",
+           is_true(got, "was_frozen") ? "frozen no longer" : "");
+    return CLI_OK;
+}
+
+static int list_freezes(const struct cli_options *options)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct desk desk;
+    struct value got;
+    struct buf out = {.arena = &arena};
+    bool ok = desk_open(&desk, options, &err) && desk_get(&desk, &arena, &got, &err, "/freezes");
+    desk_close(&desk);
+    if (!ok)
+        return cli_fail(&err);
+    const struct value *list = value_get(got, STR("freezes"));
+    if (options->json) {
+        cli_print_json(&arena, list ? *list : value_list(NULL, 0));
+        return CLI_OK;
+    }
+    for (uint32_t i = 0; list && i < list->len; i++) {
+        buf_printf(&out, "%-12.*s  ", STR_FMT(value_path_str(list->items[i], "what")));
+        cli_add_safe(&out, value_path_str(list->items[i], "by"));
+        buf_add_cstr(&out, ": ");
+        cli_add_safe(&out, value_path_str(list->items[i], "reason"));
+        buf_add_byte(&out, '\n');
+    }
+    if (!list || list->len == 0)
+        buf_add_cstr(&out, "nothing is frozen\n");
+    cli_print(&out);
+    return CLI_OK;
+}
+
+static int set_freeze(const struct cli_options *options, const char *path)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct desk desk;
+    struct value got;
+    struct value_builder body = {.arena = &arena};
+    struct buf text = {.arena = &arena};
+    if (options->arg_count > 1)
+        return cli_usage("one account at a time; none means everything");
+    if (options->arg_count)
+        value_set(&body, "account", value_cstr(options->args[0]));
+    if (options->by)
+        value_set(&body, "by", value_cstr(options->by));
+    if (options->reason)
+        value_set(&body, "reason", value_cstr(options->reason));
+    json_write(&text, value_finish_map(&body), JSON_COMPACT);
+    struct desk_question question = {.method = "POST", .path = path, .body = buf_str(&text)};
+    bool ok = desk_open(&desk, options, &err) && desk_ask(&desk, &question, &arena, &got, &err);
+    desk_close(&desk);
+    if (!ok)
+        return cli_fail(&err);
+    printf("%.*s is %s by %.*s\n", STR_FMT(value_path_str(got, "what")),
+           is_true(got, "frozen") ? "frozen: no call leaves" : "free again",
+           STR_FMT(value_path_str(got, "by")));
+    return CLI_OK;
+}
+
+int cli_freeze(const struct cli_options *options)
+{
+    return options->arg_count == 0 && !options->reason ? list_freezes(options)
+                                                       : set_freeze(options, "/freeze");
+}
+
+int cli_unfreeze(const struct cli_options *options)
+{
+    return set_freeze(options, "/unfreeze");
+}

@@ -60,6 +60,28 @@ int cli_run(const struct cli_options *options)
     return queue ? run_queue(options) : run_file(options);
 }
 
+void cli_warn_exemptions(const struct policy_set *set)
+{
+    int64_t now = clock_wall_ms(clock_system());
+    for (size_t i = 0; i < policy_set_count(set); i++) {
+        const struct policy *p = policy_set_at(set, i);
+        for (size_t k = 0; k < p->exemption_count; k++) {
+            const struct policy_exemption *e = &p->exemptions[k];
+            char day[CLOCK_TEXT_SIZE];
+            clock_format(e->until_ms, day);
+            if (now > e->until_ms)
+                fprintf(stderr,
+                        "warning: %.*s: the exemption by %.*s (%.*s) ended on %.10s and is void\n",
+                        STR_FMT(p->name), STR_FMT(e->owner), STR_FMT(e->reason), day);
+            else if (e->rests_on_tags && !e->by_count)
+                fprintf(stderr,
+                        "warning: %.*s: the exemption by %.*s rests on tags, which others can "
+                        "write; without `by` it never counts\n",
+                        STR_FMT(p->name), STR_FMT(e->owner));
+        }
+    }
+}
+
 int cli_validate(const struct cli_options *options)
 {
     struct error err;
@@ -68,8 +90,10 @@ int cli_validate(const struct cli_options *options)
         return cli_fail(&err);
     struct policy_set *set = cli_load_policies(options, models);
     int code = set ? CLI_OK : CLI_FAILED;
-    if (set)
+    if (set) {
         printf("%zu policies are good\n", policy_set_count(set));
+        cli_warn_exemptions(set);
+    }
     policy_set_destroy(set);
     aws_models_close(models);
     return code;

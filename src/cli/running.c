@@ -84,6 +84,7 @@ int running_prepare(struct running *r, const struct cli_options *options)
         error_set(&r->why, "L0017", "the policies are not good; the log names every error");
         return CLI_FAILED;
     }
+    cli_warn_exemptions(r->policies);
     if (!r->store && !r->store_later)
         r->store = cli_open_store(options, &err);
     if ((!r->store && !r->store_later) || !prepare_cloud(r, &err))

@@ -114,35 +114,79 @@ static void consider(struct value v, struct arena *arena, const char **best)
         *best = word;
 }
 
-static void look(struct value at, struct arena *arena, int *steps, const char **best)
+/* Every tag among what was read, in the forms in which AWS's services write them: {Key, Value} and
+ * {key: value}; any member of a map may be the latter. False: there was more than can be looked
+ * through. */
+static bool each_tag(struct value at, int *steps,
+                     void (*tell)(void *ctx, struct str key, struct value value), void *ctx)
 {
-    *steps += 1 + (int)at.len;
+    bool ok = true;
+    *steps += 1;
     if (at.kind != VALUE_MAP && at.kind != VALUE_LIST)
-        return;
-    if (*steps >= STEPS_MAX) { // not all of it was seen
-        *best = "too many tags to look through";
-        return;
-    }
-    if (at.kind == VALUE_LIST) {
-        for (uint32_t i = 0; i < at.len; i++)
-            look(at.items[i], arena, steps, best);
-        return;
-    }
+        return true;
+    if (*steps + (int64_t)at.len >= STEPS_MAX)
+        return false;
+    for (uint32_t i = 0; ok && at.kind == VALUE_LIST && i < at.len; i++)
+        ok = each_tag(at.items[i], steps, tell, ctx);
+    if (at.kind == VALUE_LIST)
+        return ok;
     const struct value *key = member(at, "Key", "key", "TagKey");
     const struct value *value = member(at, "Value", "value", "TagValue");
-    if (key && value && names_environment(value_str(*key)))
-        consider(*value, arena, best);
-    for (uint32_t i = 0; i < at.len; i++) {
-        if (names_environment(value_str(at.pairs[i].key)))
-            consider(at.pairs[i].value, arena, best);
-        look(at.pairs[i].value, arena, steps, best);
+    if (key && value)
+        tell(ctx, value_str(*key), *value);
+    for (uint32_t i = 0; ok && i < at.len; i++) {
+        tell(ctx, value_str(at.pairs[i].key), at.pairs[i].value);
+        ok = each_tag(at.pairs[i].value, steps, tell, ctx);
     }
+    return ok;
+}
+
+struct environments {
+    struct arena *arena;
+    const char *best;
+};
+
+static void consider_tag(void *ctx, struct str key, struct value value)
+{
+    struct environments *e = ctx;
+    if (names_environment(key))
+        consider(value, e->arena, &e->best);
 }
 
 const char *decide_tagged_environment(struct value reads, struct arena *arena)
 {
-    const char *best = NULL;
+    struct environments e = {.arena = arena};
     int steps = 0;
-    look(reads, arena, &steps, &best);
-    return best;
+    return each_tag(reads, &steps, consider_tag, &e) ? e.best : "too many tags to look through";
+}
+
+struct owned {
+    const struct decide_subject *subject;
+    struct arena *arena;
+    const char *tag;
+};
+
+static void consider_owner(void *ctx, struct str key, struct value value)
+{
+    struct owned *o = ctx;
+    struct str v = value_str(value);
+    if (o->tag || value.kind != VALUE_STRING || key.len + v.len > 1000)
+        return;
+    const char *whole = arena_printf(o->arena, "%.*s=%.*s", STR_FMT(key), STR_FMT(v));
+    for (size_t i = 0; whole && i < o->subject->iac_tag_count; i++) {
+        struct str glob = o->subject->iac_tags[i];
+        bool with_value = str_find(glob, STR("=")) != SIZE_MAX;
+        if (str_glob(glob, with_value ? str_from(whole) : key))
+            o->tag = whole;
+    }
+}
+
+const char *decide_iac_tag(const struct decide_subject *subject, struct value reads,
+                           struct arena *arena)
+{
+    struct owned o = {.subject = subject, .arena = arena};
+    int steps = 0;
+    if (subject->iac_tag_count && !each_tag(reads, &steps, consider_owner, &o) && !o.tag)
+        o.tag = "too many tags to look through";
+    return o.tag;
 }

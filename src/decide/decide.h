@@ -21,6 +21,11 @@ struct decide_subject {
     int64_t deadline_ms;  // steady clock, of all reads together; 0 = each has its own
     unsigned attempt;     // how often it has been read in vain
     struct aws_caller caller;
+    const struct str *iac_tags; // globs of tags that infrastructure as code sets
+    size_t iac_tag_count;
+    /* Of each exemption of the policy that rests on tags: who is known to have set what it reads
+     * (an ARN), or empty. NULL: of none. */
+    const struct str *tagged_by;
 };
 
 struct decide_finding {
@@ -97,31 +102,38 @@ const char *decide_action_name(enum decide_action action);
 
 /* What store, journal and clock say. */
 #define DECIDE_GUARDS(X)                                                                           \
-    X(INT, block)         /* enum permit_block of the first key that lets nothing begin now */     \
-    X(TEXT, block_key)    /* which (decide_block()) */                                             \
-    X(LONG, block_ms)     /* when to ask again */                                                  \
-    X(INT, rollout)       /* enum rollout_state of the policy */                                   \
-    X(INT, stage)         /* how far it is */                                                      \
-    X(INT, place)         /* of the resource in it, parts per million */                           \
-    X(INT, seats)         /* taken */                                                              \
-    X(FLAG, member)       /* the resource has one */                                               \
-    X(FLAG, refused_here) /* one of this stage came to nothing in the resource's account */        \
-    X(TEXT, changed_by)   /* who paused it, ... */                                                 \
-    X(TEXT, changed_why)  /* ... and why */                                                        \
-    X(LONG, waived_ms)    /* until then a person has waived share and growth */                    \
-    X(INT, past_bad)      /* of the policy's newest 20 results, so many were bad ... */            \
-    X(INT, past_total)    /* ... of so many */                                                     \
-    X(LONG, population)   /* resources that complete scans have counted; 0 = never */              \
-    X(LONG, counted_ms)   /* the oldest of these counts */                                         \
-    X(LONG, found_today)  /* violations of this policy on this day, this one not among them */     \
-    X(LONG, found_past)   /* the most on one of the 14 days before */                              \
-    X(INT, found_days)    /* on so many of which there was one */                                  \
-    X(FLAG, frozen)       /* the resource, after a failed undo */                                  \
-    X(LONG, locked_by)    /* another remediation, 0 = none */                                      \
-    X(INT, reversals)     /* healed repairs of this policy and resource within 24 h */             \
-    X(INT, changes)       /* fingerprint changes so far */                                         \
-    X(FLAG, by_hand)      /* a person asked for exactly this */                                    \
-    X(TEXT, stopped)      /* the kill switch is on or cannot be read: why */
+    X(INT, block)             /* enum permit_block of the first key that lets nothing begin now */ \
+    X(TEXT, block_key)        /* which (decide_block()) */                                         \
+    X(LONG, block_ms)         /* when to ask again */                                              \
+    X(INT, rollout)           /* enum rollout_state of the policy */                               \
+    X(INT, stage)             /* how far it is */                                                  \
+    X(INT, place)             /* of the resource in it, parts per million */                       \
+    X(INT, seats)             /* taken */                                                          \
+    X(FLAG, member)           /* the resource has one */                                           \
+    X(FLAG, refused_here)     /* one of this stage came to nothing in the resource's account */    \
+    X(TEXT, changed_by)       /* who paused it, ... */                                             \
+    X(TEXT, changed_why)      /* ... and why */                                                    \
+    X(LONG, waived_ms)        /* until then a person has waived share and growth */                \
+    X(INT, past_bad)          /* of the policy's newest 20 results, so many were bad ... */        \
+    X(INT, past_total)        /* ... of so many */                                                 \
+    X(LONG, population)       /* resources that complete scans have counted; 0 = never */          \
+    X(LONG, counted_ms)       /* the oldest of these counts */                                     \
+    X(LONG, found_today)      /* violations of this policy on this day, this one not among them */ \
+    X(LONG, found_past)       /* the most on one of the 14 days before */                          \
+    X(INT, found_days)        /* on so many of which there was one */                              \
+    X(FLAG, frozen)           /* the resource, after a failed undo */                              \
+    X(LONG, locked_by)        /* another remediation, 0 = none */                                  \
+    X(INT, reversals)         /* healed repairs of this policy and resource within 24 h */         \
+    X(INT, changes)           /* fingerprint changes so far */                                     \
+    X(FLAG, by_hand)          /* a person asked for exactly this */                                \
+    X(TEXT, stopped)          /* the kill switch is on or cannot be read: why */                   \
+    X(TEXT, freeze)           /* the account, or everything: by whom and why */                    \
+    X(TEXT, resting)          /* since it was taken back: by which remediation */                  \
+    X(LONG, grace_since_ms)   /* first sight of the violation; 0 = now */                          \
+    X(LONG, unready_since_ms) /* first time that it was not ready; 0 = now */                      \
+    X(LONG, last_healed_ms)   /* 0 = never */                                                      \
+    X(TEXT, actor)            /* of the newest event */                                            \
+    X(TEXT, role)             /* that we act by */
 
 /* What policy and assignment say of this resource; expressions are evaluated before. */
 #define DECIDE_SETTINGS(X)                                                                         \
@@ -140,7 +152,16 @@ const char *decide_action_name(enum decide_action action);
     X(INT, stages)        /* of its rollout; 0 = none */                                           \
     X(TEXT, stage_text)   /* the step that it is at, as written */                                 \
     X(FLAG, in_cohort)    /* a step so far names the resource by share or account */               \
-    X(INT, seats_max)     /* and so many seats there are so far; 0 = none */
+    X(INT, seats_max)     /* and so many seats there are so far; 0 = none */                       \
+    X(LONG, grace_ms)     /* 0 = none */                                                           \
+    X(FLAG, shut)         /* there are windows, and none is open */                                \
+    X(LONG, opens_ms)     /* the next one; 0 = none within a week */                               \
+    X(TEXT, window_error) /* or that cannot be told: why */                                        \
+    X(FLAG, unready)      /* `ready` does not hold */                                              \
+    X(TEXT, ready_error)  /* or cannot be evaluated: why */                                        \
+    X(LONG, ready_within_ms)                                                                       \
+    X(TEXT, iac)     /* act, ask, notify */                                                        \
+    X(TEXT, iac_tag) /* by which infrastructure as code owns it */
 
 #define DECIDE_INT int
 #define DECIDE_LONG int64_t
@@ -156,8 +177,10 @@ struct decide_settings {
 struct decide_inputs {
     struct decide_guards guards;
     struct decide_settings settings;
-    struct value calls;      // [{call, class, changed}]: `changed` entries of what is there
-    struct value exemptions; // [{owner, reason, until_ms, holds, error}]: those that are not over
+    struct value calls; // [{call, class, changed}]: `changed` entries of what is there
+    /* [{owner, reason, until_ms, holds, error, tags, set_by, listed}], those that are not over. One
+     * that rests on `tags` counts only where who set them is one of those listed. */
+    struct value exemptions;
 };
 
 /* What a held repair waits for, so that it is woken when that comes. */
@@ -168,10 +191,12 @@ struct decide_decision {
     enum decide_action action;
     const char *reasons[DECIDE_REASONS_MAX]; // static or in the arena, for people
     size_t reason_count;
+    const char *reason;    // the one that made the action what it is; NULL: nothing objected
     int64_t hold_ms;       // DECIDE_HOLD: how long
     enum decide_wait wait; // and what for
     const char *pause;     // the policy has to be paused, and why; NULL = no
     int stage, seats;      // what the intent asks of the rollout (struct store_cohort)
+    const char *page;      // what people have to know at once; NULL = nothing
     int people;            // DECIDE_ASK: how many have to say yes; else 0
     int score;             // risk: the sum of the points of its parts
     struct value risk;     // [{part, points, why}]: every part, also those of 0 points
@@ -186,6 +211,14 @@ struct decide_decision {
 void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,
                   struct value plan, const struct decide_guards *guards, struct arena *arena,
                   struct decide_decision *ret, struct value *ret_inputs);
+/* What an exemption reads of the resource now, as a hash: as long as it is the same, who set it is
+ * the same. False: out of memory. */
+bool decide_exemption_print(const struct decide_subject *subject,
+                            const struct decide_finding *finding, size_t exemption,
+                            struct arena *arena, char ret[65]) __attribute__((warn_unused_result));
+/* Does an ARN fit one of those that an exemption lists? An assumed role fits as the role too. */
+bool decide_is_listed(const struct policy_exemption *exemption, struct str arn,
+                      struct arena *arena);
 /* The same decision once more, from what was stored. D0006: that is not what a decision rests on.
  */
 bool decide_again(struct value inputs, struct arena *arena, struct decide_decision *ret,

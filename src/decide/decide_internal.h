@@ -31,6 +31,9 @@ bool decide_inputs_parse(struct value stored, struct arena *arena, struct decide
 int decide_changed(struct value planned, enum call_class class, struct value reads);
 /* The strictest environment that a tag among the reads names ("prod"), or NULL. */
 const char *decide_tagged_environment(struct value reads, struct arena *arena);
+/* The tag ("KEY=VALUE") by which infrastructure as code owns the resource, or NULL. */
+const char *decide_iac_tag(const struct decide_subject *subject, struct value reads,
+                           struct arena *arena);
 /* risk.c: the points of an environment; NULL and words that are not known count as production. */
 int decide_environment_points(const char *environment);
 #define DECIDE_CHANGED_MAX 1000000 // more than can be compared
@@ -43,6 +46,14 @@ void decide_tighten(struct deciding *d, enum decide_action to, const char *reaso
 void decide_ask(struct deciding *d, int people, const char *reason);
 void decide_hold(struct deciding *d, int64_t ms, const char *reason);
 
+/* hold.c: time and people */
+void decide_guard_freeze(struct deciding *d);
+void decide_guard_resting(struct deciding *d);
+void decide_guard_grace(struct deciding *d);
+void decide_guard_window(struct deciding *d);
+void decide_guard_ready(struct deciding *d);
+void decide_guard_fight(struct deciding *d);
+void decide_guard_iac(struct deciding *d);
 /* risk.c */
 void decide_guard_risk(struct deciding *d);
 /* limits.c */

@@ -22,8 +22,10 @@ void decide_tighten(struct deciding *d, enum decide_action to, const char *reaso
     static const int strictness[] = {[DECIDE_ACT] = 0,     [DECIDE_ASK] = 1,  [DECIDE_HOLD] = 2,
                                      [DECIDE_OBSERVE] = 3, [DECIDE_SKIP] = 4, [DECIDE_STOP] = 5};
     decide_say(d, reason);
-    if (strictness[to] > strictness[d->decision->action])
+    if (strictness[to] > strictness[d->decision->action]) {
         d->decision->action = to;
+        d->decision->reason = reason;
+    }
 }
 
 void decide_ask(struct deciding *d, int people, const char *reason)
@@ -36,8 +38,11 @@ void decide_ask(struct deciding *d, int people, const char *reason)
 void decide_hold(struct deciding *d, int64_t ms, const char *reason)
 {
     decide_tighten(d, DECIDE_HOLD, reason);
-    if (ms > d->decision->hold_ms)
+    if (ms > d->decision->hold_ms) {
         d->decision->hold_ms = ms;
+        if (d->decision->action == DECIDE_HOLD)
+            d->decision->reason = reason;
+    }
 }
 
 static void guard_mode(struct deciding *d)
@@ -64,22 +69,34 @@ static void guard_ask(struct deciding *d)
         decide_ask(d, 1, "the policy asks before it makes such a change");
 }
 
+static bool is_true(struct value map, const char *name)
+{
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->kind == VALUE_BOOL && v->b;
+}
+
 static void guard_exemption(struct deciding *d)
 {
     struct value list = d->in->exemptions;
+    static const struct str unknown = {"somebody unknown", 16};
     for (uint32_t i = 0; i < list.len; i++) {
         struct value e = list.items[i];
         struct str owner = value_path_str(e, "owner"), reason = value_path_str(e, "reason");
         struct str failed = value_path_str(e, "error");
-        const struct value *holds = value_get(e, STR("holds"));
+        struct str set_by = value_path_str(e, "set_by");
         if (failed.len)
             decide_hold(
                 d, 60000,
                 arena_printf(d->arena, "an exemption cannot be evaluated: %.*s", STR_FMT(failed)));
-        else if (holds && holds->kind == VALUE_BOOL && holds->b)
+        else if (is_true(e, "holds") && (!is_true(e, "tags") || is_true(e, "listed")))
             decide_tighten(
                 d, DECIDE_SKIP,
                 arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(owner), STR_FMT(reason)));
+        else if (is_true(e, "holds"))
+            decide_say(d, arena_printf(d->arena,
+                                       "the exemption by %.*s does not count: its tags were set by "
+                                       "%.*s, who is not listed",
+                                       STR_FMT(owner), STR_FMT(set_by.len ? set_by : unknown)));
     }
 }
 
@@ -100,16 +117,18 @@ static void guard_resource(struct deciding *d)
                                  (long long)d->in->guards.locked_by));
     if (d->in->guards.changes > (int)LIMIT_STATE_CHANGES && !d->in->guards.by_hand)
         decide_ask(d, 1, "the resource keeps changing while it is being decided on");
-    if (d->in->guards.reversals >= 3 && !d->in->guards.by_hand)
-        decide_ask(d, 1, "healed three times within 24 hours: another writer disagrees");
 }
 
 static void judge(const struct decide_inputs *in, struct arena *arena, struct decide_decision *ret)
 {
-    static void (*const table[])(struct deciding *) = {
-        guard_mode,           guard_ask,         guard_exemption, decide_guard_permits,
-        decide_guard_rollout, guard_kill_switch, guard_resource,  decide_guard_risk,
-        decide_guard_mass};
+    static void (*const table[])(struct deciding *) = {guard_mode,           guard_ask,
+                                                       guard_exemption,      decide_guard_resting,
+                                                       decide_guard_freeze,  decide_guard_grace,
+                                                       decide_guard_window,  decide_guard_ready,
+                                                       decide_guard_iac,     decide_guard_permits,
+                                                       decide_guard_rollout, guard_kill_switch,
+                                                       guard_resource,       decide_guard_fight,
+                                                       decide_guard_risk,    decide_guard_mass};
     *ret = (struct decide_decision){.action = DECIDE_ACT, .stage = -1};
     struct deciding d = {in, arena, ret};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

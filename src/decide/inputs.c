@@ -3,6 +3,9 @@
  * here), written as a value and read back. See decide.h. */
 #include "decide/decide_internal.h"
 
+#include "base/hash.h"
+#include "value/json.h"
+
 /* ---- gathering ---- */
 
 /* The class of a planned call: its step's, or that of the undo that it is. */
@@ -54,11 +57,98 @@ static struct value gather_exemptions(const struct decide_subject *subject,
         value_set(&one, "reason", value_string(e->reason));
         value_set(&one, "until_ms", value_int(e->until_ms));
         value_set(&one, "holds", value_bool(ok && holds.kind == VALUE_BOOL && holds.b));
+        value_set(&one, "tags", value_bool(e->rests_on_tags));
+        if (e->rests_on_tags) {
+            struct str by = subject->tagged_by ? subject->tagged_by[i] : (struct str){0};
+            value_set(&one, "set_by", value_string(by));
+            value_set(&one, "listed", value_bool(decide_is_listed(e, by, arena)));
+        }
         if (!ok)
             value_set(&one, "error", value_cstr(arena_printf(arena, "%s", err.message)));
         value_push(&out, value_finish_map(&one));
     }
     return value_finish_list(&out);
+}
+
+bool decide_exemption_print(const struct decide_subject *subject,
+                            const struct decide_finding *finding, size_t exemption,
+                            struct arena *arena, char ret[65])
+{
+    size_t count;
+    const struct cel_path *paths =
+        cel_program_paths(subject->policy->exemptions[exemption].when, &count);
+    struct value_builder list = {.arena = arena};
+    struct buf text = {.arena = arena};
+    for (size_t i = 0; i < count; i++) {
+        struct value at = finding->slots[paths[i].slot], plain = value_null();
+        for (size_t k = 0; k < paths[i].count; k++) {
+            const struct value *next = value_get(at, paths[i].fields[k]);
+            at = next ? *next : value_null();
+        }
+        bool common = paths[i].slot < POLICY_SLOTS_COMMON; // the same for every resource, or time
+        if (!common && at.kind != CEL_UNSET && !cel_value_plain(arena, at, &plain))
+            return false;
+        value_push(&list, plain);
+    }
+    json_write(&text, value_finish_list(&list), JSON_CANONICAL);
+    struct str whole = buf_str(&text);
+    struct sha256 hash = hash_sha256(whole.ptr, whole.len);
+    hash_hex(hash.bytes, sizeof hash.bytes, ret);
+    return whole.ptr && !list.failed;
+}
+
+/* arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION is a session of arn:aws:iam::ACCOUNT:role/ROLE. */
+static struct str role_of(struct str arn, struct arena *arena)
+{
+    struct str rest = arn;
+    size_t at = str_find(arn, STR(":assumed-role/"));
+    if (at == SIZE_MAX)
+        return (struct str){0};
+    str_cut(&rest, ':');
+    struct str partition = str_cut(&rest, ':'), name = str_sub(arn, at + 14, SIZE_MAX);
+    str_cut(&rest, ':');
+    str_cut(&rest, ':');
+    struct str account = str_cut(&rest, ':');
+    name = str_cut(&name, '/');
+    return str_from(arena_printf(arena, "arn:%.*s:iam::%.*s:role/%.*s", STR_FMT(partition),
+                                 STR_FMT(account), STR_FMT(name)));
+}
+
+bool decide_is_listed(const struct policy_exemption *exemption, struct str arn, struct arena *arena)
+{
+    struct str role = role_of(arn, arena);
+    for (size_t i = 0; arn.len && i < exemption->by_count; i++)
+        if (str_glob(exemption->by[i], arn) || (role.len && str_glob(exemption->by[i], role)))
+            return true;
+    return false;
+}
+
+static void gather_windows(const struct decide_subject *subject, struct arena *arena,
+                           struct decide_settings *ret)
+{
+    const struct policy *p = subject->policy;
+    bool open;
+    struct error err;
+    if (policy_window_open(p->windows, p->window_count, subject->now_ms, &open, &ret->opens_ms,
+                           &err))
+        ret->shut = !open;
+    else
+        ret->window_error = arena_printf(arena, "%s", err.message);
+}
+
+static void gather_ready(const struct policy *policy, const struct decide_finding *finding,
+                         struct arena *arena, struct decide_settings *ret)
+{
+    struct cel_budget budget = cel_budget_default();
+    struct value holds;
+    struct error err;
+    ret->ready_within_ms = policy->ready_within_ms;
+    if (!policy->ready)
+        return;
+    bool ok = cel_eval(policy->ready, finding->slots, &budget, arena, &holds, &err);
+    ret->unready = !ok || holds.kind != VALUE_BOOL || !holds.b;
+    if (!ok)
+        ret->ready_error = arena_printf(arena, "%s", err.message);
 }
 
 static void gather_ask(const struct policy *policy, const struct decide_finding *finding,
@@ -102,7 +192,9 @@ void decide_gather(const struct decide_subject *subject, const struct decide_fin
                      .acts = p->step_count > 0,
                      .risk = p->risk,
                      .environment = account_environment(subject->account, arena),
-                     .tagged = decide_tagged_environment(finding->reads, arena)},
+                     .tagged = decide_tagged_environment(finding->reads, arena),
+                     .grace_ms = p->grace_ms,
+                     .iac = policy_iac_name(p->iac)},
         .calls = gather_calls(p, finding, plan, arena),
         .exemptions = gather_exemptions(subject, finding, arena)};
     for (size_t i = 0; i < p->step_count; i++) {
@@ -111,6 +203,9 @@ void decide_gather(const struct decide_subject *subject, const struct decide_fin
     }
     gather_ask(p, finding, arena, &ret->settings);
     decide_gather_cohort(subject, guards, &ret->settings);
+    gather_windows(subject, arena, &ret->settings);
+    gather_ready(p, finding, arena, &ret->settings);
+    ret->settings.iac_tag = decide_iac_tag(subject, finding->reads, arena);
 }
 
 /* ---- as a value and back ---- */

@@ -57,6 +57,21 @@ size_t engine_steps_done(const struct remediation *r);
 bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
                      struct error *err) __attribute__((warn_unused_result));
 
+/* Nothing is changed in the account (empty: anywhere) from the next call on, until it is unfrozen.
+ * Stored and recorded. */
+bool engine_freeze(struct engine *engine, struct str account, bool on, struct str by,
+                   struct str reason, struct error *err) __attribute__((warn_unused_result));
+/* A person has looked at what `id` is about: its policy and resource rest no longer, and a lock
+ * that a failed undo left goes. What is due then is found by the next event or scan. E0005: no such
+ * one.
+ */
+struct engine_cleared {
+    bool rested, was_frozen;
+};
+bool engine_clear(struct engine *engine, int64_t id, struct str by, struct str reason,
+                  struct engine_cleared *ret, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* ---- events in ---- */
 
 /* From bytes to durable remediations, the same for every source. Any thread. `detector` is

@@ -62,6 +62,7 @@ bool step_gather_guards(struct step *s, struct value plan, struct decide_guards 
         .reversals = g.reversals,
         .changes = step_count(s, "changes"),
         .by_hand = by_hand,
+        .last_healed_ms = g.last_healed_ms,
         .stopped = act_gate_open(&gate, reason, sizeof reason)
                        ? NULL
                        : arena_printf(s->arena, "%s", reason),
@@ -101,7 +102,7 @@ static int64_t hold_pause(const struct step *s, const struct decide_decision *d,
 bool step_hold(struct step *s, const struct decide_decision *d, struct value record)
 {
     int times = d->wait == WAIT_TIME ? 0 : step_count(s, "held");
-    const char *reason = d->reason_count ? d->reasons[d->reason_count - 1] : "";
+    const char *reason = d->reason ? d->reason : "";
     if (d->wait != WAIT_TIME)
         step_set_count(s, "held", times + 1);
     return step_to(s, &(struct step_change){.to = STATE_HELD,

@@ -16,8 +16,12 @@ static bool owns_lease(void *ctx)
 
 static void perform(struct step *s, struct value planned, struct aws_answer *ret)
 {
-    struct act_gate gate = {s->engine->kill_switch, s->engine->clock,
-                            step_deadline(s, ENGINE_CALL_DEADLINE_MS), owns_lease, s};
+    struct act_gate gate = {s->engine->kill_switch,
+                            s->engine->clock,
+                            step_deadline(s, ENGINE_CALL_DEADLINE_MS),
+                            owns_lease,
+                            s,
+                            step_is_thawed};
     struct act_request request = {
         .models = s->engine->models,
         .caller = s->engine->caller,
@@ -456,8 +460,10 @@ bool state_verifying(struct step *s)
 
 /* ---- undoing ---- */
 
+/* The resource is frozen, its breakers open, and people are paged. */
 static bool undo_failed(struct step *s, const char *why)
 {
+    step_page(s, arena_printf(s->arena, "taking back failed, the resource is frozen: %s", why));
     return step_to(s, &(struct step_change){.to = STATE_NEEDS_PERSON,
                                             .freeze = true,
                                             .reason = why,

@@ -209,10 +209,13 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
 {
     bool approved = false;
     struct value decision = decision_value(s, d, inputs);
-    const char *reason = d->reason_count ? d->reasons[d->reason_count - 1] : "";
-    for (size_t i = 0; i < d->reason_count; i++)
-        if (d->action == DECIDE_SKIP && str_starts(str_from(d->reasons[i]), STR("exempt")))
-            reason = d->reasons[i];
+    const char *reason = d->reason ? d->reason : "";
+    const struct value *unready = value_path(inputs, "settings.unready");
+    if (unready && unready->kind == VALUE_BOOL && unready->b &&
+        !step_detail(s, DETAIL_UNREADY_SINCE))
+        step_set_detail(s, DETAIL_UNREADY_SINCE, value_int(s->subject.now_ms));
+    if (d->page)
+        step_page(s, d->page);
     char *hash = arena_alloc(s->arena, 65);
     if (!hash)
         return error_set(s->err, "E0003", "out of memory");
@@ -272,7 +275,7 @@ bool state_deciding(struct step *s)
     if (s->r.kind == REMEDIATION_ROLLBACK && plan.len == 0)
         return step_to(s, &(struct step_change){.to = STATE_ROLLED_BACK,
                                                 .reason = "nothing of ours is left to take back"});
-    if (!step_gather_guards(s, plan, &guards))
+    if (!step_gather_guards(s, plan, &guards) || !step_remember(s, &guards))
         return false;
     decide_guard(&s->subject, &s->finding, plan, &guards, s->arena, &decision, &inputs);
     return enter_decided(s, &decision, inputs, plan);

@@ -125,6 +125,8 @@ static bool flush(struct step *s, bool durable, enum store_result *ret_result)
 
 bool step_go(struct step *s, const struct step_change *c, enum store_result *ret_result)
 {
+    if (c->to == STATE_ROLLED_BACK && !step_rest(s))
+        return false;
     struct store_transition t = transition(s, c);
     if (!step_tell(s, c, &t) || !write_texts(s, c, &t))
         return error_set(s->err, "E0003", "out of memory");
@@ -236,6 +238,7 @@ static bool prepare(struct step *s)
     s->subject.account =
         policy_set_account(s->engine->policies, s->subject.resource.account, s->arena);
     s->subject.caller = s->engine->caller;
+    s->subject.iac_tags = policy_set_iac_tags(s->engine->policies, &s->subject.iac_tag_count);
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
     return true;
 }

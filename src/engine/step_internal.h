@@ -75,6 +75,14 @@ bool step_tell(struct step *step, const struct step_change *change, struct store
 /* People have to know this; told with the next transition. The text lives as long as the step. */
 void step_page(struct step *step, const char *why);
 
+/* remember.c: what guards remember between remediations. False: the store failed. */
+bool step_remember(struct step *step, struct decide_guards *ret)
+    __attribute__((warn_unused_result));
+/* It was taken back: it is left alone from now on. */
+bool step_rest(struct step *step) __attribute__((warn_unused_result));
+/* For the gate: neither everything nor the account is frozen. `ctx` is the step. */
+bool step_is_thawed(void *ctx, char *reason, size_t size);
+
 /* detail of the remediation */
 const struct value *step_detail(const struct step *step, const char *key);
 void step_set_detail(struct step *step, const char *key, struct value v);

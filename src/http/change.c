@@ -53,7 +53,7 @@ ROUTE(http_post_events)
 /* ---- people ---- */
 
 struct decision {
-    struct str by, reason;
+    struct str by, reason, account;
 };
 
 /* Who asks is what the kernel says; another name is kept beside it, never instead of it. */
@@ -89,7 +89,7 @@ static bool read_decision(const struct http_request *request, struct arena *aren
     struct str by = value_path_str(body, "by"), reason = value_path_str(body, "reason");
     if (by.len > 200 || reason.len > 2000)
         return http_refuse(ret_status, 400, err, "H0029", "by may have 200 bytes, reason 2,000");
-    *ret = (struct decision){person(request, by, arena), reason};
+    *ret = (struct decision){person(request, by, arena), reason, value_path_str(body, "account")};
     return true;
 }
 
@@ -248,4 +248,73 @@ ROUTE(http_post_policy_promote)
 {
     (void)id;
     return change_policy(api, request, ROLLOUT_PROMOTE, arena, ret_status, ret, err);
+}
+
+/* ---- freeze, clear ---- */
+
+ROUTE(http_post_clear)
+{
+    struct decision decision;
+    struct engine_cleared cleared;
+    struct value_builder out = {.arena = arena};
+    if (!read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    if (!engine_clear(api->engine, id, decision.by, decision.reason, &cleared, err)) {
+        *ret_status = str_is(str_from(err->code), "E0005") ? 404 : 503;
+        return false;
+    }
+    if (!cleared.rested && !cleared.was_frozen)
+        return http_refuse(ret_status, 409, err, "H0060",
+                           "what r%lld is about neither rests nor is frozen", (long long)id);
+    wake(api);
+    value_set(&out, "id", value_cstr(arena_printf(arena, "r%lld", (long long)id)));
+    value_set(&out, "rested", value_bool(cleared.rested));
+    value_set(&out, "was_frozen", value_bool(cleared.was_frozen));
+    value_set(&out, "by", value_string(decision.by));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+static bool is_account(struct str s)
+{
+    bool ok = s.len == 12;
+    for (size_t i = 0; ok && i < s.len; i++)
+        ok = s.ptr[i] >= '0' && s.ptr[i] <= '9';
+    return ok;
+}
+
+static bool freeze(const struct http_api *api, const struct http_request *request, bool on,
+                   struct arena *arena, int *ret_status, struct value *ret, struct error *err)
+{
+    struct decision decision;
+    struct value_builder out = {.arena = arena};
+    if (!read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    if (decision.account.len && !is_account(decision.account))
+        return http_refuse(ret_status, 400, err, "H0061",
+                           "an account is twelve digits; none means everything");
+    if (on && decision.reason.len == 0)
+        return http_refuse(ret_status, 400, err, "H0062", "say why it is frozen: --reason");
+    if (!engine_freeze(api->engine, decision.account, on, decision.by, decision.reason, err)) {
+        *ret_status = 503;
+        return false;
+    }
+    wake(api);
+    value_set(&out, "what", value_string(decision.account.len ? decision.account : STR("all")));
+    value_set(&out, "frozen", value_bool(on));
+    value_set(&out, "by", value_string(decision.by));
+    *ret = value_finish_map(&out);
+    return true;
+}
+
+ROUTE(http_post_freeze)
+{
+    (void)id;
+    return freeze(api, request, true, arena, ret_status, ret, err);
+}
+
+ROUTE(http_post_unfreeze)
+{
+    (void)id;
+    return freeze(api, request, false, arena, ret_status, ret, err);
 }

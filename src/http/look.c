@@ -3,6 +3,7 @@
 #include "http/routes_internal.h"
 
 #include "base/hash.h"
+#include "value/json.h"
 
 ROUTE(http_get_livez)
 {
@@ -185,4 +186,24 @@ ROUTE(http_get_audit_verify)
         return true;
     *ret_status = 503;
     return false;
+}
+
+ROUTE(http_get_freezes)
+{
+    struct store_note *notes;
+    size_t count;
+    struct value_builder list = {.arena = arena}, out = {.arena = arena};
+    (void)request, (void)id;
+    enum store_result got =
+        store_list_notes(api->engine->store, STR("freeze/"), arena, &notes, &count, err);
+    if (got != STORE_OK)
+        return http_store_failed(got, 0, ret_status, err);
+    for (size_t i = 0; i < count; i++) {
+        struct value one;
+        if (json_parse(arena, notes[i].body, &one, err))
+            value_push(&list, one);
+    }
+    value_set(&out, "freezes", value_finish_list(&list));
+    *ret = value_finish_map(&out);
+    return true;
 }

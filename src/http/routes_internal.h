@@ -29,6 +29,10 @@ ROUTE(http_get_policies);
 ROUTE(http_post_policy_pause);
 ROUTE(http_post_policy_resume);
 ROUTE(http_post_policy_promote);
+ROUTE(http_post_clear);
+ROUTE(http_post_freeze);
+ROUTE(http_post_unfreeze);
+ROUTE(http_get_freezes);
 
 /* A parameter's value, empty when it is not there. */
 struct str http_param(const struct http_request *request, const char *name);

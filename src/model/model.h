@@ -149,10 +149,11 @@ struct remediation {
  * not), earlier (a plan before this one changed something), renamed. `between`: the fingerprint
  * behind the steps before the one that waits. */
 #define DETAIL_COUNTS "counts"
-#define DETAIL_APPROVAL "approval" // {asked, expires, by, at, decision, reason}
-#define DETAIL_PARENT "parent"     // id of the remediation that this one takes back
-#define DETAIL_STAGED "staged"     // a rollback that no person asked for: its stage failed
-#define DETAIL_ERROR "error"       // {code, message} of the last failure
+#define DETAIL_APPROVAL "approval"           // {asked, expires, by, at, decision, reason}
+#define DETAIL_UNREADY_SINCE "unready_since" // wall ms: first time that `ready` did not hold
+#define DETAIL_PARENT "parent"               // id of the remediation that this one takes back
+#define DETAIL_STAGED "staged" // a rollback that no person asked for: its stage failed
+#define DETAIL_ERROR "error"   // {code, message} of the last failure
 
 #define REMEDIATION_ID_SIZE 24
 void remediation_id_format(int64_t id, char ret[REMEDIATION_ID_SIZE]);

@@ -383,6 +383,16 @@ static void compile_decide(struct builder *b, const struct yaml *root)
     const struct yaml *message = yaml_get(decide, "message");
     if (message && !(b->policy->message = policy_template_compile(&compiler, message)))
         b->ok = false;
+    const struct yaml *ready = section(b, decide, "ready"), *when = yaml_get(ready, "when");
+    b->ok = policy_check_keys(ready, POLICY_READY) && b->ok;
+    if (when)
+        b->policy->ready = expression(b, b->decide_env, when, cel_type_of(VALUE_BOOL));
+    else if (ready != &empty_map) {
+        yaml_error(ready, "P0117", "e.g. ready: {when: \"...\", within: 10m}",
+                   "`ready` needs `when`");
+        b->ok = false;
+    }
+    b->policy->ready_within_ms = policy_duration(yaml_get(ready, "within"), 600000, &b->ok);
     const struct yaml *identity = yaml_get(yaml_get(root, "resource"), "identity");
     if (identity && !(b->policy->identity = policy_template_compile(&compiler, identity)))
         b->ok = false;
@@ -605,6 +615,44 @@ static void compile_exemptions(struct builder *b, const struct yaml *list)
             continue;
         }
         e->when = expression(b, b->decide_env, when, cel_type_of(VALUE_BOOL));
+        b->ok = policy_words(yaml_get(node, "by"), b->arena, &e->by, &e->by_count) && b->ok;
+        e->rests_on_tags = e->when && policy_reads_tags(p, e->when);
+    }
+}
+
+static void compile_windows(struct builder *b, const struct yaml *list)
+{
+    struct policy *p = b->policy;
+    if (list->kind != YAML_LIST || list->count > POLICY_WINDOWS_MAX) {
+        yaml_error(list, "P0106", NULL, "`window` must be a list of at most %d",
+                   POLICY_WINDOWS_MAX);
+        b->ok = false;
+        return;
+    }
+    p->windows = ARENA_ARRAY(b->arena, struct policy_window, list->count + 1);
+    for (size_t i = 0; p->windows && i < list->count; i++) {
+        b->ok = policy_check_keys(list->items[i], POLICY_WINDOW) && b->ok;
+        b->ok = policy_window_read(list->items[i], &p->windows[p->window_count++]) && b->ok;
+    }
+}
+
+static void compile_grace(struct builder *b, const struct yaml *guard)
+{
+    struct policy *p = b->policy;
+    const struct yaml *grace = section(b, guard, "grace"), *iac = yaml_get(guard, "iac");
+    b->ok = policy_check_keys(grace, POLICY_GRACE) && b->ok;
+    p->grace_ms = policy_duration(yaml_get(grace, "wait"), 0, &b->ok);
+    p->grace_notify = policy_text(yaml_get(grace, "notify"), "", &b->ok);
+    if (grace != &empty_map && p->grace_ms == 0) {
+        yaml_error(grace, "P0117", "e.g. grace: {wait: 7d, notify: owner}", "`grace` needs `wait`");
+        b->ok = false;
+    }
+    struct str word = policy_text(iac, policy_iac_name(POLICY_IAC_ACT), &b->ok);
+    while (p->iac < POLICY_IAC_NOTIFY && !str_is(word, policy_iac_name(p->iac)))
+        p->iac++;
+    if (!str_is(word, policy_iac_name(p->iac))) {
+        yaml_error(iac, "P0108", "act, ask or notify", "not a way to treat what code owns");
+        b->ok = false;
     }
 }
 
@@ -638,6 +686,9 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     b->ok = policy_read_approval(approval, p) && b->ok;
     if (yaml_get(guard, "exempt"))
         compile_exemptions(b, yaml_get(guard, "exempt"));
+    if (yaml_get(guard, "window"))
+        compile_windows(b, yaml_get(guard, "window"));
+    compile_grace(b, guard);
 }
 
 static void compile_wait(struct builder *b, const struct yaml *node)

@@ -84,6 +84,9 @@ bool policy_config_read(const struct yaml *root, struct policy_config *ret)
     ok = policy_people_read(root, ret) && ok;
     ok = policy_read_sources(yaml_get(root, "sources"), ret) && ok;
     ret->state_key = policy_text(yaml_get(root, "state_key"), "", &ok);
+    ok = policy_words(yaml_get(root, "iac_tags"), root->file->arena, &ret->iac_tags,
+                      &ret->iac_tag_count) &&
+         ok;
     if (!list || list->kind != YAML_LIST) {
         yaml_error(root, "P0131", NULL, "rectify.yaml needs `assignments`, a list");
         return false;

@@ -75,6 +75,23 @@ int policy_count(const struct yaml *node, int fallback, bool *ok)
     return fallback;
 }
 
+bool policy_words(const struct yaml *node, struct arena *arena, struct str **ret, size_t *ret_count)
+{
+    bool list = node && node->kind == YAML_LIST;
+    size_t count = list ? node->count : node != NULL;
+    *ret = ARENA_ARRAY(arena, struct str, count + 1);
+    *ret_count = *ret ? count : 0;
+    for (size_t i = 0; *ret && i < count; i++) {
+        const struct yaml *one = list ? node->items[i] : node;
+        if (one->kind != YAML_SCALAR || one->text.len == 0) {
+            yaml_error(one, "P0106", NULL, "expected a word or a list of words");
+            return false;
+        }
+        (*ret)[i] = one->text;
+    }
+    return *ret != NULL;
+}
+
 bool policy_flag(const struct yaml *node, bool fallback, bool *ok)
 {
     struct value v;

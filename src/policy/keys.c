@@ -23,6 +23,7 @@ enum form {
     SCOPE,
     ELSE,
     ROLLOUT_ELSE,
+    IAC,
     PARAM_TYPE,
     CHANNEL_KIND,
     SOURCE_KIND,
@@ -90,6 +91,7 @@ static const struct key decide_keys[] = {
     {"let", EXPRESSIONS, 0, false, "names for what is computed from it"},
     {"violation", EXPRESSION, 0, true, "true when the resource breaks the policy"},
     {"message", ANY, 0, false, "what a person is told of the violation"},
+    {"ready", SECTION, POLICY_READY, false, "when the resource can be repaired at all"},
     {0}};
 static const struct key read_keys[] = {
     {"call", TEXT, 0, true, "service:Operation, one of the reviewed reads"},
@@ -143,6 +145,9 @@ static const struct key guard_keys[] = {
     {"limit", SECTION, POLICY_LIMIT, false, "how many repairs there may be"},
     {"approval", SECTION, POLICY_APPROVAL, false, "how people are asked"},
     {"exempt", SECTIONS, POLICY_EXEMPTION, false, "resources that are left alone, and why"},
+    {"window", SECTIONS, POLICY_WINDOW, false, "when repairs may begin; at any time"},
+    {"grace", SECTION, POLICY_GRACE, false, "how long its owner has to mend it"},
+    {"iac", IAC, 0, false, "what infrastructure as code owns: act, ask or notify; act"},
     {0}};
 static const struct key rollout_keys[] = {
     {"steps", LIST, 0, false,
@@ -184,6 +189,21 @@ static const struct key exemption_keys[] = {
     {"owner", TEXT, 0, true, "who answers for it"},
     {"reason", TEXT, 0, true, "why"},
     {"until", DATE, 0, true, "its last day"},
+    {"by", ANY, 0, false, "ARNs of those whose tags count, where `when` reads tags"},
+    {0}};
+static const struct key window_keys[] = {
+    {"days", ANY, 0, false, "of its beginning: mon-fri, [sat, sun]; every day"},
+    {"from", TEXT, 0, true, "\"22:00\""},
+    {"to", TEXT, 0, true, "\"06:00\"; not after `from`: on the next day"},
+    {"zone", TEXT, 0, false, "Europe/Berlin, +02:00; UTC"},
+    {0}};
+static const struct key grace_keys[] = {
+    {"wait", DURATION, 0, true, "from the first sight of the violation"},
+    {"notify", TEXT, 0, false, "who is told then: a channel, or owner"},
+    {0}};
+static const struct key ready_keys[] = {
+    {"when", EXPRESSION, 0, true, "repaired only once this holds"},
+    {"within", DURATION, 0, false, "after which a person has to look; 10m"},
     {0}};
 static const struct key notify_keys[] = {
     {"to", TEXT, 0, true, "a channel of rectify.yaml, a kind of channel, or owner"},
@@ -202,6 +222,8 @@ static const struct key config_keys[] = {
     {"limits", SECTION, POLICY_LIMITS, false, "how many repairs there may be, of all policies"},
     {"sources", SECTIONS, POLICY_SOURCE, false, "where events come from, and whom they speak for"},
     {"state_key", TEXT, 0, false, "the key file that seals what is kept of resources"},
+    {"iac_tags", LIST, 0, false,
+     "tags by which infrastructure as code marks what it owns: KEY or KEY=VALUE, with *"},
     {0}};
 static const struct key assignment_keys[] = {
     {"policies", ANY, 0, true, "names or patterns: [\"s3-*\"]"},
@@ -305,6 +327,9 @@ static const struct {
     [POLICY_APPROVAL] = {"approval", approval_keys},
     [POLICY_EXEMPTION] = {"exemption", exemption_keys},
     [POLICY_NOTIFY] = {"notify", notify_keys},
+    [POLICY_WINDOW] = {"window", window_keys},
+    [POLICY_GRACE] = {"grace", grace_keys},
+    [POLICY_READY] = {"ready", ready_keys},
     [POLICY_CONFIG] = {"config", config_keys},
     [POLICY_ASSIGNMENT] = {"assignment", assignment_keys},
     [POLICY_ROLES] = {"roles", roles_keys},
@@ -403,6 +428,7 @@ static struct value word_schema(struct arena *arena, enum form form)
     static const char *const scopes[] = {"regional", "global", "account", NULL};
     static const char *const otherwise[] = {"undo", "person", NULL};
     static const char *const stops[] = {"pause", "undo", NULL};
+    static const char *const iac[] = {"act", "ask", "notify", NULL};
     static const char *const types[] = {"string", "int", "double", "bool", "list", "map", NULL};
     static const char *const kinds[] = {"slack", "jira", "webhook", "sns", "pagerduty", NULL};
     static const char *const sources[] = {"file", "http", "sqs", NULL};
@@ -416,6 +442,7 @@ static struct value word_schema(struct arena *arena, enum form form)
                               : form == ROLLOUT_ELSE  ? stops
                               : form == SOURCE_KIND   ? sources
                               : form == DIGESTS       ? digests
+                              : form == IAC           ? iac
                                                       : types;
     return words(arena, list);
 }

@@ -81,8 +81,22 @@ struct policy_step {
 struct policy_exemption {
     const struct cel_program *when;
     struct str owner, reason;
-    int64_t until_ms; // void afterwards
+    int64_t until_ms;   // void afterwards
+    bool rests_on_tags; // which others can write: it counts only when one of `by` set them
+    struct str *by;     // globs of principals' ARNs
+    size_t by_count;
 };
+
+/* Repairs may begin within it. One whose end is not after its beginning goes over midnight. */
+struct policy_window {
+    unsigned days;              // of its beginning: bit 0 = Monday
+    int from_minute, to_minute; // of the local day; equal: the whole day
+    struct str zone;            // "UTC", "+02:00", "Europe/Berlin"
+};
+#define POLICY_WINDOWS_MAX 20
+
+enum policy_iac { POLICY_IAC_ACT, POLICY_IAC_ASK, POLICY_IAC_NOTIFY };
+const char *policy_iac_name(enum policy_iac iac);
 
 /* verify.wait: a waiter of the service's model that has to be reached before the repair counts. */
 struct policy_wait {
@@ -203,6 +217,13 @@ struct policy {
     size_t notify_count;
     struct policy_exemption *exemptions;
     size_t exemption_count;
+    struct policy_window *windows;
+    size_t window_count; // 0 = at any time
+    int64_t grace_ms;    // from the first sight of a violation; 0 = none
+    struct str grace_notify;
+    enum policy_iac iac;             // what becomes of resources that infrastructure as code owns
+    const struct cel_program *ready; // decide.ready.when; NULL = always
+    int64_t ready_within_ms;
 };
 
 struct policy_set;
@@ -300,6 +321,13 @@ bool policy_queue_region(struct str url, struct str *ret_region, struct error *e
 /* Twelve digits? */
 bool policy_is_account(struct str s);
 
+/* Globs of the tags ("KEY" or "KEY=VALUE") by which infrastructure as code marks what it owns. */
+const struct str *policy_set_iac_tags(const struct policy_set *set, size_t *ret_count);
+/* Is a window open at that time, and if none, when is the next one within a week? False: err (a
+ * zone that is not known). */
+bool policy_window_open(const struct policy_window *windows, size_t count, int64_t now_ms,
+                        bool *ret_open, int64_t *ret_opens_ms, struct error *err)
+    __attribute__((warn_unused_result));
 /* Path of the kill switch that rectify.yaml names, or empty. */
 struct str policy_set_kill_switch(const struct policy_set *set);
 /* Path of the key file that rectify.yaml names, or empty. */

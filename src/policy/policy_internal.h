@@ -43,6 +43,9 @@ enum policy_section {
     POLICY_APPROVAL,
     POLICY_EXEMPTION,
     POLICY_NOTIFY,
+    POLICY_WINDOW,
+    POLICY_GRACE,
+    POLICY_READY,
     POLICY_CONFIG,
     POLICY_ASSIGNMENT,
     POLICY_ROLES,
@@ -99,6 +102,16 @@ bool policy_flag(const struct yaml *node, bool fallback, bool *ok);
 bool policy_rollout_compile(const struct yaml *rollout, struct policy *policy);
 /* "5%" to 5; reported when it is none or not 0 to 100. */
 int policy_percent(const struct yaml *node, int fallback, bool *ok);
+/* A word or a list of words; none when NULL. False: reported. */
+bool policy_words(const struct yaml *node, struct arena *arena, struct str **ret, size_t *ret_count)
+    __attribute__((warn_unused_result));
+/* A section of `guard.window`. False: reported. */
+bool policy_window_read(const struct yaml *node, struct policy_window *ret)
+    __attribute__((warn_unused_result));
+/* Where rectify.yaml names none. */
+const struct str *policy_default_iac_tags(size_t *ret_count);
+/* Does the expression read what tags say? */
+bool policy_reads_tags(const struct policy *policy, const struct cel_program *program);
 
 /* One policy file. NULL: reported. */
 struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);
@@ -167,6 +180,8 @@ struct policy_config {
     struct policy_limits limits;
     struct policy_source *sources;
     size_t source_count;
+    struct str *iac_tags;
+    size_t iac_tag_count;
 };
 /* `sources:`, a list. False: reported. */
 bool policy_read_sources(const struct yaml *node, struct policy_config *ret);

@@ -413,3 +413,11 @@ const struct person *policy_set_people(const struct policy_set *set, size_t *ret
     *ret_said = set->config.has_people;
     return set->config.people;
 }
+
+const struct str *policy_set_iac_tags(const struct policy_set *set, size_t *ret_count)
+{
+    if (!set->config.iac_tag_count)
+        return policy_default_iac_tags(ret_count);
+    *ret_count = set->config.iac_tag_count;
+    return set->config.iac_tags;
+}

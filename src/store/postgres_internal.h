@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 5
+#define POSTGRES_SCHEMA_VERSION 6
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -233,6 +233,12 @@ enum store_result postgres_verb_rollout_set(struct store *, const struct store_r
                                             struct error *);
 enum store_result postgres_verb_policies(struct store *, struct arena *, struct store_policy **,
                                          size_t *, struct error *);
+enum store_result postgres_verb_set_note(struct store *, const struct store_note *, struct str,
+                                         struct str, struct error *);
+enum store_result postgres_verb_get_notes(struct store *, struct store_note *, size_t,
+                                          struct arena *, struct error *);
+enum store_result postgres_verb_list_notes(struct store *, struct str, struct arena *,
+                                           struct store_note **, size_t *, struct error *);
 enum store_result postgres_verb_list(struct store *, const struct store_filter *, struct arena *,
                                      struct remediation **, size_t *, struct error *);
 enum store_result postgres_verb_counts(struct store *, int64_t *, struct error *);

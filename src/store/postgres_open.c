@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "postgres_notes.inc"
 #include "postgres_outbox.inc"
 #include "postgres_permits.inc"
 #include "postgres_tasks.inc"
@@ -105,8 +106,9 @@ static bool is_missing(const struct error *err)
 }
 
 /* What leads from each version to the next; 0 is nothing at all. */
-static const char *const steps[POSTGRES_SCHEMA_VERSION] = {
-    postgres_schema, postgres_outbox, postgres_tasks, postgres_permits, postgres_votes};
+static const char *const steps[POSTGRES_SCHEMA_VERSION] = {postgres_schema, postgres_outbox,
+                                                           postgres_tasks,  postgres_permits,
+                                                           postgres_votes,  postgres_notes};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)
@@ -305,6 +307,9 @@ const struct store_backend postgres_backend = {
     .counted = postgres_verb_counted,
     .rollout_set = postgres_verb_rollout_set,
     .policies = postgres_verb_policies,
+    .set_note = postgres_verb_set_note,
+    .get_notes = postgres_verb_get_notes,
+    .list_notes = postgres_verb_list_notes,
     .list = postgres_verb_list,
     .counts = postgres_verb_counts,
     .leaves = postgres_verb_leaves,

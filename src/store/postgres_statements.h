@@ -130,6 +130,10 @@
     X(END_TASK, WRITE,                                                                             \
       "SELECT end_task($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bool, $6::text, "         \
       "$7::bool)")                                                                                 \
+    X(SET_NOTE, WRITE,                                                                             \
+      "SELECT set_note($1::bigint, $2::text, $3::text, $4::bigint, $5::text, $6::text, $7::text)") \
+    X(GET_NOTES, READ, "SELECT * FROM get_notes($1::bigint, $2::text[])")                          \
+    X(LIST_NOTES, READ, "SELECT * FROM list_notes($1::bigint, $2::text, $3::bigint)")              \
     X(PURGE, WRITE, "SELECT purge($1::bigint, $2::bigint), purge_outbox($1, $2)")                  \
     X(TELL, WRITE,                                                                                 \
       "SELECT tell($1::bigint, $2::bigint, $3::text[], $4::text[], $5::text[], $6::text[], "       \

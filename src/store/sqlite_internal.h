@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 6
+#define SQLITE_SCHEMA_VERSION 7
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -248,6 +248,12 @@ enum store_result sqlite_verb_rollout_set(struct store *, const struct store_rol
                                           struct error *);
 enum store_result sqlite_verb_policies(struct store *, struct arena *, struct store_policy **,
                                        size_t *, struct error *);
+enum store_result sqlite_verb_set_note(struct store *, const struct store_note *, struct str,
+                                       struct str, struct error *);
+enum store_result sqlite_verb_get_notes(struct store *, struct store_note *, size_t, struct arena *,
+                                        struct error *);
+enum store_result sqlite_verb_list_notes(struct store *, struct str, struct arena *,
+                                         struct store_note **, size_t *, struct error *);
 enum store_result sqlite_verb_list(struct store *, const struct store_filter *, struct arena *,
                                    struct remediation **, size_t *, struct error *);
 enum store_result sqlite_verb_counts(struct store *, int64_t *, struct error *);

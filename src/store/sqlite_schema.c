@@ -129,6 +129,13 @@ static const char votes[] =
     "ALTER TABLE approval ADD COLUMN votes TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE policy_seen(name TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
+/* What guards remember. */
+static const char notes[] =
+    "CREATE TABLE note(key TEXT PRIMARY KEY, body TEXT NOT NULL, expires_ms INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX note_expires ON note(expires_ms) WHERE expires_ms > 0;";
+
 const struct sqlite_step sqlite_steps[] = {
-    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits}, {5, 6, votes}, {0, 0, NULL},
+    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits},
+    {5, 6, votes},     {6, 7, notes},  {0, 0, NULL},
 };

@@ -177,6 +177,15 @@
     X(TASK_END, "UPDATE task SET due_ms = ?3, ran_ms = CASE ?4 WHEN 0 THEN ran_ms ELSE ?4 END, "   \
                 "note = CASE ?6 WHEN 0 THEN note ELSE ?5 END WHERE name = ?1 AND epoch = ?2")      \
     X(TASK_FORGET, "DELETE FROM task WHERE name = ?1 AND epoch = ?2")                              \
+    X(NOTE_EXPIRE, "DELETE FROM note WHERE expires_ms > 0 AND expires_ms <= ?1")                   \
+    X(NOTE_FORGET, "DELETE FROM note WHERE key = ?1")                                              \
+    X(NOTE_SET, "INSERT INTO note(key, body, expires_ms) VALUES (?1, ?2, ?3) "                     \
+                "ON CONFLICT(key) DO UPDATE SET body = ?2, expires_ms = ?3")                       \
+    X(NOTE_GET, "SELECT key, body, expires_ms FROM note WHERE key = ?1 "                           \
+                "AND (expires_ms = 0 OR expires_ms > ?2)")                                         \
+    X(NOTE_LIST, "SELECT key, body, expires_ms FROM note WHERE key >= ?1 AND "                     \
+                 "substr(key, 1, length(?1)) = ?1 AND (expires_ms = 0 OR expires_ms > ?2) "        \
+                 "ORDER BY key LIMIT ?3")                                                          \
     X(LEAVES, "SELECT position, text, hash FROM record WHERE position >= ?1 "                      \
               "ORDER BY position LIMIT ?2")                                                        \
     X(LEAVES_OF, "SELECT position, text, hash FROM record WHERE remediation = ?1 "                 \

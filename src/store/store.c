@@ -275,6 +275,31 @@ enum store_result store_get_task(struct store *store, struct str name, struct ar
     return store->backend->get_task(store, name, arena, ret, err);
 }
 
+enum store_result store_set_note(struct store *store, const struct store_note *note,
+                                 struct str kind, struct str record, struct error *err)
+{
+    ENSURE(note->key.len > 0);
+    if (note->key.len > STORE_NOTE_KEY_BYTES || !str_is_utf8(note->key)) {
+        error_set(err, "S0006", "a note's key is too long or no text: %zu bytes", note->key.len);
+        return STORE_ERROR;
+    }
+    if (!check_object(note->body, "a note", err) || !check_object(record, "a record", err))
+        return STORE_ERROR;
+    return store->backend->set_note(store, note, kind, record, err);
+}
+
+enum store_result store_get_notes(struct store *store, struct store_note *notes, size_t count,
+                                  struct arena *arena, struct error *err)
+{
+    return store->backend->get_notes(store, notes, count, arena, err);
+}
+
+enum store_result store_list_notes(struct store *store, struct str prefix, struct arena *arena,
+                                   struct store_note **ret, size_t *ret_count, struct error *err)
+{
+    return store->backend->list_notes(store, prefix, arena, ret, ret_count, err);
+}
+
 enum store_result store_list(struct store *store, const struct store_filter *filter,
                              struct arena *arena, struct remediation **ret, size_t *ret_count,
                              struct error *err)

@@ -310,6 +310,28 @@ enum store_result store_policies(struct store *store, struct arena *arena,
                                  struct store_policy **ret, size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
 
+/* ---- notes: what guards remember of a resource, an account, or everything ---- */
+
+struct store_note {
+    struct str key;     // "freeze/all", "grace/POLICY/RESOURCE"; at most STORE_NOTE_KEY_BYTES
+    struct str body;    // a JSON object; empty: there is no such note, or it is to be forgotten
+    int64_t expires_ms; // forgotten then; 0 = never
+};
+#define STORE_NOTE_KEY_BYTES 2048
+#define STORE_NOTES_MAX 1000 // of one list
+/* Sets or forgets it. With a `kind` the change is a record of that kind, written with it. */
+enum store_result store_set_note(struct store *store, const struct store_note *note,
+                                 struct str kind, struct str record, struct error *err)
+    __attribute__((warn_unused_result));
+/* Fills in the bodies of `notes` by their keys, all at one moment. */
+enum store_result store_get_notes(struct store *store, struct store_note *notes, size_t count,
+                                  struct arena *arena, struct error *err)
+    __attribute__((warn_unused_result));
+/* Those whose keys begin so, by key, at most STORE_NOTES_MAX. */
+enum store_result store_list_notes(struct store *store, struct str prefix, struct arena *arena,
+                                   struct store_note **ret, size_t *ret_count, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* ---- outbox: what people are told, at least once ---- */
 
 /* A notice without a transition; `remediation` 0 = about none. */

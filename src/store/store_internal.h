@@ -54,6 +54,12 @@ struct store_backend {
                                   const struct store_task_end *, struct error *);
     enum store_result (*get_task)(struct store *, struct str, struct arena *, struct store_task *,
                                   struct error *);
+    enum store_result (*set_note)(struct store *, const struct store_note *, struct str, struct str,
+                                  struct error *);
+    enum store_result (*get_notes)(struct store *, struct store_note *, size_t, struct arena *,
+                                   struct error *);
+    enum store_result (*list_notes)(struct store *, struct str, struct arena *,
+                                    struct store_note **, size_t *, struct error *);
     enum store_result (*list)(struct store *, const struct store_filter *, struct arena *,
                               struct remediation **, size_t *, struct error *);
     enum store_result (*counts)(struct store *, int64_t *, struct error *);

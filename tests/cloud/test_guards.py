@@ -12,6 +12,53 @@ from harness import CloudCase, EXIT_WAITING
 ONLY = '{{policies: ["*"], accounts: "*", mode: {}, settle: 0s}}'
 
 
+class TestFreeze(CloudCase):
+    """freeze, unfreeze, clear, as people type them."""
+
+    def test_frozen_nothing_changes_and_unfrozen_it_goes_on(self):
+        bucket, other = self.bucket(), self.bucket()
+        rectify = self.rectify("s3")
+        self.assertEqual(rectify.command("freeze", "12").returncode, 1)
+        done = rectify.command("freeze", "--reason", "incident 7", "--by", "ann")
+        self.assertEnded(done)
+        self.assertIn("all is frozen", done.stdout)
+        self.assertIn("incident 7", rectify.command("freeze").stdout)
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)), EXIT_WAITING)
+        self.assertEqual(self.proxy.changes(bucket), [])
+        (only,) = rectify.of(bucket)
+        self.assertEqual(only["state"], "held")
+        self.assertIn("incident 7", only["reason"])
+        self.assertEnded(rectify.command("unfreeze"))
+        self.assertIn("nothing is frozen", rectify.command("freeze").stdout)
+        self.assertEnded(rectify.run(harness.create_bucket(other)), EXIT_WAITING)
+        self.assertEqual(self.tags(other), {"cost-center": "unassigned"})
+        log = rectify.command("audit", "show").stdout
+        self.assertIn("freeze", log)
+        self.assertIn("unfreeze", log)
+
+    def test_another_account_that_is_frozen_stops_nothing_here(self):
+        bucket = self.bucket()
+        rectify = self.rectify("s3")
+        self.assertEnded(rectify.command("freeze", "999988887777", "--reason", "theirs"))
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
+
+    def test_after_a_rollback_it_rests_until_a_person_clears_it(self):
+        bucket = self.bucket()
+        rectify = self.rectify("s3")
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        ident = rectify.of(bucket)[0]["id"]
+        self.assertEnded(rectify.command("rollback", ident))
+        self.assertEqual(self.tags(bucket), {})
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        self.assertEqual(self.tags(bucket), {})
+        self.assertIn("rests", [r for r in rectify.of(bucket) if r["state"] == "skipped"][0]["reason"])
+        self.assertEnded(rectify.command("clear", ident, "--reason", "looked"))
+        self.assertEqual(rectify.command("clear", ident).returncode, 1)
+        self.assertEnded(rectify.run(harness.create_bucket(bucket)))
+        self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
+
+
 class TestMode(CloudCase):
     def run_mode(self, mode, status=0):
         bucket = self.bucket()
@@ -49,7 +96,7 @@ class TestMode(CloudCase):
 
     def test_a_changed_decision_shows_when_it_is_taken_again(self):
         rectify, bucket = self.run_mode("approve", EXIT_WAITING)
-        with contextlib.closing(sqlite3.connect(next(rectify.state.glob("*.db")))) as db, db:
+        with contextlib.closing(sqlite3.connect(rectify.state / "rectify.db")) as db, db:
             db.execute("""UPDATE detail SET json = replace(json, '"score":20', '"score":9')""")
         done = rectify.command("explain", rectify.of(bucket)[0]["id"])
         self.assertEqual(done.returncode, 1, done.stdout)

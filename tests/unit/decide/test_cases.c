@@ -16,6 +16,7 @@
 #include "../cmocka_all.h"
 
 struct run {
+    struct value event; // what is kept of it
     struct arena *arena;
     const char *name; // of the case, for messages
     struct value calls;
@@ -152,6 +153,11 @@ static const char *process(struct run *run, const struct detect_match *match, st
                                            .now_ms = 1767607200000,
                                            .caller = {answer_call, run}};
     assert_true(resource_parse(match->resource, &run->subject.resource));
+    struct str by[8] = {{0}}; // the event is all that is known of who set the tags
+    assert_true(match->policy->exemption_count <= 8);
+    for (size_t i = 0; i < match->policy->exemption_count; i++)
+        by[i] = value_path_str(run->event, "actor");
+    run->subject.tagged_by = by;
     decide_read(&run->subject, run->arena, &run->finding);
     switch (run->finding.verdict) {
     case VERDICT_COMPLIANT:
@@ -190,6 +196,7 @@ static void run_case(const struct detector *detector, struct str policy, struct 
     assert_int_equal(result.match_count, str_is(want, "none") ? 0 : 1);
     if (result.match_count) {
         assert_true(str_eq(result.matches[0].policy->name, policy));
+        run.event = result.event;
         state = process(&run, &result.matches[0], test);
         if (!str_eq(run.subject.resource.id, want))
             fail_msg("%s: resource %.*s", run.name, STR_FMT(run.subject.resource.id));
