@@ -9,6 +9,14 @@
 
 #include <stdio.h>
 
+/* As many as the policy wants, or as the risk of the decision does. */
+static int people_needed(const struct step *s)
+{
+    const struct value *people = value_path(s->r.detail, DETAIL_DECISION ".people");
+    int wanted = people && people->kind == VALUE_INT ? (int)people->i : 1;
+    return wanted > s->policy->approval_need ? wanted : s->policy->approval_need;
+}
+
 /* ---- is there a yes that counts? ---- */
 
 /* Does every yes still come from somebody who may decide, and are they as many as are needed? Sets
@@ -33,8 +41,7 @@ static bool check_votes(struct step *s, const struct store_approval *approval, c
         if (!again && count < sizeof seen / sizeof *seen)
             seen[count++] = verdict.person;
     }
-    int need =
-        approval->need > s->policy->approval_need ? approval->need : s->policy->approval_need;
+    int need = approval->need > people_needed(s) ? approval->need : people_needed(s);
     if ((int)count < need)
         *why = "fewer people approved than are needed";
     return true;
@@ -97,7 +104,7 @@ bool step_ask(struct step *s, const char *hash, const char *reason, struct value
         return error_set(s->err, "E0003", "out of memory");
     value_set(&approval, "ask", value_cstr(ask));
     value_set(&approval, "expires", value_int(expires_ms));
-    value_set(&approval, "need", value_int(s->policy->approval_need));
+    value_set(&approval, "need", value_int(people_needed(s)));
     value_set(&approval, "via", via);
     step_set_detail(s, DETAIL_APPROVAL, value_finish_map(&approval));
     return step_to(s, &(struct step_change){.to = STATE_ASKING,
@@ -107,7 +114,7 @@ bool step_ask(struct step *s, const char *hash, const char *reason, struct value
                                             .ask_hash = hash,
                                             .ask_id = ask,
                                             .ask_via = buf_str(&text).ptr,
-                                            .ask_need = s->policy->approval_need,
+                                            .ask_need = people_needed(s),
                                             .ask_expires_ms = expires_ms});
 }
 
