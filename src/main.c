@@ -46,6 +46,8 @@ const struct cli_command cli_commands[] = {
      "state store by reason json", "rectify freeze 111122223333 --reason 'incident 7'", cli_freeze},
     {"unfreeze", "[ACCOUNT]", "end a freeze", "state store by reason", "rectify unfreeze",
      cli_unfreeze},
+    {"config", "", "the defaults of everything that holds a repair back", "defaults",
+     "rectify config --defaults", cli_config},
     {"validate", "", "check policies offline, all errors at once", "policies config models",
      "rectify validate --policies policies", cli_validate},
     {"match", "[FILE]",
@@ -153,6 +155,7 @@ static const struct option {
     OPTION("describe", FLAG, describe, "", "what the operation takes and gives"),
     OPTION("kms", TEXT, kms, "ARN", "the key of KMS that wraps the new key"),
     OPTION("all", FLAG, all, "", "more rows"),
+    OPTION("defaults", FLAG, defaults, "", "every default with where it comes from"),
     OPTION("pattern", TEXT, pattern, "FILE|JSON", "the event pattern"),
     OPTION(
         "patterns", TEXT, patterns, "FILE",

@@ -19,7 +19,7 @@ struct cli_options {
     const char *output, *query, *wait, *region, *role, *account;
     const char *against, *max_matches, *max_growth;
     const char *queue, *regions, *kms;
-    bool json, help, all, trace, check, count, invert, explain;
+    bool json, help, all, trace, check, count, invert, explain, defaults;
     bool list, describe, all_pages, dry_run, presign;
     int workers, timeout;
     int jobs;                // threads; -1: as many as there are processors
@@ -123,6 +123,7 @@ void cli_add_fish(struct buf *out);
 int cli_doctor(const struct cli_options *options);
 int cli_key(const struct cli_options *options);
 int cli_man(const struct cli_options *options);
+int cli_config(const struct cli_options *options);
 int cli_schema(const struct cli_options *options);
 int cli_generate_iam(const struct cli_options *options);
 int cli_generate_cloudformation(const struct cli_options *options);

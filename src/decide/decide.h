@@ -8,6 +8,7 @@
 #define RECTIFY_DECIDE_DECIDE_H
 
 #include "model/permit.h"
+#include "policy/defaults.h"
 #include "policy/policy.h"
 
 /* What a decision is about; everything borrowed. */
@@ -203,9 +204,9 @@ struct decide_decision {
 };
 /* The score picks: below the first a repair acts, from it on one person decides, from the second
  * two, from the third on no program makes it. */
-#define DECIDE_SCORE_ASK 50
-#define DECIDE_SCORE_TWO 75
-#define DECIDE_SCORE_SKIP 150
+#define DECIDE_SCORE_ASK POLICY_DEFAULT_SCORE_ASK
+#define DECIDE_SCORE_TWO POLICY_DEFAULT_SCORE_TWO
+#define DECIDE_SCORE_SKIP POLICY_DEFAULT_SCORE_SKIP
 /* Every guard, in one table; each can only make it stricter. `ret_inputs` (may be NULL) gets what
  * it rested on: a map, to be stored. */
 void decide_guard(const struct decide_subject *subject, const struct decide_finding *finding,

@@ -9,9 +9,6 @@
 #define FREEZE_PAUSE_MS 60000
 #define READY_PAUSE_MIN_MS 5000
 #define READY_PAUSE_MAX_MS 60000
-#define FIGHT_ROUNDS 3      // reversals within 24 hours that make a fight
-#define FIGHT_FIRST_MS 2000 // pause of a repair that closes a hole, three times as long each round
-#define FIGHT_LAST_MS 300000
 
 static int64_t within(int64_t n, int64_t low, int64_t high)
 {
@@ -92,8 +89,8 @@ void decide_guard_ready(struct deciding *d)
 void decide_guard_fight(struct deciding *d)
 {
     const struct decide_guards *g = &d->in->guards;
-    int64_t pause = FIGHT_FIRST_MS;
-    if (g->reversals < FIGHT_ROUNDS || g->by_hand)
+    int64_t pause = POLICY_DEFAULT_FIGHT_FIRST;
+    if (g->reversals < POLICY_DEFAULT_FIGHT_ROUNDS || g->by_hand)
         return;
     const char *why = arena_printf(
         d->arena, "healed %d times within 24 hours by %s, and undone each time, last by %s",
@@ -104,11 +101,12 @@ void decide_guard_fight(struct deciding *d)
         decide_tighten(d, DECIDE_STOP, why);
         return;
     }
-    for (int i = FIGHT_ROUNDS; i < g->reversals && pause < FIGHT_LAST_MS; i++)
-        pause *= 3;
-    int64_t due = g->last_healed_ms + within(pause, 0, FIGHT_LAST_MS);
+    for (int i = POLICY_DEFAULT_FIGHT_ROUNDS; i < g->reversals && pause < POLICY_DEFAULT_FIGHT_LAST;
+         i++)
+        pause *= POLICY_DEFAULT_FIGHT_FACTOR;
+    int64_t due = g->last_healed_ms + within(pause, 0, POLICY_DEFAULT_FIGHT_LAST);
     if (due > d->in->settings.now_ms)
-        decide_hold(d, within(due - d->in->settings.now_ms, 1, FIGHT_LAST_MS), why);
+        decide_hold(d, within(due - d->in->settings.now_ms, 1, POLICY_DEFAULT_FIGHT_LAST), why);
     else
         decide_say(d, why);
 }

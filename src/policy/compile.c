@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "policy/defaults.h"
 #include "value/json.h"
 
 #include <stdio.h>
@@ -392,7 +393,8 @@ static void compile_decide(struct builder *b, const struct yaml *root)
                    "`ready` needs `when`");
         b->ok = false;
     }
-    b->policy->ready_within_ms = policy_duration(yaml_get(ready, "within"), 600000, &b->ok);
+    b->policy->ready_within_ms =
+        policy_duration(yaml_get(ready, "within"), POLICY_DEFAULT_READY_WITHIN, &b->ok);
     const struct yaml *identity = yaml_get(yaml_get(root, "resource"), "identity");
     if (identity && !(b->policy->identity = policy_template_compile(&compiler, identity)))
         b->ok = false;
@@ -464,7 +466,8 @@ static void compile_detect(struct builder *b, const struct yaml *root)
     const struct yaml *pattern = yaml_get(detect, "pattern");
     struct error err;
     b->ok = policy_check_keys(detect, POLICY_DETECT) && b->ok;
-    b->policy->settle_ms = policy_duration(yaml_get(detect, "settle"), 60000, &b->ok);
+    b->policy->settle_ms =
+        policy_duration(yaml_get(detect, "settle"), POLICY_DEFAULT_SETTLE, &b->ok);
     compile_scan(b, detect);
     add_common(b, b->detect_env);
     add_variable(b, b->detect_env, "event", cel_type_dyn(), NULL);
@@ -672,16 +675,20 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     }
     const struct yaml *ask = yaml_get(guard, "ask");
     p->ask = ask ? expression(b, b->decide_env, ask, cel_type_of(VALUE_BOOL)) : NULL;
-    p->breaker_in_a_row = policy_count(yaml_get(breaker, "in_a_row"), 3, &b->ok);
-    p->breaker_percent = policy_count(yaml_get(breaker, "errors"), 50, &b->ok);
-    p->breaker_of = policy_count(yaml_get(breaker, "of"), 20, &b->ok);
-    p->breaker_window_ms = policy_duration(yaml_get(breaker, "in"), 86400000, &b->ok);
-    p->breaker_open_ms = policy_duration(yaml_get(breaker, "open"), 60000, &b->ok);
-    p->risk = policy_count(yaml_get(guard, "risk"), 0, &b->ok);
-    p->at_once = policy_count(yaml_get(limit, "at_once"), 10, &b->ok);
-    p->per_hour = policy_count(yaml_get(limit, "per_hour"), 100, &b->ok);
+    p->breaker_in_a_row =
+        policy_count(yaml_get(breaker, "in_a_row"), POLICY_DEFAULT_BREAKER_IN_A_ROW, &b->ok);
+    p->breaker_percent =
+        policy_count(yaml_get(breaker, "errors"), POLICY_DEFAULT_BREAKER_PERCENT, &b->ok);
+    p->breaker_of = policy_count(yaml_get(breaker, "of"), POLICY_DEFAULT_BREAKER_OF, &b->ok);
+    p->breaker_window_ms =
+        policy_duration(yaml_get(breaker, "in"), POLICY_DEFAULT_BREAKER_IN, &b->ok);
+    p->breaker_open_ms =
+        policy_duration(yaml_get(breaker, "open"), POLICY_DEFAULT_BREAKER_OPEN, &b->ok);
+    p->risk = policy_count(yaml_get(guard, "risk"), POLICY_DEFAULT_RISK, &b->ok);
+    p->at_once = policy_count(yaml_get(limit, "at_once"), POLICY_DEFAULT_LIMIT_AT_ONCE, &b->ok);
+    p->per_hour = policy_count(yaml_get(limit, "per_hour"), POLICY_DEFAULT_LIMIT_PER_HOUR, &b->ok);
     p->share_percent = policy_percent(yaml_get(limit, "share"), 5, &b->ok);
-    p->growth = policy_count(yaml_get(limit, "growth"), 5, &b->ok);
+    p->growth = policy_count(yaml_get(limit, "growth"), POLICY_DEFAULT_LIMIT_GROWTH, &b->ok);
     b->ok = policy_rollout_compile(yaml_get(guard, "rollout"), p) && b->ok;
     b->ok = policy_read_approval(approval, p) && b->ok;
     if (yaml_get(guard, "exempt"))
@@ -718,7 +725,8 @@ static void compile_verify(struct builder *b, const struct yaml *root)
 {
     const struct yaml *verify = section(b, root, "verify");
     b->ok = policy_check_keys(verify, POLICY_VERIFY) && b->ok;
-    b->policy->verify_within_ms = policy_duration(yaml_get(verify, "within"), 300000, &b->ok);
+    b->policy->verify_within_ms =
+        policy_duration(yaml_get(verify, "within"), POLICY_DEFAULT_VERIFY_WITHIN, &b->ok);
     struct str otherwise = policy_text(yaml_get(verify, "else"), "person", &b->ok);
     b->policy->verify_else_undo = str_is(otherwise, "undo");
     if (!str_is(otherwise, "undo") && !str_is(otherwise, "person")) {

@@ -3,6 +3,7 @@
  * rectify.yaml. */
 #include "policy/policy_internal.h"
 
+#include "policy/defaults.h"
 #include "base/limits.h"
 
 static struct str *text_list(const struct yaml *node, size_t *ret_count, bool *ok)
@@ -72,7 +73,8 @@ bool policy_read_approval(const struct yaml *approval, struct policy *p)
                    "one or two people have to say yes");
         ok = false;
     }
-    p->approval_expires_ms = policy_duration(yaml_get(approval, "expires"), 86400000, &ok);
+    p->approval_expires_ms =
+        policy_duration(yaml_get(approval, "expires"), POLICY_DEFAULT_APPROVAL_EXPIRES, &ok);
     return ok;
 }
 
