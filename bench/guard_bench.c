@@ -139,7 +139,7 @@ static void begin(struct world *w, struct aws_models *models, enum guards guards
     if (!w->store)
         die("store", &err);
     w->engine = (struct engine){.store = w->store,
-                                .policies = w->policies,
+                                .rules = engine_rules_create(w->policies, &err),
                                 .models = models,
                                 .caller = {answer, NULL},
                                 .clock = clock_system()};
@@ -151,7 +151,7 @@ static void end(struct world *w)
                                         "bench.db.lock"};
     char path[256];
     store_close(w->store);
-    policy_set_destroy(w->policies);
+    engine_rules_destroy(w->engine.rules);
     arena_finish(&w->arena);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", w->dir, names[i]);

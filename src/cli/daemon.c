@@ -65,22 +65,30 @@ static void block_signals(sigset_t *ret)
     sigemptyset(ret);
     sigaddset(ret, SIGTERM);
     sigaddset(ret, SIGINT);
+    sigaddset(ret, SIGHUP);
     pthread_sigmask(SIG_BLOCK, ret, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Waits; meanwhile the service manager hears that the store's writer still answers. A store that
- * fails is said so elsewhere and is no reason to be started again; one that hangs is. */
-static void wait_for_signal(const sigset_t *signals, struct store *store)
+/* Waits for the end; meanwhile reloads when asked to, and the service manager hears that the
+ * store's writer still answers. A store that fails is said so elsewhere and is no reason to be
+ * started again; one that hangs is. */
+static void wait_for_end(struct running *r, struct engine_schedule *schedule,
+                         const sigset_t *signals)
 {
     struct error err;
     int64_t ms = supervisor_watchdog_ms();
     struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
     int number;
-    while ((number = ms ? sigtimedwait(signals, NULL, &pause) : sigwaitinfo(signals, NULL)) < 0) {
+    while ((number = ms ? sigtimedwait(signals, NULL, &pause) : sigwaitinfo(signals, NULL)) < 0 ||
+           number == SIGHUP) {
+        if (number == SIGHUP) {
+            running_reload(r, schedule);
+            continue;
+        }
         if (errno != EAGAIN || !ms)
             continue;
-        if (store_flush(store, &err) != STORE_OK)
+        if (store_flush(r->store, &err) != STORE_OK)
             log_line(LOG_WARN, "%s", err.message);
         supervisor_tell("WATCHDOG=1");
     }
@@ -88,10 +96,18 @@ static void wait_for_signal(const sigset_t *signals, struct store *store)
     log_line(LOG_INFO, "%s: finishing the steps that run", strsignal(number));
 }
 
+static size_t count_policies(const struct running *r)
+{
+    struct engine_set *set = engine_rules_hold(r->rules);
+    size_t count = policy_set_count(set->policies);
+    engine_rules_release(set);
+    return count;
+}
+
 static void say_ready(const struct running *r)
 {
     char text[100];
-    snprintf(text, sizeof text, "READY=1\nSTATUS=%zu policies", policy_set_count(r->policies));
+    snprintf(text, sizeof text, "READY=1\nSTATUS=%zu policies", count_policies(r));
     supervisor_tell(text);
 }
 
@@ -99,7 +115,7 @@ static void say_where(const struct running *r, const struct http_server *server,
                       bool has_token)
 {
     const char *tcp = http_server_address(server);
-    log_line(LOG_INFO, "%zu policies; listening on %s%s%s", policy_set_count(r->policies), socket,
+    log_line(LOG_INFO, "%zu policies; listening on %s%s%s", count_policies(r), socket,
              tcp[0] ? " and http://" : "", tcp);
     for (size_t i = 0; i < r->source_count; i++)
         if (r->source_list[i].type == SOURCE_SQS)
@@ -126,19 +142,22 @@ static int serve(struct running *r, const sigset_t *signals, struct str token)
         return cli_fail(&err);
     struct engine_notifier *notifier = running_notifier(r, &err);
     struct engine_workers *workers = notifier ? running_workers(r, &err) : NULL;
-    int code = workers ? CLI_OK : cli_fail(&err);
-    if (workers) {
+    struct engine_schedule *schedule =
+        workers ? engine_schedule_start(&r->engine, workers, &err) : NULL;
+    int code = schedule ? CLI_OK : cli_fail(&err);
+    if (schedule) {
         api.workers = workers;
         if (!engine_sources_start(r->sources, workers, &err)) {
             code = cli_fail(&err);
         } else {
             say_where(r, server, socket, token.len > 0);
             say_ready(r);
-            wait_for_signal(signals, r->store);
+            wait_for_end(r, schedule, signals);
         }
     }
     http_server_stop(server);
     engine_sources_stop(r->sources);
+    engine_schedule_stop(schedule);
     engine_workers_stop(workers);
     engine_notifier_stop(notifier);
     return code;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* doctor: everything that rectify depends on, one line each: ok, warn or fail, and what to do. It
- * changes nothing and makes one call, to STS, which every credential may make. */
+ * changes nothing and calls STS only, for our own credentials and for each role of an assignment.
+ */
 #include "cli/cli.h"
 #include "cli/desk.h"
+#include "cli/doctor_internal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -327,6 +329,25 @@ static void check_queue(struct doctor *d, struct aws_client *client,
             STR_FMT(answer.code), STR_FMT(answer.message));
 }
 
+static void say_account(void *ctx, bool ok, const char *what, const char *fix, const char *detail)
+{
+    say(ctx, ok ? HEALTH_OK : HEALTH_FAIL, what, ok ? NULL : fix, "%s", detail);
+}
+
+static void check_accounts(struct doctor *d, struct aws_client *client)
+{
+    struct str region = aws_client_region(client);
+    struct doctor_look look = {.arena = &d->arena,
+                               .policies = d->policies,
+                               .models = d->models,
+                               .client = client,
+                               .region = region.len ? region : STR("us-east-1"),
+                               .say = say_account,
+                               .ctx = d};
+    if (d->policies)
+        doctor_look_at_accounts(&look);
+}
+
 static void check_cloud(struct doctor *d)
 {
     struct error err;
@@ -340,13 +361,16 @@ static void check_cloud(struct doctor *d)
     size_t count = 0;
     const struct policy_source *sources =
         d->policies ? policy_set_sources(d->policies, &count) : NULL;
-    if (client)
+    if (client) {
         ask_who_we_are(d, client);
+        check_accounts(d, client);
+    }
     for (size_t i = 0; client && i < count; i++)
         if (sources[i].type == SOURCE_SQS)
             check_queue(d, client, &sources[i]);
-    if (!client)
+    if (!client) {
         say_error(d, "cloud", "see the AWS configuration files", &err);
+    }
     aws_client_destroy(client);
     net_destroy(net);
 }

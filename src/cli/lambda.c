@@ -28,8 +28,7 @@ static bool open_store(void *ctx, struct error *err)
     r->engine.store = r->store;
     if (!r->store)
         return false;
-    r->policies_seen = r->policies_seen || running_see_policies(r, err);
-    if (r->policies_seen)
+    if (running_recall(r, err))
         return true;
     close_store(r);
     return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Models, policies, store, cloud, detector, engine: made in this order, taken down in reverse. See
+/* Models, policies, store, cloud, rules, engine: made in this order, taken down in reverse. See
  * running_internal.h. */
 #include "cli/running_internal.h"
 
@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define WORKERS_DEFAULT 64
@@ -16,12 +17,12 @@
 void running_finish(struct running *r)
 {
     running_finish_sources(r);
+    engine_rules_release(r->sources_set);
     engine_intake_destroy(r->intake);
-    detector_destroy(r->detector);
     aws_client_destroy(r->client);
     net_destroy(r->net);
     store_close(r->store);
-    policy_set_destroy(r->policies);
+    engine_rules_destroy(r->rules);
     aws_models_close(r->models);
     seal_keys_wipe(&r->keys);
     *r = (struct running){0};
@@ -42,23 +43,50 @@ static bool prepare_cloud(struct running *r, struct error *err)
     return r->client != NULL;
 }
 
-static bool prepare_events(struct running *r, struct error *err)
+/* Takes the policies. */
+static bool prepare_engine(struct running *r, struct policy_set *policies, struct error *err)
 {
-    r->detector = detector_create(r->policies, err);
-    if (!r->detector)
+    cli_kill_switch(r->options, policies, r->kill_switch, sizeof r->kill_switch);
+    r->rules = engine_rules_create(policies, err);
+    if (!r->rules)
         return false;
-    r->intake = engine_intake_create(&r->engine, r->detector, err);
-    return r->intake != NULL;
+    r->engine = (struct engine){.store = r->store,
+                                .net = r->net,
+                                .rules = r->rules,
+                                .models = r->models,
+                                .caller = aws_client_caller(r->client),
+                                .clock = clock_system(),
+                                .kill_switch = r->kill_switch,
+                                .region = aws_client_region(r->client)};
+    r->intake = engine_intake_create(&r->engine, err);
+    r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
+    r->engine.notify = &r->notify;
+    struct str state_key = cli_state_key(policies);
+    if (state_key.len && !cli_load_keys(state_key, r->models, r->engine.caller, &r->keys, err))
+        return false;
+    r->engine.seal = r->keys.count ? &r->keys : NULL;
+    return r->intake && (!r->store || running_recall(r, err));
 }
 
-bool running_see_policies(struct running *r, struct error *err)
+bool running_recall(struct running *r, struct error *err)
+{
+    struct engine_set *set = engine_rules_hold(r->rules);
+    bool ok = engine_recall_accounts(&r->engine, set->policies, &r->recalled_ms, err) &&
+              (r->policies_seen || running_see_policies(r, set->policies, err));
+    r->policies_seen = r->policies_seen || ok;
+    engine_rules_release(set);
+    return ok;
+}
+
+/* What was approved under another text of a policy is void. */
+bool running_see_policies(struct running *r, const struct policy_set *policies, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
-    size_t count = policy_set_count(r->policies), gone = 0;
+    size_t count = policy_set_count(policies), gone = 0;
     struct store_policy_seen *seen = ARENA_ARRAY(&arena, struct store_policy_seen, count);
     for (size_t i = 0; seen && i < count; i++)
-        seen[i] = (struct store_policy_seen){policy_set_at(r->policies, i)->name,
-                                             str_from(policy_set_at(r->policies, i)->hash)};
+        seen[i] = (struct store_policy_seen){policy_set_at(policies, i)->name,
+                                             str_from(policy_set_at(policies, i)->hash)};
     if (!seen || store_see_policies(r->store, seen, count, &gone, err) != STORE_OK)
         return seen ? false : error_set(err, "L0009", "out of memory");
     if (gone)
@@ -79,32 +107,19 @@ int running_prepare(struct running *r, const struct cli_options *options)
     r->models = cli_open_models(options, &err);
     if (!r->models)
         return cannot(r, &err);
-    r->policies = cli_load_policies(options, r->models);
-    if (!r->policies) {
+    struct policy_set *policies = cli_load_policies(options, r->models);
+    if (!policies) {
         error_set(&r->why, "L0017", "the policies are not good; the log names every error");
         return CLI_FAILED;
     }
-    cli_warn_exemptions(r->policies);
+    cli_warn_exemptions(policies);
     if (!r->store && !r->store_later)
         r->store = cli_open_store(options, &err);
-    if ((!r->store && !r->store_later) || !prepare_cloud(r, &err))
+    if ((!r->store && !r->store_later) || !prepare_cloud(r, &err)) {
+        policy_set_destroy(policies);
         return cannot(r, &err);
-    r->engine = (struct engine){.store = r->store,
-                                .net = r->net,
-                                .policies = r->policies,
-                                .models = r->models,
-                                .caller = aws_client_caller(r->client),
-                                .clock = clock_system(),
-                                .kill_switch = cli_kill_switch(options, r->policies, r->kill_switch,
-                                                               sizeof r->kill_switch)};
-    struct str state_key = cli_state_key(r->policies);
-    if (state_key.len && !cli_load_keys(state_key, r->models, r->engine.caller, &r->keys, &err))
-        return cannot(r, &err);
-    r->engine.seal = r->keys.count ? &r->keys : NULL;
-    r->notify = (struct notify){r->net, clock_system(), r->models, r->engine.caller};
-    r->engine.notify = &r->notify;
-    bool ok = prepare_events(r, &err) && (r->store_later || running_see_policies(r, &err));
-    return ok ? 0 : cannot(r, &err);
+    }
+    return prepare_engine(r, policies, &err) ? 0 : cannot(r, &err);
 }
 
 /* ---- signals ---- */
@@ -117,21 +132,45 @@ static void on_signal(int number)
     stop_wanted = 1;
 }
 
-/* On a terminal, a few times a second: how many of the expected rows have ended. */
+static bool bar_is_due(const struct running *r)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0 &&
+           clock_steady_ms(clock_system()) >= r->progress_ms + PROGRESS_EVERY_MS;
+}
+
+void running_show_bar(struct running *r, size_t done, size_t all, const char *what)
+{
+    static const char full[] = "########################", none[] = "                        ";
+    int width = (int)sizeof full - 1, filled = all ? (int)(done * (size_t)width / all) : 0;
+    if (!bar_is_due(r))
+        return;
+    r->progress_ms = clock_steady_ms(clock_system());
+    fprintf(stderr, "\r[%.*s%.*s] %zu of %zu %s\033[K", filled, full, width - filled, none, done,
+            all, what);
+}
+
+void running_end_bar(struct running *r)
+{
+    if (r->progress_ms)
+        fputs("\r\033[K", stderr);
+    r->progress_ms = 0;
+}
+
+/* How many of the expected rows have ended. */
 static void show_progress(struct running *r)
 {
-    int64_t counts[STATE_COUNT], ended = 0, now = clock_steady_ms(clock_system());
+    int64_t counts[STATE_COUNT], ended = 0;
     struct error ignored;
-    if (r->expected == 0 || now < r->progress_ms + PROGRESS_EVERY_MS || !isatty(STDERR_FILENO) ||
-        store_counts(r->store, counts, &ignored) != STORE_OK)
+    if (r->expected == 0 || !bar_is_due(r) || store_counts(r->store, counts, &ignored) != STORE_OK)
         return;
     for (int i = 0; i < STATE_COUNT; i++)
         ended += state_is_terminal((enum state)i) ? counts[i] : 0;
     if (r->progress_ms == 0)
         r->ended_before = ended;
-    r->progress_ms = now;
-    fprintf(stderr, "\r%lld of %lld done ", (long long)(ended - r->ended_before),
-            (long long)r->expected);
+    ended -= r->ended_before;
+    running_show_bar(r, (size_t)(ended < r->expected ? ended : r->expected), (size_t)r->expected,
+                     "resources done");
 }
 
 bool running_should_stop(void *ctx)
@@ -204,8 +243,7 @@ int running_work_off(struct running *r, const struct engine_taken *taken)
         return cli_fail(&err);
     }
     bool ok = engine_workers_drain(workers, running_should_stop, r, &err);
-    if (r->progress_ms)
-        fputc('\n', stderr);
+    running_end_bar(r);
     engine_workers_stop(workers);
     running_notifier_end(notifier);
     return ok ? report(r, taken) : cli_fail(&err);

@@ -14,16 +14,16 @@
 struct running {
     const struct cli_options *options;
     struct aws_models *models;
-    struct policy_set *policies;
+    struct engine_rules *rules;
     struct store *store;
     struct net *net;
     struct aws_client *client;
-    struct detector *detector;
     struct engine_intake *intake;
     struct notify notify;
     struct str accounts[RUNNING_NAMES_MAX], regions[RUNNING_NAMES_MAX];
     size_t account_count, region_count;
     char queue_names[RUNNING_QUEUES_MAX][16];
+    struct engine_set *sources_set; // that they are of: they change with a restart only
     struct policy_source source_list[LIMIT_SOURCES + RUNNING_QUEUES_MAX + SOURCE_TYPES];
     size_t source_count;
     struct net *poll_net; // NULL = there is no queue
@@ -32,8 +32,9 @@ struct running {
     struct engine engine;
     char kill_switch[4096];
     struct seal_keys keys; // of the state key file; count 0 = none
-    bool policies_seen;    // by the store that was opened later
     bool store_later;      // set before preparing: the store is opened when there is work
+    bool policies_seen;    // by the store
+    int64_t recalled_ms;   // which list of discovered accounts is known
     struct error why;      // why it could not be prepared: the first thing that was printed
     int64_t expected;      // rows to work off, for a progress line; 0 = none is shown
     int64_t ended_before;
@@ -43,9 +44,12 @@ struct running {
 /* 0, or the exit code; what went wrong has been printed. */
 int running_prepare(struct running *r, const struct cli_options *options);
 void running_finish(struct running *r);
-/* What was approved under another text of a policy is void. Part of preparing, but where the store
- * is opened later. */
-bool running_see_policies(struct running *r, struct error *err) __attribute__((warn_unused_result));
+/* What was approved under another text of a policy is void. */
+bool running_see_policies(struct running *r, const struct policy_set *policies, struct error *err)
+    __attribute__((warn_unused_result));
+/* After the store was opened: the accounts that were discovered last, and the policies are seen.
+ * Part of preparing, but where the store is opened later. */
+bool running_recall(struct running *r, struct error *err) __attribute__((warn_unused_result));
 /* Behind running_prepare(), for those that take events. `queues` (with commas) may be NULL. */
 int running_prepare_sources(struct running *r, const char *queues);
 void running_finish_sources(struct running *r);
@@ -62,6 +66,15 @@ void running_notifier_end(struct engine_notifier *notifier);
 int running_work_off(struct running *r, const struct engine_taken *taken);
 /* Has a signal come that ends the work? Shows progress, too. */
 bool running_should_stop(void *r);
+/* A bar on standard error, a few times a second and on a terminal only; the second takes it away.
+ */
+void running_show_bar(struct running *r, size_t done, size_t all, const char *what);
+void running_end_bar(struct running *r);
+/* The daemon's SIGHUP (reload.c). */
+void running_reload(struct running *r, struct engine_schedule *schedule);
+/* --region a,b,c. 0, or the exit code; none is none. */
+int cli_regions(const struct cli_options *options, struct str ret[LIMIT_REGIONS],
+                size_t *ret_count);
 /* SIGTERM and SIGINT end the work after the steps that run. */
 void running_catch_signals(void);
 

@@ -67,7 +67,8 @@ static int add_queue(struct running *r, struct str url, size_t number)
 static int list_sources(struct running *r, const char *queues)
 {
     size_t listed = 0, number = 0;
-    const struct policy_source *list = policy_set_sources(r->policies, &listed);
+    r->sources_set = engine_rules_hold(r->rules);
+    const struct policy_source *list = policy_set_sources(r->sources_set->policies, &listed);
     struct str rest = str_from(queues);
     int code =
         split("accounts", r->options->accounts, policy_is_account, r->accounts, &r->account_count);

@@ -23,9 +23,10 @@
 #include "policy/policy.h"
 #include "store/store.h"
 
+struct engine_rules;
 struct engine {
     struct store *store;
-    const struct policy_set *policies;
+    struct engine_rules *rules;
     struct aws_models *models;
     struct aws_caller caller;
     const struct clock *clock;
@@ -35,7 +36,29 @@ struct engine {
     const struct seal_keys *seal; // what is kept of a resource is sealed with it; NULL: in clear
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
                          // one thread works (engine_work())
+    struct str region;   // where what rectify.yaml names no region for is looked for; may be empty
 };
+
+/* ---- rules: the policies in use, replaced as a whole while others work ---- */
+
+/* One set; does not change while it is held. */
+struct engine_set {
+    struct policy_set *policies;
+    struct detector *detector;
+    uint64_t number; // counts up with each replacement
+};
+/* Takes the policies, even when it fails. */
+struct engine_rules *engine_rules_create(struct policy_set *policies, struct error *err)
+    __attribute__((warn_unused_result));
+void engine_rules_destroy(struct engine_rules *rules); // held sets live on
+/* The current set, until released. Any thread. NULL of NULL: some only look. */
+struct engine_set *engine_rules_hold(struct engine_rules *rules);
+/* NULL when there is none, or no set. */
+const struct policy *engine_set_find(const struct engine_set *set, struct str name);
+void engine_rules_release(struct engine_set *set); // NULL is allowed
+/* From now on whoever begins works by these; takes the policies. False: nothing has changed. */
+bool engine_rules_replace(struct engine_rules *rules, struct policy_set *policies,
+                          struct error *err) __attribute__((warn_unused_result));
 
 #define ENGINE_LEASE_MS 120000 // longer than any one call may take
 #define ENGINE_GRACE_MS 900000 // how long a signature of ours may still be good (S3: 15 min)
@@ -74,11 +97,10 @@ bool engine_clear(struct engine *engine, int64_t id, struct str by, struct str r
 
 /* ---- events in ---- */
 
-/* From bytes to durable remediations, the same for every source. Any thread. `detector` is
- * borrowed until destroyed. */
+/* From bytes to durable remediations, the same for every source. Any thread. */
 struct engine_intake;
-struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
-                                           struct error *err) __attribute__((warn_unused_result));
+struct engine_intake *engine_intake_create(struct engine *engine, struct error *err)
+    __attribute__((warn_unused_result));
 void engine_intake_destroy(struct engine_intake *intake);
 
 struct engine_origin { // who brings events; borrowed for the call, NULL = a person, for any account
@@ -115,22 +137,45 @@ bool engine_set_aside(struct engine *engine, const struct engine_origin *origin,
 
 /* ---- what exists ---- */
 
+struct engine_place { // one list: a policy in an account's region; global ones in its first
+    const struct policy *policy;
+    struct str account, region;
+};
 struct engine_scan_options {
     struct str policy;         // glob; empty = all that have a scan
-    struct str account;        // whose resources
-    const struct str *regions; // where regional policies look; the first also for global ones
-    size_t region_count;       // at least 1
+    struct str account;        // only this one; empty = all that are known, or our own
+    const struct str *regions; // instead of those of rectify.yaml
+    size_t region_count;       // 0 = those, or engine->region
+    /* After each list, by one thread at a time; NULL = nobody wants to know. */
+    void (*progress)(void *ctx, size_t done, size_t all, size_t resources);
+    void *progress_ctx;
 };
+/* Where the set's policies look for what exists. Borrows from the set and `arena`. */
+bool engine_places(struct engine *engine, const struct policy_set *policies,
+                   const struct engine_scan_options *options, struct arena *arena,
+                   struct engine_place **ret, size_t *ret_count, struct error *err)
+    __attribute__((warn_unused_result));
+/* Reads one list, and nothing else: ids, of resources like *ret_resource, which has none. */
+struct decide_finding;
+void engine_list_place(struct engine *engine, const struct policy_set *policies,
+                       const struct engine_place *place, struct arena *arena,
+                       struct resource *ret_resource, struct decide_finding *ret,
+                       struct value *ret_ids);
+
 struct engine_scanned {
-    size_t policies, lists; // lists: a policy in a region
-    size_t resources;       // rows made, or joined
-    size_t unread;          // lists that could not be read in full: they started nothing
-    size_t unusable;        // ids that name no resource
-    struct error why;       // of the first unread one
+    size_t policies, accounts;
+    size_t lists;     // places
+    size_t resources; // rows made, or joined
+    size_t unread;    // lists that could not be read in full: they started nothing
+    size_t unusable;  // ids that name no resource
+    struct error why; // of the first unread one
 };
-/* Lists what exists by each policy's `detect.scan` and makes a remediation of each resource, due at
- * once. Blocks for the lists only. False: the store failed, or memory ran out; what `ret` counts
- * may be durable in part, and scanning again is safe. */
+/* Lists one place and makes a remediation of each resource, due at once. False: the store failed,
+ * or memory ran out; what `ret` counts may be durable in part, and scanning again is safe. */
+bool engine_scan_place(struct engine *engine, const struct policy_set *policies,
+                       const struct engine_place *place, struct engine_scanned *ret,
+                       struct error *err) __attribute__((warn_unused_result));
+/* All places, some at a time. Blocks for the lists only. */
 bool engine_scan(struct engine *engine, const struct engine_scan_options *options,
                  struct engine_scanned *ret, struct error *err) __attribute__((warn_unused_result));
 
@@ -154,6 +199,50 @@ struct engine_worked {
  * ended. False: the store failed. */
 bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
     __attribute__((warn_unused_result));
+
+/* ---- accounts ---- */
+
+/* Whose our own credentials are, by STS. E0013. */
+bool engine_own_account(struct engine *engine, struct arena *arena, struct str *ret,
+                        struct error *err) __attribute__((warn_unused_result));
+/* The list of accounts that was discovered last, by any process, goes into the set. *ret_ran_ms:
+ * which list that is; the same list is not taken again. */
+bool engine_recall_accounts(struct engine *engine, struct policy_set *policies, int64_t *ret_ran_ms,
+                            struct error *err) __attribute__((warn_unused_result));
+/* Lists the organisation's accounts anew, if rectify.yaml names one. False (E0012): the last good
+ * list stays in use. */
+bool engine_discover_now(struct engine *engine, struct policy_set *policies, struct error *err)
+    __attribute__((warn_unused_result));
+bool engine_discover_task(struct engine *engine, struct policy_set *policies,
+                          const struct store_task *task, struct error *err)
+    __attribute__((warn_unused_result));
+
+/* ---- what is done at intervals ---- */
+
+#define ENGINE_SCAN "scan/" // names of tasks: scan/POLICY/ACCOUNT/REGION
+#define ENGINE_ORGANIZATION "organization"
+#define ENGINE_AGAIN_MS 300000 // after a failure
+/* When a scan of that name is due after `now`: spread by the name's hash; `ran` false = it never
+ * ran, and begins within an hour. */
+int64_t engine_scan_due(struct str name, int64_t every_ms, int64_t now, bool ran);
+/* Makes sure that everything that the rules want at intervals is a task of the store. After a start
+ * and a replacement of the rules; doing it again changes nothing. */
+bool engine_plan_tasks(struct engine *engine, struct error *err)
+    __attribute__((warn_unused_result));
+/* Does the one task that is due, if any: the scan of a place, or the organisation's list.
+ * *ret_next_due_ms: 0 = one was done, else when the next is due (INT64_MAX = there is none). False:
+ * the store failed. What a scan finds is due at once. */
+bool engine_run_task(struct engine *engine, int64_t *ret_next_due_ms, struct error *err)
+    __attribute__((warn_unused_result));
+
+struct engine_workers;
+/* Threads that plan and do them; `workers` are woken for what is found. */
+struct engine_schedule;
+struct engine_schedule *engine_schedule_start(struct engine *engine, struct engine_workers *workers,
+                                              struct error *err)
+    __attribute__((warn_unused_result));
+void engine_schedule_wake(struct engine_schedule *schedule); // the rules were replaced
+void engine_schedule_stop(struct engine_schedule *schedule); // NULL is allowed
 
 /* ---- workers ---- */
 

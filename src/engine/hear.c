@@ -97,15 +97,14 @@ static bool look_soon(struct engine *engine, const struct channel *channel, stru
     return heard(ret_status, 200);
 }
 
-bool engine_hear(struct engine *engine, struct str name, const struct approve_header *headers,
-                 size_t header_count, struct str body, struct arena *arena, int *ret_status,
-                 struct value *ret, struct error *err)
+static bool hear(struct engine *engine, const struct engine_set *set, struct str name,
+                 const struct approve_header *headers, size_t header_count, struct str body,
+                 struct arena *arena, int *ret_status, struct value *ret, struct error *err)
 {
     struct approve_said said;
     size_t count = 0;
     const struct channel *channel = NULL;
-    const struct channel *all =
-        engine->policies ? policy_set_channels(engine->policies, &count) : NULL;
+    const struct channel *all = set ? policy_set_channels(set->policies, &count) : NULL;
     struct value_builder empty = {.arena = arena};
     *ret = value_finish_map(&empty);
     for (size_t i = 0; i < count; i++)
@@ -134,4 +133,14 @@ bool engine_hear(struct engine *engine, struct str name, const struct approve_he
         break;
     }
     return heard(ret_status, 200);
+}
+
+bool engine_hear(struct engine *engine, struct str name, const struct approve_header *headers,
+                 size_t header_count, struct str body, struct arena *arena, int *ret_status,
+                 struct value *ret, struct error *err)
+{
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool ok = hear(engine, set, name, headers, header_count, body, arena, ret_status, ret, err);
+    engine_rules_release(set);
+    return ok;
 }

@@ -4,33 +4,28 @@
  * scratches.
  *
  *   bytes ─► detect_reader ─► detect_event ─► batch ─► store_accept (durable when it returns) */
-#include "engine/engine.h"
+#include "engine/rules_internal.h"
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "value/json.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define BATCH_EVENTS 256 // of one transaction
-#define IDLE_SCRATCHES 64
 
 struct engine_intake {
     struct engine *engine;
-    const struct detector *detector;
-    pthread_mutex_t mutex;
-    struct detect_scratch *idle[IDLE_SCRATCHES];
-    size_t idle_count;
 };
 
 /* One call. */
 struct intake {
     struct engine_intake *owner;
     const struct engine_origin *origin;
+    struct engine_set *set; // held for the whole call
     struct detect_scratch *scratch;
     struct engine_taken *taken;
     struct arena arena; // of the batch
@@ -38,8 +33,7 @@ struct intake {
     size_t count;
 };
 
-struct engine_intake *engine_intake_create(struct engine *engine, const struct detector *detector,
-                                           struct error *err)
+struct engine_intake *engine_intake_create(struct engine *engine, struct error *err)
 {
     struct engine_intake *intake = calloc(1, sizeof *intake);
     if (!intake) {
@@ -47,18 +41,11 @@ struct engine_intake *engine_intake_create(struct engine *engine, const struct d
         return NULL;
     }
     intake->engine = engine;
-    intake->detector = detector;
-    pthread_mutex_init(&intake->mutex, NULL);
     return intake;
 }
 
 void engine_intake_destroy(struct engine_intake *intake)
 {
-    if (!intake)
-        return;
-    for (size_t i = 0; i < intake->idle_count; i++)
-        detect_scratch_destroy(intake->idle[i]);
-    pthread_mutex_destroy(&intake->mutex);
     free(intake);
 }
 
@@ -71,27 +58,6 @@ void engine_taken_add(struct engine_taken *sum, const struct engine_taken *part)
     sum->duplicates += part->duplicates;
     sum->bad += part->bad;
     sum->left += part->left;
-}
-
-static struct detect_scratch *borrow_scratch(struct engine_intake *intake)
-{
-    struct detect_scratch *scratch = NULL;
-    pthread_mutex_lock(&intake->mutex);
-    if (intake->idle_count)
-        scratch = intake->idle[--intake->idle_count];
-    pthread_mutex_unlock(&intake->mutex);
-    return scratch ? scratch : detect_scratch_create(intake->detector);
-}
-
-static void give_back(struct engine_intake *intake, struct detect_scratch *scratch)
-{
-    pthread_mutex_lock(&intake->mutex);
-    if (scratch && intake->idle_count < IDLE_SCRATCHES) {
-        intake->idle[intake->idle_count++] = scratch;
-        scratch = NULL;
-    }
-    pthread_mutex_unlock(&intake->mutex);
-    detect_scratch_destroy(scratch);
 }
 
 static bool flush_batch(struct intake *in, struct error *err)
@@ -167,8 +133,8 @@ static bool take_event(struct intake *in, struct str text, struct error *err)
     in->taken->events++;
     if (!copy.ptr)
         return error_set(err, "E0007", "out of memory");
-    if (!detect_event(in->owner->detector, in->scratch, copy,
-                      in->origin ? &in->origin->scope : NULL, now, &in->arena, &found, &why))
+    if (!detect_event(in->set->detector, in->scratch, copy, in->origin ? &in->origin->scope : NULL,
+                      now, &in->arena, &found, &why))
         return set_aside(in, text, &why, err);
     for (size_t i = 0; i < found.note_count; i++)
         log_line(LOG_WARN, "%.*s names no usable resource: %.*s", STR_FMT(found.name),
@@ -219,22 +185,27 @@ static struct intake *begin(struct engine_intake *owner, const struct engine_ori
                             struct engine_taken *taken, struct error *err)
 {
     struct intake *in = calloc(1, sizeof *in);
-    struct detect_scratch *scratch = in ? borrow_scratch(owner) : NULL;
-    if (!scratch) {
+    if (!in) {
         error_set(err, "E0007", "out of memory");
-        free(in);
         return NULL;
     }
     in->owner = owner;
     in->origin = origin;
     in->taken = taken;
-    in->scratch = scratch;
-    return in;
+    in->set = engine_rules_hold(owner->engine->rules);
+    in->scratch = rules_borrow_scratch(in->set);
+    if (in->scratch)
+        return in;
+    error_set(err, "E0007", "out of memory");
+    engine_rules_release(in->set);
+    free(in);
+    return NULL;
 }
 
 static void end(struct intake *in)
 {
-    give_back(in->owner, in->scratch);
+    rules_return_scratch(in->set, in->scratch);
+    engine_rules_release(in->set);
     arena_finish(&in->arena);
     free(in);
 }

@@ -171,11 +171,12 @@ static struct store_sent judge(struct engine *engine, const struct store_notice_
 }
 
 /* Sends the first of what was taken, and those that go with it. */
-static void send_some(struct engine *engine, const struct notify *notify,
-                      const struct store_sending *sending, struct arena *arena,
-                      struct store_sent *sent, size_t *ret_count, int64_t *ret_free_ms)
+static void send_some(struct engine *engine, const struct policy_set *policies,
+                      const struct notify *notify, const struct store_sending *sending,
+                      struct arena *arena, struct store_sent *sent, size_t *ret_count,
+                      int64_t *ret_free_ms)
 {
-    const struct channel *channel = find_channel(engine->policies, sending->channel);
+    const struct channel *channel = find_channel(policies, sending->channel);
     struct notice notices[STORE_SENDING_MAX];
     struct notify_result result = {.outcome = NOTIFY_SENT};
     size_t count = 0;
@@ -223,7 +224,9 @@ enum outbox_turn outbox_turn(struct engine *engine, const struct notify *notify,
     *ret_next_ms = sending.next_due_ms;
     if (!sending.channel.len)
         return OUTBOX_IDLE;
-    send_some(engine, notify, &sending, scratch, sent, &count, &free_ms);
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    send_some(engine, set->policies, notify, &sending, scratch, sent, &count, &free_ms);
+    engine_rules_release(set);
     enum store_result got = store_give_notices(engine->store, &sending, free_ms, sent, count, err);
     return got == STORE_ERROR ? OUTBOX_FAILED : OUTBOX_SENT;
 }
@@ -262,6 +265,15 @@ static struct timespec in_ms(int64_t ms)
     return at;
 }
 
+static size_t channels_of(struct engine *engine)
+{
+    size_t count;
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    (void)policy_set_channels(set->policies, &count);
+    engine_rules_release(set);
+    return count;
+}
+
 static void *work(void *arg)
 {
     struct engine_notifier *n = arg;
@@ -272,7 +284,9 @@ static void *work(void *arg)
         int64_t next;
         n->busy++;
         pthread_mutex_unlock(&n->mutex);
-        enum outbox_turn turn = outbox_turn(n->engine, n->notify, &scratch, &next, &err);
+        enum outbox_turn turn = OUTBOX_IDLE;
+        if (channels_of(n->engine)) // rules with channels may come at any time
+            turn = outbox_turn(n->engine, n->notify, &scratch, &next, &err);
         pthread_mutex_lock(&n->mutex);
         n->busy--;
         struct timespec until = in_ms(turn == OUTBOX_FAILED ? 4 * IDLE_MS : IDLE_MS);
@@ -289,8 +303,7 @@ struct engine_notifier *engine_notifier_start(struct engine *engine, const struc
 {
     struct engine_notifier *n = calloc(1, sizeof *n);
     pthread_condattr_t monotonic;
-    size_t channels;
-    (void)policy_set_channels(engine->policies, &channels);
+    size_t channels = channels_of(engine);
     if (!n) {
         error_set(err, "E0003", "out of memory");
         return NULL;
@@ -303,11 +316,11 @@ struct engine_notifier *engine_notifier_start(struct engine *engine, const struc
     pthread_cond_init(&n->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_lock(&n->mutex);
-    while (n->count < THREADS_MAX && n->count < (int)channels &&
+    while (n->count < THREADS_MAX && n->count < (int)(channels ? channels : 1) &&
            pthread_create(&n->threads[n->count], NULL, work, n) == 0)
         n->count++;
     pthread_mutex_unlock(&n->mutex);
-    if (n->count || !channels)
+    if (n->count)
         return n;
     error_set(err, "E0004", "cannot start threads");
     engine_notifier_stop(n);
@@ -318,7 +331,7 @@ void engine_notifier_drain(struct engine_notifier *n, int64_t patience_ms)
 {
     struct store_notice_filter filter = {.state = NOTICE_WAITS, .limit = 1000};
     int64_t until = clock_steady_ms(n->engine->clock) + patience_ms;
-    while (n->count && clock_steady_ms(n->engine->clock) < until) {
+    while (channels_of(n->engine) && clock_steady_ms(n->engine->clock) < until) {
         struct arena arena ARENA_AUTO = {0};
         struct store_notice_row *rows;
         struct error err;

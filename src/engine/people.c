@@ -68,25 +68,26 @@ static bool approves(const struct person *person, struct str policy)
     return false;
 }
 
-bool people_may(struct engine *engine, const struct remediation *r, struct str identity,
-                struct arena *arena, struct people_verdict *ret, struct error *err)
+static bool may(struct engine *engine, const struct engine_set *set, const struct remediation *r,
+                struct str identity, struct arena *arena, struct people_verdict *ret,
+                struct error *err)
 {
     size_t count;
     bool said = false, caused = false;
-    if (engine->policies)
-        (void)policy_set_people(engine->policies, &count, &said);
+    if (set)
+        (void)policy_set_people(set->policies, &count, &said);
     *ret = (struct people_verdict){.person = identity};
     if (!said) {
         if (!str_starts(identity, STR("unix:")))
             *ret = (struct people_verdict){{0}, "E0031", "rectify.yaml has no `people`"};
         return true;
     }
-    const struct person *person = people_find(engine->policies, identity);
+    const struct person *person = people_find(set->policies, identity);
     if (!person) {
         *ret = (struct people_verdict){{0}, "E0031", "they are nobody of `people`"};
         return true;
     }
-    ret->person = person->name;
+    ret->person = str_copy(arena, person->name); // outlives the set
     if (!approves(person, r->policy)) {
         ret->code = "E0032";
         ret->why = "they may not decide on this policy";
@@ -99,6 +100,15 @@ bool people_may(struct engine *engine, const struct remediation *r, struct str i
         ret->why = "their own action caused it";
     }
     return true;
+}
+
+bool people_may(struct engine *engine, const struct remediation *r, struct str identity,
+                struct arena *arena, struct people_verdict *ret, struct error *err)
+{
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool ok = may(engine, set, r, identity, arena, ret, err);
+    engine_rules_release(set);
+    return ok;
 }
 
 /* ---- saying yes or no ---- */

@@ -13,6 +13,7 @@
 
 struct tending {
     struct engine *engine;
+    const struct engine_set *set;
     const struct policy *policy;
     const struct rollout *rollout;
     int64_t now_ms;
@@ -40,7 +41,7 @@ static const char *watch_alarm(struct tending *t, const struct policy_watch *w)
     struct aws_answer answer;
     struct error why;
     struct policy_assignment assignment =
-        policy_set_assign(e->policies, t->policy, w->account, t->arena);
+        policy_set_assign(t->set->policies, t->policy, w->account, t->arena);
     value_push(&names, value_string(w->alarm));
     value_set(&input, "AlarmNames", value_finish_list(&names));
     struct aws_call call = {
@@ -221,13 +222,16 @@ bool engine_tend(struct engine *engine, int64_t last_ms, int64_t *ret_next_ms, s
     *ret_next_ms = INT64_MAX;
     if (store_policies(engine->store, &arena, &list, &count, err) != STORE_OK)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        const struct policy *policy = policy_set_find(engine->policies, list[i].policy);
-        struct tending t = {engine, policy, &list[i].rollout, clock_wall_ms(engine->clock),
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        const struct policy *policy = engine_set_find(set, list[i].policy);
+        struct tending t = {engine, set, policy, &list[i].rollout, clock_wall_ms(engine->clock),
                             &arena, err};
         if (policy && list[i].rollout.state == ROLLOUT_RUNNING &&
-            str_is(list[i].rollout.hash, policy->hash) && !tend(&t, last_ms, ret_next_ms))
-            return false;
+            str_is(list[i].rollout.hash, policy->hash))
+            ok = tend(&t, last_ms, ret_next_ms);
     }
-    return true;
+    engine_rules_release(set);
+    return ok;
 }

@@ -85,7 +85,7 @@ static struct value via_of(struct step *s)
     struct value_builder list = {.arena = s->arena};
     for (size_t i = 0; i < s->policy->via_count; i++) {
         const struct channel *channel =
-            policy_set_channel(s->engine->policies, s->policy->via[i], s->policy->owner);
+            policy_set_channel(s->set->policies, s->policy->via[i], s->policy->owner);
         if (channel && channel->may_decide)
             value_push(&list, value_string(channel->name));
     }

@@ -227,18 +227,18 @@ bool step_planned(const struct step *s, int number, struct value *ret)
 
 static bool prepare(struct step *s)
 {
-    s->policy = policy_set_find(s->engine->policies, s->r.policy);
+    s->policy = policy_set_find(s->set->policies, s->r.policy);
     if (!s->policy || !resource_parse(s->r.resource, &s->subject.resource))
         return false;
     s->assignment =
-        policy_set_assign(s->engine->policies, s->policy, s->subject.resource.account, s->arena);
+        policy_set_assign(s->set->policies, s->policy, s->subject.resource.account, s->arena);
     s->subject.policy = s->policy;
     s->subject.assignment = &s->assignment;
     s->subject.region = s->r.region;
     s->subject.account =
-        policy_set_account(s->engine->policies, s->subject.resource.account, s->arena);
+        policy_set_account(s->set->policies, s->subject.resource.account, s->arena);
     s->subject.caller = s->engine->caller;
-    s->subject.iac_tags = policy_set_iac_tags(s->engine->policies, &s->subject.iac_tag_count);
+    s->subject.iac_tags = policy_set_iac_tags(s->set->policies, &s->subject.iac_tag_count);
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
     return true;
 }
@@ -252,12 +252,12 @@ static bool end_without_policy(struct step *s)
                                             .reason = "its policy is not loaded any more"});
 }
 
-bool engine_step(struct engine *engine, const struct store_claim *claim, struct arena *scratch,
-                 struct error *err)
+static bool walk(struct engine *engine, const struct engine_set *set,
+                 const struct store_claim *claim, struct arena *scratch, struct error *err)
 {
-    arena_reset(scratch);
     struct error ignored;
     struct step step = {.engine = engine,
+                        .set = set,
                         .arena = scratch,
                         .epoch = claim->epoch,
                         .walking = true,
@@ -277,4 +277,14 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
             return false;
     enum store_result result;
     return step.waiting_count == 0 || flush(&step, false, &result);
+}
+
+bool engine_step(struct engine *engine, const struct store_claim *claim, struct arena *scratch,
+                 struct error *err)
+{
+    arena_reset(scratch);
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool ok = walk(engine, set, claim, scratch, err);
+    engine_rules_release(set);
+    return ok;
 }

@@ -10,6 +10,7 @@
 
 struct step {
     struct engine *engine;
+    const struct engine_set *set; // held for the whole walk
     struct arena *arena;
     struct remediation r;
     bool detail_changed; // since the last transition

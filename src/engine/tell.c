@@ -237,7 +237,7 @@ static void add_notices(struct step *s, enum telling word, const char *reason,
                         struct store_notice *list, size_t *count)
 {
     const struct channel *to[LIMIT_CHANNELS];
-    size_t receiver_count = receivers(s->engine->policies, s->policy, word, to);
+    size_t receiver_count = receivers(s->set->policies, s->policy, word, to);
     if (!receiver_count || was_told(s, word))
         return;
     struct str body = body_text(s, word, reason);
@@ -249,7 +249,7 @@ static void add_notices(struct step *s, enum telling word, const char *reason,
 bool step_tell(struct step *s, const struct step_change *c, struct store_transition *t)
 {
     size_t channels;
-    (void)policy_set_channels(s->engine->policies, &channels);
+    (void)policy_set_channels(s->set->policies, &channels);
     if (!channels)
         return true;
     struct store_notice *list = ARENA_ARRAY(s->arena, struct store_notice, STORE_NOTICES_MAX);
@@ -274,13 +274,14 @@ void step_page(struct step *s, const char *why)
 
 /* ---- without a transition ---- */
 
-bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)
+static bool tell(struct engine *engine, const struct policy_set *policies,
+                 const struct engine_telling *what, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
     struct store_notice list[LIMIT_CHANNELS];
     const struct channel *to[LIMIT_CHANNELS];
-    const struct policy *policy = policy_set_find(engine->policies, what->policy);
-    size_t count = receivers(engine->policies, policy, what->word, to);
+    const struct policy *policy = policy_set_find(policies, what->policy);
+    size_t count = receivers(policies, policy, what->word, to);
     struct value_builder body = {.arena = &arena};
     struct buf text = {.arena = &arena};
     char id[REMEDIATION_ID_SIZE] = "";
@@ -303,4 +304,12 @@ bool engine_tell(struct engine *engine, const struct engine_telling *what, struc
     if (text.failed || !thread.ptr)
         return error_set(err, "E0003", "out of memory");
     return store_tell(engine->store, what->remediation, list, count, err) == STORE_OK;
+}
+
+bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)
+{
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool ok = tell(engine, set->policies, what, err);
+    engine_rules_release(set);
+    return ok;
 }

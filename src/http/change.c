@@ -181,19 +181,18 @@ static bool find_rollout(const struct http_api *api, struct str name, struct are
     return true;
 }
 
-static bool change_policy(const struct http_api *api, const struct http_request *request,
-                          enum rollout_do what, struct arena *arena, int *ret_status,
-                          struct value *ret, struct error *err)
+static bool change_held(const struct http_api *api, const struct engine_set *set,
+                        const struct http_request *request, enum rollout_do what,
+                        struct arena *arena, int *ret_status, struct value *ret, struct error *err)
 {
     struct str name = http_path_name(request);
-    const struct policy *policy =
-        api->engine->policies ? policy_set_find(api->engine->policies, name) : NULL;
+    const struct policy *policy = engine_set_find(set, name);
     struct decision decision;
     struct rollout rollout;
     struct value_builder out = {.arena = arena};
     if (!read_decision(request, arena, &decision, ret_status, err))
         return false;
-    if (api->engine->policies && !policy)
+    if (set && !policy)
         return http_refuse(ret_status, 404, err, "H0033", "there is no policy %.*s",
                            STR_FMT(str_sub(name, 0, 100)));
     if (decision.reason.len == 0)
@@ -230,6 +229,16 @@ static bool change_policy(const struct http_api *api, const struct http_request 
     value_set(&out, "by", value_string(rollout.by));
     *ret = value_finish_map(&out);
     return true;
+}
+
+static bool change_policy(const struct http_api *api, const struct http_request *request,
+                          enum rollout_do what, struct arena *arena, int *ret_status,
+                          struct value *ret, struct error *err)
+{
+    struct engine_set *set = engine_rules_hold(api->engine->rules);
+    bool ok = change_held(api, set, request, what, arena, ret_status, ret, err);
+    engine_rules_release(set);
+    return ok;
 }
 
 ROUTE(http_post_policy_pause)

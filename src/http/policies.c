@@ -7,8 +7,8 @@ static struct value policy_json(const struct http_api *api, const struct store_p
 {
     struct value_builder out = {.arena = arena};
     const struct rollout *r = &p->rollout;
-    const struct policy *policy =
-        api->engine->policies ? policy_set_find(api->engine->policies, p->policy) : NULL;
+    struct engine_set *set = engine_rules_hold(api->engine->rules);
+    const struct policy *policy = engine_set_find(set, p->policy);
     size_t stages = policy ? policy->rollout.stage_count : 0;
     value_set(&out, "policy", value_string(p->policy));
     value_set(&out, "state", value_cstr(rollout_state_name(r->state)));
@@ -16,7 +16,9 @@ static struct value policy_json(const struct http_api *api, const struct store_p
     if (stages) {
         value_set(&out, "steps", value_int((int64_t)stages));
         if ((size_t)r->stage < stages)
-            value_set(&out, "reaches", value_cstr(policy->rollout.stages[r->stage].text));
+            value_set(
+                &out, "reaches",
+                value_string(str_copy(arena, str_from(policy->rollout.stages[r->stage].text))));
     }
     value_set(&out, "since", http_time_text(arena, r->since_ms));
     value_set(&out, "good", value_int(r->good));
@@ -26,6 +28,7 @@ static struct value policy_json(const struct http_api *api, const struct store_p
     value_set(&out, "by", value_string(r->by));
     value_set(&out, "reason", value_string(r->reason));
     value_set(&out, "hash", value_string(r->hash));
+    engine_rules_release(set);
     return value_finish_map(&out);
 }
 

@@ -125,7 +125,7 @@
     X(SEQUENCE, WRITE,                                                                             \
       "SELECT sequence_leaves($1::bigint, $2::bigint, $3::bigint[], $4::bytea, $5::bytea)")        \
     X(PLAN_TASKS, WRITE, "SELECT plan_tasks($1::bigint, $2::text[], $3::bigint[], $4::bigint[])")  \
-    X(TAKE_TASK, WRITE, "SELECT * FROM take_task($1::bigint, $2::bigint)")                         \
+    X(TAKE_TASK, WRITE, "SELECT * FROM take_task($1::bigint, $2::text, $3::bigint)")               \
     X(GET_TASK, READ, "SELECT * FROM get_task($1::bigint, $2::text)")                              \
     X(END_TASK, WRITE,                                                                             \
       "SELECT end_task($1::bigint, $2::text, $3::bigint, $4::bigint, $5::bool, $6::text, "         \

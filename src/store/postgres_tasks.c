@@ -25,15 +25,16 @@ enum store_result postgres_verb_plan_tasks(struct store *base, const struct stor
                : STORE_ERROR;
 }
 
-enum store_result postgres_verb_take_task(struct store *base, int64_t lease_ms, struct arena *arena,
-                                          struct store_task *ret, int64_t *ret_next_due_ms,
-                                          struct error *err)
+enum store_result postgres_verb_take_task(struct store *base, struct str name, int64_t lease_ms,
+                                          struct arena *arena, struct store_task *ret,
+                                          int64_t *ret_next_due_ms, struct error *err)
 {
     struct postgres_store *store = (struct postgres_store *)base;
     POSTGRES_ARGS_AUTO struct postgres_args args = {0};
     POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
     int64_t host = postgres_host_ms(store);
     postgres_add_int(&args, host);
+    postgres_add_text(&args, name);
     postgres_add_int(&args, lease_ms);
     if (!postgres_may_write(store, err) ||
         !postgres_call(store, POSTGRES_TAKE_TASK, &args, &rows, err))

@@ -23,7 +23,7 @@ BEGIN
 END $$;
 
 -- of_name NULL: none is due, and wait_ms says in how long one will be (NULL: there is none).
-CREATE FUNCTION take_task(host_ms bigint, lease bigint, OUT of_name text, OUT of_epoch bigint,
+CREATE FUNCTION take_task(host_ms bigint, wanted text, lease bigint, OUT of_name text, OUT of_epoch bigint,
                           OUT of_ran bigint, OUT of_note text, OUT wait_ms bigint)
     LANGUAGE plpgsql AS $$
 DECLARE
@@ -31,13 +31,14 @@ DECLARE
 BEGIN
     SELECT name, CASE ran_ms WHEN 0 THEN 0 ELSE ran_ms - now_ms + host_ms END, note
         INTO of_name, of_ran, of_note FROM task
-        WHERE due_ms <= now_ms ORDER BY due_ms, name LIMIT 1 FOR UPDATE SKIP LOCKED;
+        WHERE due_ms <= now_ms AND (wanted = '' OR name = wanted) ORDER BY due_ms, name LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF FOUND THEN
         UPDATE task SET due_ms = now_ms + lease, epoch = epoch + 1 WHERE name = of_name
             RETURNING epoch INTO of_epoch;
         RETURN;
     END IF;
-    SELECT min(due_ms) - now_ms INTO wait_ms FROM task WHERE due_ms > now_ms;
+    SELECT min(due_ms) - now_ms INTO wait_ms FROM task
+        WHERE due_ms > now_ms AND (wanted = '' OR name = wanted);
 END $$;
 
 CREATE FUNCTION get_task(host_ms bigint, of_name text, OUT name text, OUT due_ms bigint,

@@ -236,7 +236,7 @@ enum store_result sqlite_verb_breaker_set(struct store *, struct str, int64_t, s
                                           struct error *);
 enum store_result sqlite_verb_plan_tasks(struct store *, const struct store_task_plan *, size_t,
                                          struct error *);
-enum store_result sqlite_verb_take_task(struct store *, int64_t, struct arena *,
+enum store_result sqlite_verb_take_task(struct store *, struct str, int64_t, struct arena *,
                                         struct store_task *, int64_t *, struct error *);
 enum store_result sqlite_verb_end_task(struct store *, const struct store_task *,
                                        const struct store_task_end *, struct error *);

@@ -171,7 +171,8 @@
     X(CONSUME, "UPDATE approval SET consumed = 1 WHERE remediation = ?1")                          \
     X(TASK_PLAN, "INSERT INTO task(name, due_ms) VALUES (?1, ?2) ON CONFLICT(name) DO UPDATE "     \
                  "SET due_ms = ?3 WHERE due_ms > ?3")                                              \
-    X(TASK_NEXT, "SELECT " TASK_COLUMNS " FROM task ORDER BY due_ms, name LIMIT 1")                \
+    X(TASK_NEXT, "SELECT " TASK_COLUMNS                                                            \
+                 " FROM task WHERE ?1 = '' OR name = ?1 ORDER BY due_ms, name LIMIT 1")            \
     X(TASK_GET, "SELECT " TASK_COLUMNS " FROM task WHERE name = ?1")                               \
     X(TASK_TAKE, "UPDATE task SET due_ms = ?2, epoch = ?3 WHERE name = ?1")                        \
     X(TASK_END, "UPDATE task SET due_ms = ?3, ran_ms = CASE ?4 WHEN 0 THEN ran_ms ELSE ?4 END, "   \

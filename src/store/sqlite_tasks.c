@@ -73,6 +73,8 @@ static enum store_result run_take(struct sqlite_store *store, void *arg, struct 
     struct task_args *args = arg;
     int64_t now = sql_now(store);
     sqlite3_stmt *stmt = sql_get(store, STATEMENT_TASK_NEXT, err);
+    if (stmt)
+        sql_bind(stmt, 1, args->name);
     enum store_result got =
         stmt ? read_task(store, stmt, args->arena, &args->task, err) : STORE_ERROR;
     args->next_due_ms = got == STORE_OK ? args->task.due_ms : INT64_MAX;
@@ -88,11 +90,11 @@ static enum store_result run_take(struct sqlite_store *store, void *arg, struct 
     return sql_done(store, stmt, err) ? STORE_OK : STORE_ERROR;
 }
 
-enum store_result sqlite_verb_take_task(struct store *base, int64_t lease_ms, struct arena *arena,
-                                        struct store_task *ret, int64_t *ret_next_due_ms,
-                                        struct error *err)
+enum store_result sqlite_verb_take_task(struct store *base, struct str name, int64_t lease_ms,
+                                        struct arena *arena, struct store_task *ret,
+                                        int64_t *ret_next_due_ms, struct error *err)
 {
-    struct task_args args = {.lease_ms = lease_ms, .arena = arena};
+    struct task_args args = {.name = name, .lease_ms = lease_ms, .arena = arena};
     struct sqlite_job job =
         SQLITE_JOB(run_take, &args, .writes = true, .durable = true, .err = err);
     enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);

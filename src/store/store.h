@@ -410,12 +410,13 @@ struct store_task_plan {
 enum store_result store_plan_tasks(struct store *store, const struct store_task_plan *list,
                                    size_t count, struct error *err)
     __attribute__((warn_unused_result));
-/* The task that has been due longest, for one taker: it becomes due again when `lease_ms` are over,
- * unless it was ended before. STORE_ABSENT: none is due; *ret_next_due_ms says when one will be
- * (INT64_MAX = there is none). */
-enum store_result store_take_task(struct store *store, int64_t lease_ms, struct arena *arena,
-                                  struct store_task *ret, int64_t *ret_next_due_ms,
-                                  struct error *err) __attribute__((warn_unused_result));
+/* The task that has been due longest, or the named one, for one taker: it becomes due again when
+ * `lease_ms` are over, unless it was ended before. STORE_ABSENT: none is due; *ret_next_due_ms says
+ * when one will be (INT64_MAX = there is none). */
+enum store_result store_take_task(struct store *store, struct str name, int64_t lease_ms,
+                                  struct arena *arena, struct store_task *ret,
+                                  int64_t *ret_next_due_ms, struct error *err)
+    __attribute__((warn_unused_result));
 struct store_task_end {
     int64_t due_ms;  // the next time; 0 = the task is forgotten
     struct str note; // ptr NULL = the old one stays

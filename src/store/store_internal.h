@@ -48,8 +48,8 @@ struct store_backend {
                                   struct error *);
     enum store_result (*plan_tasks)(struct store *, const struct store_task_plan *, size_t,
                                     struct error *);
-    enum store_result (*take_task)(struct store *, int64_t, struct arena *, struct store_task *,
-                                   int64_t *, struct error *);
+    enum store_result (*take_task)(struct store *, struct str, int64_t, struct arena *,
+                                   struct store_task *, int64_t *, struct error *);
     enum store_result (*end_task)(struct store *, const struct store_task *,
                                   const struct store_task_end *, struct error *);
     enum store_result (*get_task)(struct store *, struct str, struct arena *, struct store_task *,

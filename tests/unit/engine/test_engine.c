@@ -17,7 +17,8 @@
 struct world {
     struct sim sim;
     struct aws_models *models;
-    struct policy_set *policies;
+    struct policy_set *policies; // those in use
+    struct engine_rules *rules;
     struct store *store;
     struct engine engine;
     struct arena arena, scratch; // scratch: of one step
@@ -140,8 +141,13 @@ static void world_init_with(struct world *w, uint64_t seed, const char *policy, 
         fail_msg("%s", errors.items[0]->message);
     w->store = store_open(":memory:", &w->sim.clock, &err);
     assert_non_null(w->store);
-    w->engine =
-        (struct engine){w->store, w->policies, w->models, sim_caller(&w->sim), &w->sim.clock, NULL};
+    w->rules = engine_rules_create(w->policies, &err);
+    assert_non_null(w->rules);
+    w->engine = (struct engine){.store = w->store,
+                                .rules = w->rules,
+                                .models = w->models,
+                                .caller = sim_caller(&w->sim),
+                                .clock = &w->sim.clock};
 }
 
 static void world_init(struct world *w, uint64_t seed, const char *guard)
@@ -153,7 +159,7 @@ static void world_finish(struct world *w)
 {
     char path[128];
     store_close(w->store);
-    policy_set_destroy(w->policies);
+    engine_rules_destroy(w->rules);
     arena_finish(&w->arena);
     arena_finish(&w->scratch);
     sim_finish(&w->sim);
@@ -910,12 +916,11 @@ static void lower_mode(struct world *w)
     write_file(w->dir, "rectify.yaml",
                "assignments:\n  - {policies: ['*'], accounts: '*', mode: observe}\n");
     errors = (struct error_list){.arena = &w->arena};
-    struct policy_set *old = w->policies;
+    struct error err;
     w->policies =
         policy_set_load(&(struct policy_options){.dir = w->dir, .models = w->models}, &errors);
     assert_non_null(w->policies);
-    w->engine.policies = w->policies;
-    policy_set_destroy(old);
+    assert_true(engine_rules_replace(w->rules, w->policies, &err));
 }
 
 static void test_engine__a_lowered_mode_stops_a_repair_under_way(void **state)

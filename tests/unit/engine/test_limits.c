@@ -108,7 +108,7 @@ static struct world *world_create(uint64_t seed, const char *guard)
     w->store = store_open(":memory:", &w->sim.clock, &err);
     assert_non_null(w->store);
     w->engine = (struct engine){.store = w->store,
-                                .policies = w->policies,
+                                .rules = engine_rules_create(w->policies, &err),
                                 .models = shared_models,
                                 .caller = sim_caller(&w->sim),
                                 .clock = &w->sim.clock};
@@ -119,7 +119,7 @@ static void world_destroy(struct world *w)
 {
     char path[128];
     store_close(w->store);
-    policy_set_destroy(w->policies);
+    engine_rules_destroy(w->engine.rules);
     arena_finish(&w->arena);
     for (int i = 0; i < DEPTH_MAX; i++)
         arena_finish(&w->scratch[i]);

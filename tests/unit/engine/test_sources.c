@@ -41,7 +41,6 @@ static void call_stub(void *ctx, const struct aws_call *call, struct arena *aren
 struct world {
     struct engine engine;
     struct policy_set *set;
-    struct detector *detector;
     struct engine_intake *intake;
     struct engine_sources *sources;
     struct arena arena;
@@ -73,14 +72,13 @@ static void start(struct world *w)
     code = "";
     calls = 0;
     w->set = fixture_library("assignments: [{policies: \"*\", accounts: \"*\", mode: observe}]\n");
-    w->detector = detector_create(w->set, &err);
     w->engine = (struct engine){.store = store_open(":memory:", &test_clock, &err),
-                                .policies = w->set,
+                                .rules = engine_rules_create(w->set, &err),
                                 .models = fixture_models(),
                                 .caller = {call_stub, NULL},
                                 .clock = &test_clock};
     assert_non_null(w->engine.store);
-    w->intake = engine_intake_create(&w->engine, w->detector, &err);
+    w->intake = engine_intake_create(&w->engine, &err);
     struct engine_sources_options options = {
         .engine = &w->engine, .intake = w->intake, .list = listed, .count = 2};
     w->sources = engine_sources_create(&options, &err);
@@ -92,8 +90,7 @@ static void finish(struct world *w)
     engine_sources_destroy(w->sources);
     engine_intake_destroy(w->intake);
     store_close(w->engine.store);
-    detector_destroy(w->detector);
-    policy_set_destroy(w->set);
+    engine_rules_destroy(w->engine.rules);
     arena_finish(&w->arena);
 }
 

@@ -679,7 +679,8 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     struct store_task_end end = {.due_ms = 0};
     int64_t next_due;
     assert_int_equal(store_plan_tasks(store, &plan, 1, &f->err), STORE_OK);
-    assert_int_equal(store_take_task(store, LEASE_MS, &arena, &task, &next_due, &f->err), STORE_OK);
+    assert_int_equal(store_take_task(store, STR(""), LEASE_MS, &arena, &task, &next_due, &f->err),
+                     STORE_OK);
     assert_int_equal(store_end_task(store, &task, &end, &f->err), STORE_OK);
     struct store_match match = match_of("p", BUCKET("a"), T0);
     struct store_event ours = {STR("e3"), STR("n"), &match, 1, STR("R")};

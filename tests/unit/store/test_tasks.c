@@ -42,8 +42,8 @@ static enum store_result take(struct fixture *f, struct store_task *ret, int64_t
 {
     struct error err = {0};
     int64_t next = -1;
-    enum store_result got =
-        store_take_task(f->store, LEASE_MS, &f->arena, ret, ret_next ? ret_next : &next, &err);
+    enum store_result got = store_take_task(f->store, STR(""), LEASE_MS, &f->arena, ret,
+                                            ret_next ? ret_next : &next, &err);
     if (got == STORE_ERROR)
         fail_msg("take gave %s", err.message);
     return got;
@@ -73,6 +73,22 @@ static void test_tasks__the_earliest_due_one_is_taken_by_one(void **state)
     assert_true(str_is(task.name, "b"));
     assert_int_equal(take(f, &task, &next), STORE_ABSENT);
     assert_int_equal(next, T0 + 5000);
+}
+
+static void test_tasks__one_may_be_taken_by_its_name(void **state)
+{
+    struct fixture *f = *state;
+    struct store_task task;
+    struct error err;
+    int64_t next;
+    plan(f, "a", T0 - 2, INT64_MAX);
+    plan(f, "b", T0 - 1, INT64_MAX);
+    assert_int_equal(store_take_task(f->store, STR("b"), LEASE_MS, &f->arena, &task, &next, &err),
+                     STORE_OK);
+    assert_true(str_is(task.name, "b"));
+    assert_int_equal(store_take_task(f->store, STR("c"), LEASE_MS, &f->arena, &task, &next, &err),
+                     STORE_ABSENT);
+    assert_true(next == INT64_MAX);
 }
 
 static void test_tasks__planning_again_keeps_the_due_time_unless_it_is_too_late(void **state)
@@ -149,7 +165,7 @@ static void *take_all(void *arg)
     int64_t next, index;
     enum store_result got;
     for (;;) {
-        got = store_take_task(crowd->f->store, LEASE_MS, &arena, &task, &next, &err);
+        got = store_take_task(crowd->f->store, STR(""), LEASE_MS, &arena, &task, &next, &err);
         if (got != STORE_OK)
             break;
         if (str_to_int64(task.name, &index) && index < TASKS) {
@@ -191,6 +207,7 @@ int main(void)
         return status;
     const struct CMUnitTest tests[] = {
         EACH(test_tasks__the_earliest_due_one_is_taken_by_one),
+        EACH(test_tasks__one_may_be_taken_by_its_name),
         EACH(test_tasks__planning_again_keeps_the_due_time_unless_it_is_too_late),
         EACH(test_tasks__what_ran_is_due_again_and_keeps_its_note),
         EACH(test_tasks__a_taker_that_dies_is_followed_and_writes_nothing_more),
