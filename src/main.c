@@ -16,6 +16,13 @@ const struct cli_command cli_commands[] = {
     {"scan", "", "what exists, by the policies' own lists, to its ends",
      "policies policy region account state store config kill-switch models workers",
      "rectify scan --policies policies", cli_scan},
+    {"plan", "", "what would be done about an event, a resource or everything; nothing is",
+     "policies events scan policy resource region account out expires detailed-exitcode "
+     "json state store config kill-switch models",
+     "rectify plan --policies policies --out plan.json", cli_plan},
+    {"apply", "FILE", "do exactly what a plan says; what has changed since is refused",
+     "policies state store config kill-switch models workers by", "rectify apply plan.json",
+     cli_apply},
     {"list", "", "remediations, newest first", "state store policy resource all json",
      "rectify list", cli_list},
     {"show", "ID", "the story of one remediation", "state store json", "rectify show r1", cli_show},
@@ -133,7 +140,13 @@ static const struct option {
     OPTION("max-growth", TEXT, max_growth, "PERCENT",
            "exit with 2 when a policy matches more than so much more than before"),
     OPTION("policy", TEXT, policy, "NAME", "only this policy"),
-    OPTION("resource", TEXT, resource, "GLOB", "only resources whose key matches"),
+    OPTION("scan", FLAG, scan, "", "everything that exists, by the policies' own lists"),
+    OPTION("out", TEXT, out, "FILE", "write the plan there, for `rectify apply` (also -o FILE)"),
+    OPTION("expires", TEXT, expires, "TIME", "how long the plan stands; 1h"),
+    OPTION("detailed-exitcode", FLAG, detailed_exitcode, "",
+           "0 nothing to do, 1 an error, 2 something to do"),
+    OPTION("resource", TEXT, resource, "GLOB",
+           "only resources whose key matches; plan: this one, by its id or key"),
     OPTION("reason", TEXT, reason, "TEXT", "why; kept with the decision"),
     OPTION("by", TEXT, by, "NAME", "who decides, when not you"),
     OPTION("query", TEXT, query, "JMESPATH", "what of the answer is shown"),
@@ -195,7 +208,9 @@ bool cli_option_at(const struct cli_command *command, size_t at, struct cli_opti
 const struct cli_exit cli_exits[] = {
     {CLI_OK, "done"},
     {CLI_FAILED, "failed; standard error says what happened, where, and what to do next"},
-    {CLI_DIFFERENT, "done, and not as it was wanted: a gate of replay"},
+    {CLI_DIFFERENT,
+     "done, and not as it was wanted: a gate of replay, or a plan with something to do "
+     "(--detailed-exitcode)"},
     {CLI_WAITING, "something waits for a person, a guard or a later try"},
     {CLI_USAGE, "wrong usage"},
     {0, NULL},
@@ -292,11 +307,17 @@ static int take_letters(const struct cli_command *command, const char *letters,
     return 0;
 }
 
-/* -o json, -o table */
-static int take_format(const char *format, struct cli_options *ret)
+/* -o json, -o table; another word is a file where the command writes one. */
+static int take_format(const struct cli_command *command, const char *format,
+                       struct cli_options *ret)
 {
-    ret->json = strcmp(format, "json") == 0;
-    return ret->json || strcmp(format, "table") == 0 ? 0 : cli_usage("-o wants json or table");
+    ret->json = ret->json || strcmp(format, "json") == 0;
+    if (strcmp(format, "json") == 0 || strcmp(format, "table") == 0)
+        return 0;
+    if (!format[0] || !command_takes(command, "out"))
+        return cli_usage("-o wants json or table");
+    ret->out = format;
+    return 0;
 }
 
 static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
@@ -336,7 +357,7 @@ int main(int argc, char **argv)
     for (int i = 1 + words; i < argc; i++) {
         int code = 0;
         if (strcmp(argv[i], "-o") == 0 && command_takes(command, "json")) {
-            code = take_format(i + 1 < argc ? argv[++i] : "", &options);
+            code = take_format(command, i + 1 < argc ? argv[++i] : "", &options);
         } else if (strcmp(argv[i], "--") == 0) { // what follows is no option
             while (++i < argc)
                 argv[options.arg_count++] = argv[i];

@@ -45,5 +45,6 @@
 #define LIMIT_CHANNELS 16u                   // of rectify.yaml
 #define LIMIT_CALLBACK_BYTES (256u << 10)    // what a channel's service sends us
 #define LIMIT_CERTIFICATES_BYTES (4u << 20)  // a file of certificates that peers are verified by
+#define LIMIT_PLAN_BYTES (256u << 20)        // the file of a plan
 
 #endif

@@ -19,6 +19,8 @@ struct cli_options {
     const char *output, *query, *wait, *region, *role, *account;
     const char *against, *max_matches, *max_growth;
     const char *queue, *regions, *kms;
+    const char *out, *expires;
+    bool scan, detailed_exitcode;
     bool json, help, all, trace, check, count, invert, explain, defaults;
     bool list, describe, all_pages, dry_run, presign;
     int workers, timeout;
@@ -131,6 +133,8 @@ int cli_generate_terraform(const struct cli_options *options);
 int cli_replay(const struct cli_options *options);
 int cli_validate(const struct cli_options *options);
 int cli_scan(const struct cli_options *options);
+int cli_plan(const struct cli_options *options);
+int cli_apply(const struct cli_options *options);
 int cli_match(const struct cli_options *options);
 int cli_audit_show(const struct cli_options *options);
 int cli_audit_verify(const struct cli_options *options);

@@ -52,7 +52,7 @@ static bool ask(const struct discovery *d, const char *operation, struct value i
         nanosleep(&(struct timespec){pause / 1000, pause % 1000 * 1000000}, NULL);
     }
     *ret = answer.output;
-    return answer.outcome == AWS_OK || error_set(err, "E0012", "%s: %.*s: %.*s", operation,
+    return answer.outcome == AWS_OK || error_set(err, "E0017", "%s: %.*s: %.*s", operation,
                                                  STR_FMT(answer.code), STR_FMT(answer.message));
 }
 
@@ -101,9 +101,9 @@ static bool discover(const struct discovery *d, struct str *ret, struct error *e
         return false;
     const struct value *accounts = value_get(answer, STR("Accounts"));
     if (!accounts || accounts->kind != VALUE_LIST || accounts->len == 0)
-        return error_set(err, "E0012", "organizations:ListAccounts names no account");
+        return error_set(err, "E0017", "organizations:ListAccounts names no account");
     if (accounts->len > LIMIT_ACCOUNTS)
-        return error_set(err, "E0012", "the organisation has more than %u accounts",
+        return error_set(err, "E0017", "the organisation has more than %u accounts",
                          LIMIT_ACCOUNTS);
     for (uint32_t i = 0; i < accounts->len; i++) {
         if (!is_active(accounts->items[i]))
@@ -166,6 +166,14 @@ bool engine_discover_task(struct engine *engine, struct policy_set *policies,
     return false;
 }
 
+bool engine_discover(struct engine *engine, struct policy_set *policies, struct error *err)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct str text;
+    struct discovery d = {engine, policy_set_organization(policies), &arena};
+    return !d.organization || (discover(&d, &text, err) && use(policies, text, &arena, err));
+}
+
 bool engine_discover_now(struct engine *engine, struct policy_set *policies, struct error *err)
 {
     struct arena arena ARENA_AUTO = {0};
@@ -196,7 +204,7 @@ bool engine_own_account(struct engine *engine, struct arena *arena, struct str *
     *ret = value_path_str(answer.output, "Account");
     if (answer.outcome == AWS_OK && ret->len)
         return true;
-    error_set(err, "E0013", "whose account to scan is not known: %.*s: %.*s", STR_FMT(answer.code),
+    error_set(err, "E0018", "whose account to scan is not known: %.*s: %.*s", STR_FMT(answer.code),
               STR_FMT(answer.message));
     return error_hint(err, "credentials, --account, or `accounts` in rectify.yaml say so");
 }

@@ -200,16 +200,39 @@ struct engine_worked {
 bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
     __attribute__((warn_unused_result));
 
+/* ---- what would be done ---- */
+
+struct engine_question {            // one policy, one resource
+    struct str policy, policy_hash; // hash empty = whatever is loaded
+    struct str resource, region;    // as in struct remediation
+};
+/* What would be done about it now: reads with the read role, and writes nothing anywhere. {policy,
+ * policy_hash, resource, region, severity, mode, verdict, message; of a violation also action,
+ * reasons, people, score, risk, fingerprint, plan_hash, calls, changes, iam}. The resource may come
+ * back under its canonical name. E0014 there is no such policy or resource, E0015 another policy
+ * hash; what a plan cannot be made for. */
+bool engine_preview(struct engine *engine, const struct engine_question *question,
+                    struct arena *arena, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
+/* Makes a remediation that does what a preview (`planned`) said, or ends as skipped: whatever has
+ * changed until it acts is named. *ret_id 0: the policy is obeyed already. E0015 something has
+ * changed, or the plan has expired; E0016 another remediation (*ret_id) is at work there. */
+bool engine_apply(struct engine *engine, struct value planned, int64_t expires_ms, struct str by,
+                  int64_t *ret_id, struct error *err) __attribute__((warn_unused_result));
+
 /* ---- accounts ---- */
 
-/* Whose our own credentials are, by STS. E0013. */
+/* Whose our own credentials are, by STS. E0018. */
 bool engine_own_account(struct engine *engine, struct arena *arena, struct str *ret,
                         struct error *err) __attribute__((warn_unused_result));
 /* The list of accounts that was discovered last, by any process, goes into the set. *ret_ran_ms:
  * which list that is; the same list is not taken again. */
 bool engine_recall_accounts(struct engine *engine, struct policy_set *policies, int64_t *ret_ran_ms,
                             struct error *err) __attribute__((warn_unused_result));
-/* Lists the organisation's accounts anew, if rectify.yaml names one. False (E0012): the last good
+/* Lists the organisation's accounts for this set only; the store is not asked. */
+bool engine_discover(struct engine *engine, struct policy_set *policies, struct error *err)
+    __attribute__((warn_unused_result));
+/* Lists the organisation's accounts anew, if rectify.yaml names one. False (E0017): the last good
  * list stays in use. */
 bool engine_discover_now(struct engine *engine, struct policy_set *policies, struct error *err)
     __attribute__((warn_unused_result));

@@ -19,7 +19,8 @@ static bool begin_rollout(struct step *s, const struct rollout *r, bool *ret_cha
                                           .reason = r->state == ROLLOUT_NONE
                                                         ? STR("the policy is new here")
                                                         : STR("the policy was changed")};
-    *ret_changed = acts && (r->state == ROLLOUT_NONE ? staged : !str_eq(r->hash, change.hash));
+    *ret_changed =
+        !s->looking && acts && (r->state == ROLLOUT_NONE ? staged : !str_eq(r->hash, change.hash));
     return !*ret_changed || store_rollout_set(s->engine->store, &change, s->err) != STORE_ERROR;
 }
 

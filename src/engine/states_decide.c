@@ -225,6 +225,10 @@ static bool enter_decided(struct step *s, const struct decide_decision *d, struc
     step_set_detail(s, DETAIL_DECISION, decision);
     step_set_detail(s, DETAIL_PLAN, plan);
     step_set_detail(s, DETAIL_PLAN_HASH, value_cstr(hash));
+    const char *differs = step_planned_differs(s, d, hash);
+    if (differs)
+        return step_to(
+            s, &(struct step_change){.to = STATE_SKIPPED, .reason = differs, .record = decision});
     if (d->pause && !step_pause_policy(s, d->pause))
         return false;
     switch (d->action) {

@@ -225,7 +225,7 @@ bool step_planned(const struct step *s, int number, struct value *ret)
     return true;
 }
 
-static bool prepare(struct step *s)
+bool step_prepare(struct step *s)
 {
     s->policy = policy_set_find(s->set->policies, s->r.policy);
     if (!s->policy || !resource_parse(s->r.resource, &s->subject.resource))
@@ -269,7 +269,7 @@ static bool walk(struct engine *engine, const struct engine_set *set,
         return true;
     step.stored_state = step.r.state;
     step.stored_step = step.r.step;
-    if (!prepare(&step))
+    if (!step_prepare(&step))
         return end_without_policy(&step);
     /* Bounded: the longest path has a few transitions a planned call. */
     for (unsigned i = 0; step.walking && i < 16 + 8 * LIMIT_STEPS; i++)

@@ -11,6 +11,7 @@
 struct step {
     struct engine *engine;
     const struct engine_set *set; // held for the whole walk
+    bool looking;                 // a preview: nothing is written
     struct arena *arena;
     struct remediation r;
     bool detail_changed; // since the last transition
@@ -99,6 +100,11 @@ void step_set_count(struct step *step, const char *what, int n);
  * `longest_ms`, not less than the service wants (up to 15 min), and spread, so that what failed
  * together does not come back together. */
 int64_t step_pause_ms(const struct step *step, int count, int64_t longest_ms, int64_t wanted_ms);
+/* Policy, assignment and subject from `r`. False: the policy is not loaded any more. */
+bool step_prepare(struct step *step);
+/* Why what is decided is not what a person has seen and applied; NULL: it is, or there was none. */
+const char *step_planned_differs(struct step *step, const struct decide_decision *decision,
+                                 const char *hash);
 /* Reads the resource now. */
 void step_read(struct step *step);
 /* Steady clock: now + `within_ms`, or the engine's own deadline when that is earlier. */

@@ -327,3 +327,62 @@ ROUTE(http_post_unfreeze)
     (void)id;
     return freeze(api, request, false, arena, ret_status, ret, err);
 }
+
+/* ---- plans ---- */
+
+static bool read_object(const struct http_request *request, struct arena *arena, struct value *ret,
+                        int *ret_status, struct error *err)
+{
+    *ret_status = 400;
+    if (!json_parse(arena, request->body, ret, err))
+        return false;
+    return ret->kind == VALUE_MAP ||
+           http_refuse(ret_status, 400, err, "H0028", "the body is not a JSON object");
+}
+
+static int plan_status(const struct error *err)
+{
+    struct str code = str_from(err->code);
+    return str_is(code, "E0014") ? 404 : str_is(code, "E0015") || str_is(code, "E0016") ? 409 : 503;
+}
+
+ROUTE(http_post_plan)
+{
+    struct value body;
+    (void)id;
+    if (!read_object(request, arena, &body, ret_status, err))
+        return false;
+    struct engine_question question = {
+        value_path_str(body, "policy"), value_path_str(body, "policy_hash"),
+        value_path_str(body, "resource"), value_path_str(body, "region")};
+    *ret_status = 200;
+    if (engine_preview(api->engine, &question, arena, ret, err))
+        return true;
+    *ret_status = plan_status(err);
+    return false;
+}
+
+ROUTE(http_post_apply)
+{
+    struct value body;
+    struct value_builder out = {.arena = arena};
+    struct decision decision;
+    int64_t made;
+    (void)id;
+    if (!read_object(request, arena, &body, ret_status, err) ||
+        !read_decision(request, arena, &decision, ret_status, err))
+        return false;
+    const struct value *planned = value_get(body, STR("planned"));
+    const struct value *expires = value_get(body, STR("expires_ms"));
+    if (!planned || planned->kind != VALUE_MAP || !expires || expires->kind != VALUE_INT)
+        return http_refuse(ret_status, 400, err, "H0040", "the body has no plan");
+    if (!engine_apply(api->engine, *planned, expires->i, decision.by, &made, err)) {
+        *ret_status = plan_status(err);
+        return false;
+    }
+    wake(api);
+    value_set(&out, "id", value_cstr(made ? arena_printf(arena, "r%lld", (long long)made) : ""));
+    *ret = value_finish_map(&out);
+    *ret_status = made ? 201 : 200;
+    return true;
+}

@@ -25,6 +25,8 @@ ROUTE(http_post_events);
 ROUTE(http_post_approve);
 ROUTE(http_post_deny);
 ROUTE(http_post_rollback);
+ROUTE(http_post_plan);
+ROUTE(http_post_apply);
 ROUTE(http_get_policies);
 ROUTE(http_post_policy_pause);
 ROUTE(http_post_policy_resume);

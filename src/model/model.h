@@ -154,6 +154,8 @@ struct remediation {
 #define DETAIL_PARENT "parent"               // id of the remediation that this one takes back
 #define DETAIL_STAGED "staged" // a rollback that no person asked for: its stage failed
 #define DETAIL_ERROR "error"   // {code, message} of the last failure
+#define DETAIL_PLANNED                                                                             \
+    "planned" // what `apply` was given: {fingerprint, plan_hash, action, expires_ms}
 
 #define REMEDIATION_ID_SIZE 24
 void remediation_id_format(int64_t id, char ret[REMEDIATION_ID_SIZE]);

@@ -253,9 +253,9 @@ enum store_result store_plan_tasks(struct store *store, const struct store_task_
     return store->backend->plan_tasks(store, list, count, err);
 }
 
-enum store_result store_take_task(struct store *store, struct str name, int64_t lease_ms, struct arena *arena,
-                                  struct store_task *ret, int64_t *ret_next_due_ms,
-                                  struct error *err)
+enum store_result store_take_task(struct store *store, struct str name, int64_t lease_ms,
+                                  struct arena *arena, struct store_task *ret,
+                                  int64_t *ret_next_due_ms, struct error *err)
 {
     ENSURE(lease_ms > 0);
     return store->backend->take_task(store, name, lease_ms, arena, ret, ret_next_due_ms, err);
