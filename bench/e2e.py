@@ -37,9 +37,9 @@ GOALS = {"start_ms": 9.0, "rss_mb": 18.0, "anon_mb": 6.0, "ok_us": 100.0, "bad_u
 
 
 class Stub:
-    def __init__(self, binary, delay_ms=0):
+    def __init__(self, binary, delay_ms=0, options=()):
         self.port = free_port()
-        options = ["-w", str(delay_ms)] if delay_ms else []
+        options = [*options, *(["-w", str(delay_ms)] if delay_ms else [])]
         self.process = subprocess.Popen([str(binary), str(self.port), *options],
                                         preexec_fn=die_with_parent)
         self.endpoint = f"http://127.0.0.1:{self.port}"

@@ -2,7 +2,8 @@
 /* An HTTP/1.1 server on loopback that answers like S3's bucket tagging and STS, and costs almost
  * nothing: one thread, epoll, keep-alive, canned answers, so that the client's own cost shows.
  *
- *   stub PORT [-w MS]      -w: every answer leaves MS milliseconds after its request
+ *   stub PORT [-w MS] [-n N]   -w: every answer leaves MS milliseconds after its request
+ *                              -n: ListBuckets names N buckets, ok-00000 and so on
  *
  * A bucket whose name begins with "ok" has the tag cost-center; any other has none until a PUT,
  * whose body it then answers with. GET /__counts gives the counters and the clock (CLOCK_MONOTONIC,
@@ -49,7 +50,8 @@ struct bucket { // what was put
 struct stub {
     int epoll, listener;
     int64_t delay_ns, first_ns, last_ns;
-    long gets, puts, sts, others, connections;
+    long gets, puts, sts, lists, locations, others, connections;
+    long bucket_count; // that ListBuckets names
     struct late *head, *tail;
     struct bucket *buckets;
 };
@@ -67,6 +69,8 @@ static const char identity[] =
     "<Account>123456789012</Account></GetCallerIdentityResult><ResponseMetadata>"
     "<RequestId>c6104cbe-af31-11e0-8154-cbc7ccf896c7</RequestId></ResponseMetadata>"
     "</GetCallerIdentityResponse>";
+static const char location[] =
+    XML "<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
 static const char not_found[] = XML "<Error><Code>NoSuchBucket</Code><Message>none</Message>"
                                     "<RequestId>4442587FB7D0A2F9</RequestId></Error>";
 
@@ -145,7 +149,7 @@ static void forget(struct stub *s)
         free(s->buckets[i].body);
         s->buckets[i] = (struct bucket){0};
     }
-    s->gets = s->puts = s->sts = s->others = s->connections = 0;
+    s->gets = s->puts = s->sts = s->lists = s->locations = s->others = s->connections = 0;
     s->first_ns = s->last_ns = 0;
 }
 
@@ -155,10 +159,11 @@ static bool answer_control(struct stub *s, struct connection *c, const char *pat
     if (strncmp(path, "/__reset", 8) == 0)
         forget(s);
     int n = snprintf(text, sizeof text,
-                     "{\"gets\": %ld, \"puts\": %ld, \"sts\": %ld, \"others\": %ld, "
-                     "\"connections\": %ld, \"first_ns\": %lld, \"last_ns\": %lld}\n",
-                     s->gets, s->puts, s->sts, s->others, s->connections, (long long)s->first_ns,
-                     (long long)s->last_ns);
+                     "{\"gets\": %ld, \"puts\": %ld, \"sts\": %ld, \"lists\": %ld, "
+                     "\"locations\": %ld, \"others\": %ld, \"connections\": %ld, "
+                     "\"first_ns\": %lld, \"last_ns\": %lld}\n",
+                     s->gets, s->puts, s->sts, s->lists, s->locations, s->others, s->connections,
+                     (long long)s->first_ns, (long long)s->last_ns);
     return answer(s, c, "200 OK", text, (size_t)n, true);
 }
 
@@ -186,6 +191,27 @@ static bool answer_tagging(struct stub *s, struct connection *c, const char *pat
     return answer(s, c, "200 OK", without_tag, sizeof without_tag - 1, false);
 }
 
+static bool answer_list(struct stub *s, struct connection *c)
+{
+    size_t size = 512 + (size_t)s->bucket_count * 100, len;
+    char *text = malloc(size);
+    if (!text)
+        return false;
+    len = (size_t)snprintf(text, size,
+                           XML "<ListAllMyBucketsResult xmlns=\"http://s3.amazonaws.com/doc/"
+                               "2006-03-01/\"><Owner><ID>x</ID></Owner><Buckets>");
+    for (long i = 0; i < s->bucket_count; i++)
+        len += (size_t)snprintf(text + len, size - len,
+                                "<Bucket><Name>ok-%05ld</Name><CreationDate>2024-11-24T00:00:00Z"
+                                "</CreationDate></Bucket>",
+                                i);
+    len += (size_t)snprintf(text + len, size - len, "</Buckets></ListAllMyBucketsResult>");
+    s->lists++;
+    bool ok = answer(s, c, "200 OK", text, len, false);
+    free(text);
+    return ok;
+}
+
 /* One whole request; `head` ends in a zero, `body` behind it. */
 static bool handle(struct stub *s, struct connection *c, char *head, const char *body, size_t len)
 {
@@ -204,6 +230,12 @@ static bool handle(struct stub *s, struct connection *c, char *head, const char 
     if (strncmp(head, "POST", 4) == 0) {
         s->sts++;
         return answer(s, c, "200 OK", identity, sizeof identity - 1, false);
+    }
+    if (strncmp(head, "GET", 3) == 0 && (path[1] == 0 || path[1] == '?'))
+        return answer_list(s, c);
+    if (strstr(path, "?location")) {
+        s->locations++;
+        return answer(s, c, "200 OK", location, sizeof location - 1, false);
     }
     s->others++;
     return answer(s, c, "404 Not Found", not_found, sizeof not_found - 1, false);
@@ -299,8 +331,12 @@ int main(int argc, char **argv)
                                   .sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
-    if (argc > 3 && strcmp(argv[2], "-w") == 0)
-        s.delay_ns = (int64_t)(atof(argv[3]) * 1e6);
+    for (int i = 2; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "-w") == 0)
+            s.delay_ns = (int64_t)(atof(argv[i + 1]) * 1e6);
+        else if (strcmp(argv[i], "-n") == 0)
+            s.bucket_count = atol(argv[i + 1]);
+    }
     s.listener = socket(AF_INET, SOCK_STREAM, 0);
     s.epoll = epoll_create1(0);
     setsockopt(s.listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);

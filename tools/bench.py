@@ -44,7 +44,8 @@ def main():
     failed = 0
     for name in options.names or known:
         print(f"== {name}", flush=True)
-        failed += subprocess.run(known[name], cwd=ROOT, check=False).returncode != 0
+        more = ["--peers"] if options.peers and name == "scan" else []
+        failed += subprocess.run(known[name] + more, cwd=ROOT, check=False).returncode != 0
         for peer in peers(name) if options.peers else []:
             print(f"== {name}: {peer.name}", flush=True)
             failed += subprocess.run([str(peer)], cwd=ROOT, check=False).returncode != 0
