@@ -14,8 +14,8 @@ from project import ROOT
 
 def programs(build):
     scripts = {name: [sys.executable, str(ROOT / "bench" / f"{name}.py"), "--build", str(build)]
-               for name in ("e2e", "lambda", "replay", "aws")}
-    found = {name: scripts[name] for name in ("e2e", "lambda", "replay")}
+               for name in ("e2e", "lambda", "replay", "scan", "aws")}
+    found = {name: scripts[name] for name in ("e2e", "lambda", "replay", "scan")}
     shared = os.environ.get("RECTIFY_SHARED", str(ROOT.parent / "shared"))
     for path in sorted((build / "bench").glob("*bench*")):
         if path.is_file() and os.access(path, os.X_OK):
