@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/desk.h"
 #include "cli/doctor_internal.h"
+#include "notify/notify.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -388,6 +389,29 @@ static void check_token(struct doctor *d)
             "none: the daemon takes events over its Unix socket only");
 }
 
+/* A line a channel: is its secret there, does the service know us? */
+static void check_channels(struct doctor *d)
+{
+    struct error err;
+    size_t count = 0;
+    const struct channel *all = d->policies ? policy_set_channels(d->policies, &count) : NULL;
+    struct net_options options = {.clock = clock_system()};
+    struct net *net = count ? net_create(&options, &err) : NULL;
+    struct notify notify = {.net = net, .clock = clock_system()};
+    for (size_t i = 0; net && i < count; i++) {
+        struct arena secrets = {0};
+        if (notify_check(&notify, &all[i], &secrets, &err))
+            say(d, HEALTH_OK, "channel", NULL, "%.*s (%s)%s", STR_FMT(all[i].name),
+                channel_kind_name(all[i].kind),
+                all[i].may_decide ? ", people may answer on it" : "");
+        else
+            say(d, HEALTH_FAIL, "channel", "operate.md has what a channel needs", "%.*s: %s",
+                STR_FMT(all[i].name), err.message);
+        arena_wipe(&secrets);
+    }
+    net_destroy(net);
+}
+
 static void print(struct doctor *d)
 {
     struct value found = value_finish_list(&d->found);
@@ -420,6 +444,7 @@ int cli_doctor(const struct cli_options *options)
     check_kill_switch(&d);
     check_state_key(&d);
     check_token(&d);
+    check_channels(&d);
     check_cloud(&d);
     print(&d);
     int code = d.failed ? CLI_FAILED : CLI_OK;

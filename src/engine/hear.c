@@ -125,7 +125,7 @@ static bool hear(struct engine *engine, const struct engine_set *set, struct str
     case APPROVE_REASON:
         if (engine->notify &&
             !notify_slack_ask_reason(engine->notify, channel, said.trigger, said.token, err))
-            return refuse_in_slack(engine, channel, &said, err, arena, ret_status, ret);
+            return heard(ret_status, 503); // Slack shows that it did not work
         break;
     case APPROVE_LOOK:
         return look_soon(engine, channel, said.issue, arena, ret_status, err);

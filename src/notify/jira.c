@@ -354,3 +354,11 @@ bool notify_jira_look(const struct notify *notify, const struct channel *channel
     *ret_status = found;
     return true;
 }
+
+bool jira_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                struct notify_result *ret)
+{
+    struct jira j = {notify, channel, arena, ret, {0}, false};
+    struct value v;
+    return begin(&j) && call(&j, STR("myself"), value_null(), &v);
+}

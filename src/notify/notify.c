@@ -117,3 +117,21 @@ bool notify_call(const struct notify *notify, const struct channel *channel,
     ret->after_ms = retry_after(ret_answer);
     return false;
 }
+
+bool notify_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                  struct error *err)
+{
+    const struct secret secrets[] = {channel->token, channel->secret, channel->old_secret};
+    struct notify_result result = {0};
+    for (size_t i = 0; i < 3; i++) {
+        struct str ignored;
+        if (secret_is_set(secrets[i]) && !secret_read(secrets[i], arena, &ignored, err))
+            return false;
+    }
+    bool ok = true;
+    if (channel->kind == CHANNEL_SLACK)
+        ok = slack_check(notify, channel, arena, &result);
+    else if (channel->kind == CHANNEL_JIRA)
+        ok = jira_check(notify, channel, arena, &result);
+    return ok || error_set(err, "W0005", "%s", result.error);
+}

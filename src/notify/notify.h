@@ -57,6 +57,11 @@ void notify_send(const struct notify *notify, const struct channel *channel,
                  const struct notice *notices, size_t count, struct arena *arena,
                  struct notify_result *ret);
 
+/* Can the channel be used? Its secrets are there; Slack and Jira are asked whether they know us;
+ * nothing is sent to people. W0001, W0002, W0005 (what the service said). */
+bool notify_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                  struct error *err) __attribute__((warn_unused_result));
+
 /* ---- for what comes back (approve/) ---- */
 
 /* The secret's text without white space around it. W0001 cannot be read, W0002 empty or over 4,096

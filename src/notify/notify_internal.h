@@ -34,6 +34,12 @@ bool notify_bearer(const struct channel *channel, struct arena *arena, struct st
 /* JSON text of a value; ptr NULL when memory ran out. */
 struct str notify_json(struct arena *arena, struct value v);
 
+/* Does the service know us? */
+bool slack_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                 struct notify_result *ret);
+bool jira_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                struct notify_result *ret);
+
 /* ---- text.c: a notice in words ---- */
 
 /* One line of plain text: "healed: r12 s3-tags on AWS::S3::Bucket name (account): message". */

@@ -253,3 +253,12 @@ void notify_slack_whisper(const struct notify *notify, const struct channel *cha
     (void)call(notify, channel, "chat.postEphemeral", value_finish_map(&body), 1500, &arena,
                &answer, &ignored);
 }
+
+bool slack_check(const struct notify *notify, const struct channel *channel, struct arena *arena,
+                 struct notify_result *ret)
+{
+    struct value_builder nothing = {.arena = arena};
+    struct value answer;
+    return call(notify, channel, "auth.test", value_finish_map(&nothing), 5000, arena, &answer,
+                ret);
+}

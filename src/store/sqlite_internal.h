@@ -225,7 +225,8 @@ struct sqlite_approval {
 };
 bool sqlite_load_approval(struct sqlite_store *store, int64_t id, struct sqlite_approval *ret,
                           struct error *err);
-/* Writes into the lock file that the log is to be at least as long as it is now. */
+/* Writes into the lock file that the log is to be at least one leaf longer than it is now: what is
+ * consumed has its leaf in the same commit. */
 bool sqlite_anchor(struct sqlite_store *store, struct error *err);
 bool sqlite_write_lock(struct sqlite_store *store, uint64_t anchor, struct error *err);
 enum store_result sqlite_verb_approval(struct store *, int64_t, struct arena *,

@@ -355,8 +355,9 @@ bool sqlite_write_lock(struct sqlite_store *store, uint64_t anchor, struct error
 
 bool sqlite_anchor(struct sqlite_store *store, struct error *err)
 {
-    if (store->lock_fd < 0 || store->tree.size <= store->anchor) // in memory no copy can come back
+    uint64_t size = store->tree.size + 1; // the leaf of what consumes it comes with the same commit
+    if (store->lock_fd < 0 || size <= store->anchor) // in memory no copy can come back
         return true;
-    store->anchor = store->tree.size;
+    store->anchor = size;
     return sqlite_write_lock(store, store->anchor, err);
 }

@@ -171,6 +171,30 @@ class TestTheWholeWay(ApprovalCase):
         self.home_of.wait_for(lambda: not self.slack.questions())
         self.assertEqual(self.proxy.changes(bucket), [])
 
+    def test_case_62_slack_is_answered_in_time_though_it_answers_slowly(self):
+        bucket, ts, token = self.asked()
+        self.slack.delay_s = 6
+        for action, user, status in (("rectify_deny", BOB, 503), ("rectify_approve", EVE, 200)):
+            began = time.monotonic()
+            self.assertEqual(self.press(ts, action, token, user)[0], status)
+            self.assertLess(time.monotonic() - began, 3)
+        began = time.monotonic()
+        self.assertEqual(self.press(ts, "rectify_approve", token, BOB)[0], 200)
+        self.assertLess(time.monotonic() - began, 3)
+        self.becomes(bucket, "healed")
+        self.slack.delay_s = 0
+
+    def test_slack_posts_are_tried_again_and_keep_their_order(self):
+        self.slack.script.extend([(500, {}, {}), (200, {}, {"ok": False, "error": "ratelimited"}),
+                                  (429, {"Retry-After": "1"}, {})])
+        bucket, ts, token = self.asked()
+        self.slack.script.append((503, {}, {}))
+        self.press(ts, "rectify_approve", token, BOB)
+        self.becomes(bucket, "healed")
+        self.home_of.wait_for(lambda: "healed" in json.dumps(self.slack.messages[ts]), 30)
+        self.assertIn("healed", self.slack.messages[ts]["blocks"][0]["text"]["text"])
+        self.assertEqual(len(self.slack.messages), 1)
+
     def test_jira_a_status_heals_the_bucket_and_the_issue_is_closed(self):
         bucket, _, _ = self.asked()
         key = self.issue(bucket)

@@ -200,6 +200,21 @@ class TestTelling(NotifyCase):
         self.assertEqual((notice["state"], self.hook.requests), ("waits", []))
         self.assertIn("/nonexistent/s cannot be read", notice["error"])
 
+    def test_doctor_says_which_channel_cannot_be_used(self):
+        rectify = self.rectify_telling("[]", channels={
+            "gone": "{kind: sns, to: 'arn:aws:sns:eu-west-1:123456789012:t'}",
+            "lost": f"{{kind: webhook, to: '{self.hook.url}', internal: true, "
+                    "secret: {env: NOT_THERE}}"})
+        lines = {c["detail"]: c["health"] for c in json.loads(
+            rectify.command("doctor", "-o", "json").stdout) if c["check"] == "channel"}
+        self.assertEqual(lines.get("hook (webhook), people may answer on it"), "ok")
+        self.assertEqual(lines.get("lost: the environment has no NOT_THERE"), "fail")
+        self.assertEqual([h for d, h in lines.items() if d.startswith("ops")], ["ok"])
+        self.slack.token = "xoxb-another"
+        done = rectify.command("doctor")
+        self.assertIn("ops: Slack refuses auth.test: invalid_auth", done.stdout)
+        self.assertNotIn(TOKEN, done.stdout + done.stderr)
+
 
 if __name__ == "__main__":
     harness.main()
