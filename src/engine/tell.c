@@ -101,7 +101,8 @@ static struct value body_value(const struct step *s, enum telling word, const ch
     struct arena *arena = s->arena;
     struct value_builder out = {.arena = arena}, risk = {.arena = arena};
     char id[REMEDIATION_ID_SIZE];
-    const struct value *plan = step_detail(s, DETAIL_PLAN), *reads = step_detail(s, DETAIL_READS);
+    const struct value *plan = step_detail(s, DETAIL_PLAN),
+                       *reads = s->has_finding ? &s->finding.reads : NULL;
     const struct value *message = step_detail(s, DETAIL_MESSAGE);
     const struct value *score = value_path(s->r.detail, "decision.score");
     const struct value *parts = value_path(s->r.detail, "decision.risk");
