@@ -66,6 +66,7 @@ bool cli_state_dir(const struct cli_options *options, char *ret, size_t size, st
 bool cli_state_path(const struct cli_options *options, char *ret, size_t size);
 /* The store: --store, RECTIFY_STORE, rectify.db in the state folder. */
 const char *cli_store_said(const struct cli_options *options); // NULL: neither is given
+bool cli_store_is_lost(const char *where); // with the environment of a Lambda function
 struct store *cli_open_store(const struct cli_options *options, struct error *err);
 /* The model pack: --models, RECTIFY_MODELS, <program's folder>/models, ../models,
  * /usr/share/rectify. */

@@ -144,6 +144,30 @@ static void check_store(struct doctor *d)
     store_close(store);
 }
 
+/* As a Lambda function: what is kept has to outlive the environment, for as many as run at once. */
+static void check_lambda(struct doctor *d)
+{
+    const char *function = getenv("AWS_LAMBDA_FUNCTION_NAME");
+    const char *store = cli_store_said(d->options);
+    if (!function || !function[0])
+        return;
+    if (!store)
+        say(d, HEALTH_FAIL, "lambda",
+            "RECTIFY_STORE: postgres://..., or a file on a mounted file system (EFS)",
+            "nothing says where %s keeps its state: it does not start", function);
+    else if (store_is_server(store))
+        say(d, HEALTH_OK, "lambda", NULL, "%s keeps its state on a PostgreSQL server", function);
+    else if (cli_store_is_lost(store))
+        say(d, HEALTH_FAIL, "lambda",
+            "RECTIFY_STORE: postgres://..., or a file on a mounted file system (EFS)",
+            "%s keeps its state in %s, which is lost together with each environment", function,
+            store);
+    else
+        say(d, HEALTH_WARN, "lambda",
+            "reserved concurrency 1, which is not looked at here; or PostgreSQL",
+            "%s keeps its state in a file: one invocation at a time", function);
+}
+
 static void say_source(struct doctor *d, struct value source)
 {
     const struct value *events = value_get(source, STR("events"));
@@ -440,6 +464,7 @@ int cli_doctor(const struct cli_options *options)
     check_policies(&d);
     check_state(&d);
     check_store(&d);
+    check_lambda(&d);
     check_daemon(&d);
     check_kill_switch(&d);
     check_state_key(&d);

@@ -14,6 +14,11 @@
 #define STATE_DEFAULT "/tmp/rectify"
 #define TASK_DEFAULT "/var/task"
 
+bool cli_store_is_lost(const char *where)
+{
+    return str_starts(str_from(where), STR("/tmp/"));
+}
+
 static void close_store(void *ctx)
 {
     struct running *r = ctx;
@@ -44,7 +49,7 @@ static bool check_places(const struct cli_options *options, struct error *err)
         error_set(err, "L0016", "RECTIFY_STORE does not say where state is kept");
         return error_hint(err, "postgres://..., or a file on a mounted file system (EFS)");
     }
-    if (str_starts(str_from(store), STR("/tmp/")))
+    if (cli_store_is_lost(store))
         log_line(LOG_WARN, "state in %s is lost together with this environment", store);
     return cli_state_dir(options, state, sizeof state, err);
 }
@@ -84,7 +89,9 @@ int cli_lambda(const struct cli_options *given)
         log_set_json();
     signal(SIGPIPE, SIG_IGN); // SIGTERM just ends it: between invocations nothing is held
     if (prepare(&r, &options, &err)) {
-        struct lambda_host host = {&r.engine, r.sources, &r.notify, open_store, close_store, &r};
+        struct engine_house house = {0};
+        struct lambda_host host = {&r.engine,  r.sources,   &r.notify, &house,
+                                   open_store, close_store, &r};
         lambda_serve(&runtime, &host, &err);
         cli_fail(&err);
     } else {

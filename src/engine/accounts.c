@@ -42,13 +42,15 @@ static bool ask(const struct discovery *d, const char *operation, struct value i
     if (call.access.per_second == 0)
         call.access.per_second = PER_SECOND_DEFAULT;
     for (int attempt = 1;; attempt++) {
-        call.deadline_ms = clock_steady_ms(d->engine->clock) + ENGINE_READ_DEADLINE_MS;
+        call.deadline_ms = engine_deadline(d->engine, ENGINE_READ_DEADLINE_MS);
         aws_call_pages(d->engine->caller, &call, d->arena, &answer);
         if (answer.outcome == AWS_OK || answer.outcome == AWS_REFUSED || attempt == ATTEMPTS)
             break;
         int64_t pause = 250 << attempt;
         pause = answer.retry_after_ms > pause ? answer.retry_after_ms : pause;
         pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+        if (!engine_has_time(d->engine, pause))
+            break;
         nanosleep(&(struct timespec){pause / 1000, pause % 1000 * 1000000}, NULL);
     }
     *ret = answer.output;
@@ -155,7 +157,8 @@ bool engine_discover_task(struct engine *engine, struct policy_set *policies,
     bool ok = discover(&d, &text, &why) && use(policies, text, &arena, &why);
     end.failed = !ok;
     end.note = ok ? text : (struct str){0};
-    end.due_ms = clock_wall_ms(engine->clock) + (ok ? organization->every_ms : ENGINE_AGAIN_MS);
+    end.due_ms = ok ? clock_wall_ms(engine->clock) + organization->every_ms
+                    : engine_due_again(engine, organization->every_ms);
     if (store_end_task(engine->store, task, &end, err) == STORE_ERROR)
         return false;
     if (ok)
@@ -197,7 +200,8 @@ bool engine_own_account(struct engine *engine, struct arena *arena, struct str *
     struct aws_call call = {
         .operation = aws_operation_find(engine->models, STR("sts:GetCallerIdentity"), err),
         .input = {.kind = VALUE_MAP},
-        .region = engine->region};
+        .region = engine->region,
+        .deadline_ms = engine->deadline_ms};
     if (!call.operation)
         return false;
     engine->caller.call(engine->caller.ctx, &call, arena, &answer);

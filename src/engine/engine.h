@@ -35,7 +35,7 @@ struct engine {
     struct net *net;              // for a rollout's watches; NULL = they cannot be read
     const struct seal_keys *seal; // what is kept of a resource is sealed with it; NULL: in clear
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
-                         // one thread works (engine_work())
+                         // one thread works (engine_work(), engine_work_tasks())
     struct str region;   // where what rectify.yaml names no region for is looked for; may be empty
 };
 
@@ -64,6 +64,13 @@ bool engine_rules_replace(struct engine_rules *rules, struct policy_set *policie
 #define ENGINE_GRACE_MS 900000 // how long a signature of ours may still be good (S3: 15 min)
 #define ENGINE_CALL_DEADLINE_MS 30000
 #define ENGINE_READ_DEADLINE_MS 60000 // of all reads of a resource together: well within a lease
+
+/* Steady clock: `within_ms` from now, but not behind engine->deadline_ms. */
+int64_t engine_deadline(const struct engine *engine, int64_t within_ms);
+/* Is so much of the time until engine->deadline_ms left? Nothing is begun within the last second of
+ * it: engine_is_late(). */
+bool engine_has_time(const struct engine *engine, int64_t ms);
+bool engine_is_late(const struct engine *engine);
 
 /* `scratch` is the walk's memory, reset at its start; a worker keeps one. False: the store failed
  * (err); the remediation stays as it is and becomes due again when its lease is over. Losing the
@@ -248,6 +255,8 @@ bool engine_discover_task(struct engine *engine, struct policy_set *policies,
 /* When a scan of that name is due after `now`: spread by the name's hash; `ran` false = it never
  * ran, and begins within an hour. */
 int64_t engine_scan_due(struct str name, int64_t every_ms, int64_t now, bool ran);
+/* When one that failed is due again: soon, but at once if only engine->deadline_ms cut it off. */
+int64_t engine_due_again(const struct engine *engine, int64_t every_ms);
 /* Makes sure that everything that the rules want at intervals is a task of the store. After a start
  * and a replacement of the rules; doing it again changes nothing. */
 bool engine_plan_tasks(struct engine *engine, struct error *err)
@@ -258,6 +267,15 @@ bool engine_plan_tasks(struct engine *engine, struct error *err)
 bool engine_run_task(struct engine *engine, int64_t *ret_next_due_ms, struct error *err)
     __attribute__((warn_unused_result));
 
+/* What keeping house remembers between two times. Zeroed: all is to be done. */
+struct engine_house {
+    uint64_t planned_number; // of the set that was planned last
+    int64_t planned_ms, recalled_ms, ran_ms;
+};
+/* The accounts that others discovered, and the rows that the rules want, where it is time for
+ * either; by one thread at a time. What fails is said and comes again. */
+void engine_keep_house(struct engine *engine, struct engine_house *house);
+
 struct engine_workers;
 /* Threads that plan and do them; `workers` are woken for what is found. */
 struct engine_schedule;
@@ -266,6 +284,12 @@ struct engine_schedule *engine_schedule_start(struct engine *engine, struct engi
     __attribute__((warn_unused_result));
 void engine_schedule_wake(struct engine_schedule *schedule); // the rules were replaced
 void engine_schedule_stop(struct engine_schedule *schedule); // NULL is allowed
+
+/* Plans, and does what is due at intervals, one after the other on this thread, until nothing is or
+ * engine->deadline_ms is near. What is not begun stays due; what the deadline cuts off is due again
+ * at once, behind all that waits. What is found is for engine_work(). False: the store failed. */
+bool engine_work_tasks(struct engine *engine, struct engine_house *house, size_t *ret_count,
+                       struct error *err) __attribute__((warn_unused_result));
 
 /* ---- workers ---- */
 

@@ -195,6 +195,7 @@ void engine_list_place(struct engine *engine, const struct policy_set *policies,
         .region = place->region,
         .account = policy_set_account(policies, place->account, arena),
         .now_ms = clock_wall_ms(engine->clock),
+        .deadline_ms = engine->deadline_ms,
         .caller = engine->caller,
     };
     decide_scan(&subject, arena, ret, ret_ids);

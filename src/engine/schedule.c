@@ -46,6 +46,16 @@ int64_t engine_scan_due(struct str name, int64_t every_ms, int64_t now, bool ran
     return slot_after(name, within, now);
 }
 
+int64_t engine_due_again(const struct engine *engine, int64_t every_ms)
+{
+    int64_t pause = every_ms < ENGINE_AGAIN_MS ? every_ms : ENGINE_AGAIN_MS;
+    if (engine_is_late(engine)) {
+        log_line(LOG_WARN, "a list did not end in the time that was left, and begins anew");
+        pause = 0;
+    }
+    return clock_wall_ms(engine->clock) + pause;
+}
+
 /* ---- planning ---- */
 
 struct planning {
@@ -141,10 +151,11 @@ static bool scan_task(struct engine *engine, struct engine_set *set, const struc
         return store_end_task(engine->store, task, &end, err) != STORE_ERROR;
     if (!engine_scan_place(engine, set->policies, &place, &scanned, err))
         return false; // the store fails: due again when the lease is over
-    int64_t now = clock_wall_ms(engine->clock), every = place.policy->scan.every_ms;
+    int64_t every = place.policy->scan.every_ms;
     end.failed = scanned.unread > 0;
-    end.due_ms = end.failed ? now + (every < ENGINE_AGAIN_MS ? every : ENGINE_AGAIN_MS)
-                            : engine_scan_due(task->name, every, now, true);
+    end.due_ms = end.failed
+                     ? engine_due_again(engine, every)
+                     : engine_scan_due(task->name, every, clock_wall_ms(engine->clock), true);
     const char *note = end.failed ? arena_printf(&arena, "%s", scanned.why.message)
                                   : arena_printf(&arena, "%zu resources", scanned.resources);
     end.note = note ? str_from(note) : (struct str){0};
@@ -176,6 +187,33 @@ bool engine_run_task(struct engine *engine, int64_t *ret_next_due_ms, struct err
     return ok;
 }
 
+void engine_keep_house(struct engine *engine, struct engine_house *house)
+{
+    struct error err;
+    int64_t now = clock_steady_ms(engine->clock), ran = house->ran_ms;
+    struct engine_set *set = engine_rules_hold(engine->rules);
+    bool fresh = set->number != house->planned_number;
+    if (fresh)
+        ran = 0; // a new set knows nothing yet
+    if (fresh || now - house->recalled_ms >= RECALL_EVERY_MS) {
+        house->recalled_ms = now;
+        if (!engine_recall_accounts(engine, set->policies, &ran, &err))
+            log_line(LOG_WARN, "%s", err.message);
+    }
+    bool due = fresh || ran != house->ran_ms || now - house->planned_ms >= PLAN_EVERY_MS;
+    house->ran_ms = ran;
+    uint64_t number = set->number;
+    engine_rules_release(set);
+    if (!due)
+        return;
+    house->planned_ms = now;
+    house->planned_number = number;
+    if (!engine_plan_tasks(engine, &err)) {
+        log_line(LOG_WARN, "scans cannot be planned: %s", err.message);
+        house->planned_ms = now - PLAN_EVERY_MS + RECALL_EVERY_MS; // again in a minute
+    }
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4 // so many tasks at once: what a long stop made due comes back in turn
@@ -186,41 +224,11 @@ struct engine_schedule {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool stopping, failing;
-    uint64_t planned_number; // of the set that was planned last
-    int64_t planned_ms, recalled_ms, ran_ms;
+    struct engine_house house;
     bool keeper; // somebody plans
     pthread_t threads[THREADS];
     int count;
 };
-
-/* By one thread at a time: the accounts that others discovered, and the rows that the rules want.
- */
-static void keep_house(struct engine_schedule *s)
-{
-    struct error err;
-    int64_t now = clock_steady_ms(s->engine->clock), ran = s->ran_ms;
-    struct engine_set *set = engine_rules_hold(s->engine->rules);
-    bool fresh = set->number != s->planned_number;
-    if (fresh)
-        ran = 0; // a new set knows nothing yet
-    if (fresh || now - s->recalled_ms >= RECALL_EVERY_MS) {
-        s->recalled_ms = now;
-        if (!engine_recall_accounts(s->engine, set->policies, &ran, &err))
-            log_line(LOG_WARN, "%s", err.message);
-    }
-    bool due = fresh || ran != s->ran_ms || now - s->planned_ms >= PLAN_EVERY_MS;
-    s->ran_ms = ran;
-    uint64_t number = set->number;
-    engine_rules_release(set);
-    if (!due)
-        return;
-    s->planned_ms = now;
-    s->planned_number = number;
-    if (!engine_plan_tasks(s->engine, &err)) {
-        log_line(LOG_WARN, "scans cannot be planned: %s", err.message);
-        s->planned_ms = now - PLAN_EVERY_MS + RECALL_EVERY_MS; // again in a minute
-    }
-}
 
 static void rest(struct engine_schedule *s, int64_t ms)
 {
@@ -242,7 +250,7 @@ static void *run(void *arg)
         s->keeper = true;
         pthread_mutex_unlock(&s->mutex);
         if (keep) {
-            keep_house(s);
+            engine_keep_house(s->engine, &s->house);
             pthread_mutex_lock(&s->mutex);
             s->keeper = false;
             pthread_mutex_unlock(&s->mutex);

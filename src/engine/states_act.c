@@ -18,7 +18,7 @@ static void perform(struct step *s, struct value planned, struct aws_answer *ret
 {
     struct act_gate gate = {s->engine->kill_switch,
                             s->engine->clock,
-                            step_deadline(s, ENGINE_CALL_DEADLINE_MS),
+                            engine_deadline(s->engine, ENGINE_CALL_DEADLINE_MS),
                             owns_lease,
                             s,
                             step_is_thawed};

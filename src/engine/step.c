@@ -150,16 +150,10 @@ bool step_to(struct step *s, const struct step_change *c)
     return step_go(s, c, &result);
 }
 
-int64_t step_deadline(const struct step *s, int64_t within_ms)
-{
-    int64_t at = clock_steady_ms(s->engine->clock) + within_ms, end = s->engine->deadline_ms;
-    return end && end < at ? end : at;
-}
-
 void step_read(struct step *s)
 {
     s->subject.now_ms = clock_wall_ms(s->engine->clock);
-    s->subject.deadline_ms = step_deadline(s, ENGINE_READ_DEADLINE_MS);
+    s->subject.deadline_ms = engine_deadline(s->engine, ENGINE_READ_DEADLINE_MS);
     s->subject.attempt = (unsigned)step_count(s, "unread");
     decide_read(&s->subject, s->arena, &s->finding);
     s->has_finding = true;

@@ -107,8 +107,6 @@ const char *step_planned_differs(struct step *step, const struct decide_decision
                                  const char *hash);
 /* Reads the resource now. */
 void step_read(struct step *step);
-/* Steady clock: now + `within_ms`, or the engine's own deadline when that is earlier. */
-int64_t step_deadline(const struct step *step, int64_t within_ms);
 /* How long a replica may still show what was before the newest event: until then that the policy is
  * obeyed proves nothing. */
 int64_t step_unsettled_ms(const struct step *step);

@@ -10,6 +10,22 @@
 #define SOON_MS 2000       // what is due within this is waited for
 #define BEGIN_LEFT_MS 1000 // nothing is begun with less time left than this
 
+int64_t engine_deadline(const struct engine *engine, int64_t within_ms)
+{
+    int64_t at = clock_steady_ms(engine->clock) + within_ms, end = engine->deadline_ms;
+    return end && end < at ? end : at;
+}
+
+bool engine_has_time(const struct engine *engine, int64_t ms)
+{
+    return !engine->deadline_ms || clock_steady_ms(engine->clock) + ms <= engine->deadline_ms;
+}
+
+bool engine_is_late(const struct engine *engine)
+{
+    return !engine_has_time(engine, BEGIN_LEFT_MS);
+}
+
 /* How long until the next row is due; less than 0: it is not waited for. */
 static int64_t wait_for(const struct engine *engine, int64_t next_due_ms)
 {
@@ -23,12 +39,6 @@ static int64_t wait_for(const struct engine *engine, int64_t next_due_ms)
     return wait_ms < 1 ? 1 : wait_ms;
 }
 
-static bool is_late(const struct engine *engine)
-{
-    return engine->deadline_ms &&
-           clock_steady_ms(engine->clock) > engine->deadline_ms - BEGIN_LEFT_MS;
-}
-
 bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
 {
     struct arena scratch ARENA_AUTO = {0};
@@ -36,7 +46,7 @@ bool engine_work(struct engine *engine, struct engine_worked *ret, struct error 
     *ret = (struct engine_worked){.next_due_ms = INT64_MAX};
     if (!engine_tend(engine, 0, &ignored, err))
         return false;
-    while (!is_late(engine)) {
+    while (!engine_is_late(engine)) {
         struct store_claim claim;
         size_t count = 0;
         if (store_claim(engine->store, 1, fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS),
@@ -55,4 +65,22 @@ bool engine_work(struct engine *engine, struct engine_worked *ret, struct error 
         nanosleep(&(struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000}, NULL);
     }
     return store_flush(engine->store, err) == STORE_OK;
+}
+
+bool engine_work_tasks(struct engine *engine, struct engine_house *house, size_t *ret_count,
+                       struct error *err)
+{
+    int64_t next_due_ms = 0;
+    *ret_count = 0;
+    if (engine_is_late(engine))
+        return true;
+    engine_keep_house(engine, house);
+    while (!engine_is_late(engine)) {
+        if (!engine_run_task(engine, &next_due_ms, err))
+            return false;
+        if (next_due_ms != 0)
+            break;
+        ++*ret_count;
+    }
+    return true;
 }

@@ -116,18 +116,40 @@ static struct value taken_value(const struct engine_taken *taken, struct arena *
     return value_finish_map(&out);
 }
 
+/* What is due goes before what a tick's scans find. */
+static bool work(const struct lambda_host *host, bool tick, struct engine_worked *ret,
+                 size_t *ret_tasks, struct error *err)
+{
+    struct engine_worked found;
+    *ret_tasks = 0;
+    if (!engine_work(host->engine, ret, err))
+        return false;
+    if (!tick)
+        return true;
+    if (!engine_work_tasks(host->engine, host->house, ret_tasks, err))
+        return false;
+    if (*ret_tasks == 0)
+        return true;
+    if (!engine_work(host->engine, &found, err))
+        return false;
+    found.steps += ret->steps;
+    *ret = found;
+    return true;
+}
+
 bool invocation_run(const struct lambda_host *host, const struct invocation *invocation,
                     struct arena *arena, struct str *ret, struct error *err)
 {
     struct accepted accepted = {.failures.arena = arena};
     struct engine_worked worked;
+    size_t tasks;
     struct value_builder answer = {.arena = arena};
     struct buf text = {.arena = arena};
     if (!accept(host, invocation, &accepted, err))
         return false;
     fault_point("lambda", "accepted");
     bool tick = invocation->kind == INVOCATION_SCHEDULE;
-    if (!engine_work(host->engine, &worked, err)) {
+    if (!work(host, tick, &worked, &tasks, err)) {
         if (tick)
             return false;
         log_line(LOG_ERROR, "the work rests until the next invocation: %s: %s", err->code,
@@ -138,7 +160,9 @@ bool invocation_run(const struct lambda_host *host, const struct invocation *inv
     }
     if (invocation->kind == INVOCATION_QUEUE)
         value_set(&answer, "batchItemFailures", value_finish_list(&accepted.failures));
-    if (!tick)
+    if (tick)
+        value_set(&answer, "scans", value_int((int64_t)tasks));
+    else
         value_set(&answer, "taken", taken_value(&accepted.taken, arena));
     value_set(&answer, "steps", value_int((int64_t)worked.steps));
     json_write(&text, value_finish_map(&answer), JSON_COMPACT);

@@ -5,10 +5,10 @@
  *   next ─► open the store ─► accept ─► work on what is due ─► close the store ─► response or error
  *
  * An invocation brings an event (EventBridge's envelope, a CloudTrail record, a file of them), a
- * batch of SQS messages, or a schedule's tick, which brings nothing and wakes what is due. It is
- * answered only when what it brought is durable; of a batch exactly the messages that are not are
- * named (ReportBatchItemFailures). What is left when the time is nearly over stays due in the store
- * for the next invocation.
+ * batch of SQS messages, or a schedule's tick, which brings nothing, wakes what is due and does the
+ * scans that are. It is answered only when what it brought is durable; of a batch exactly the
+ * messages that are not are named (ReportBatchItemFailures). What is left when the time is nearly
+ * over stays due in the store for the next invocation.
  *
  * The runtime API is "Using the Lambda runtime API for custom runtimes" (2018-06-01) of AWS's
  * documentation. It is always spoken to directly, never through a proxy. Errors B0xxx. */
@@ -28,6 +28,7 @@ struct lambda_host {                // what invocations are worked on with; borr
     struct engine *engine;          // its store is set between open and close only
     struct engine_sources *sources; // of that engine
     const struct notify *notify;    // by which people are told
+    struct engine_house *house;     // zeroed at the start
     /* Nothing is held while the process is frozen: no lock, no lease, no connection to a database.
      */
     bool (*open)(void *ctx, struct error *err);

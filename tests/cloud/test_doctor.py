@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """rectify doctor: what it says of each dependency as it is, and as it should not be."""
+import json
 import os
 import subprocess
 
@@ -12,7 +13,6 @@ class TestDoctor(CloudCase):
     def doctor(self, rectify, *args, status=0, env=None):
         done = rectify.command("doctor", "-o", "json", *args, env=env)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        import json
         return {f["check"]: f for f in json.loads(done.stdout)}
 
     def test_a_healthy_system(self):
@@ -63,6 +63,23 @@ class TestDoctor(CloudCase):
         found = self.doctor(rectify, "--store", "postgres://u:secret@127.0.0.1:1/x", status=1)
         self.assertEqual(found["store"]["health"], "fail")
         self.assertNotIn("secret", str(found))
+
+    def test_where_a_lambda_function_keeps_its_state(self):
+        rectify = self.rectify("s3")
+        self.assertNotIn("lambda", self.doctor(rectify))
+        for store, health, word in ((None, "fail", "does not start"),
+                                    ("/tmp/rectify-none/x.db", "fail", "is lost"),
+                                    ("/mnt/rectify-none/x.db", "warn", "one invocation at a time"),
+                                    ("postgres://u:secret@127.0.0.1:1/x", "ok", "PostgreSQL")):
+            env = {"AWS_LAMBDA_FUNCTION_NAME": "fixer", "RECTIFY_STORE": store or ""}
+            done = rectify.command("doctor", "-o", "json", env=env)
+            found, = [f for f in json.loads(done.stdout) if f["check"] == "lambda"]
+            self.assertEqual(found["health"], health, found)
+            self.assertIn(word, found["detail"])
+            self.assertEqual("fix" in found, health != "ok")
+            self.assertNotIn("secret", done.stdout)
+            if health == "fail":
+                self.assertEqual(done.returncode, 1)
 
     def test_it_makes_nothing_and_calls_only_sts(self):
         rectify = self.rectify("s3")

@@ -213,6 +213,78 @@ class TestTime(LambdaCase):
                 function.stop()
 
 
+def is_list(seen):
+    return seen.method == "GET" and seen.path.split("?")[0] == "/"
+
+
+class TestScans(LambdaCase):
+    """Buckets that no event tells of are found by the scans that ticks do."""
+
+    def setUp(self):
+        super().setUp()
+        for bucket in self.moto.client("s3").list_buckets()["Buckets"]:
+            self.moto.client("s3").delete_bucket(Bucket=bucket["Name"])
+        policy = self.home_of.policies / "s3-cost-center-tag.yaml"
+        text = policy.read_text()
+        self.assertIn("every: 12h", text)
+        policy.write_text(text.replace("every: 12h", "every: 2s"))
+
+    def lists(self):
+        return [s for s in self.proxy.seen if is_list(s)]
+
+    def tick_that_scans(self):
+        for _ in range(20):
+            answer = self.api.answer(self.api.give(tick()))
+            if answer["scans"]:
+                return answer
+            time.sleep(0.5)
+        raise AssertionError(answer)
+
+    def test_a_tick_scans_and_heals_what_no_event_told_of(self):
+        bucket = self.bucket({"owner": "alice"})
+        self.function()
+        answer = self.tick_that_scans()
+        self.assertEqual(answer["steps"], 1)  # found and healed by the same tick
+        self.assertEqual(self.tags(bucket), TAGGED)
+        self.assertEqual(self.states(bucket), ["healed"])
+        self.tick_that_scans()  # again, an interval later
+        self.assertEqual(len(self.proxy.changes(bucket)), 1)
+        event = self.api.give(harness.envelope(harness.create_bucket(self.bucket())))
+        self.assertNotIn("scans", self.api.answer(event))
+        self.assertEnded(self.home_of.command("audit", "verify"))
+
+    def test_a_scan_that_the_time_does_not_suffice_for_stays_due(self):
+        bucket = self.bucket({"owner": "alice"})
+        self.function()
+        answer = self.api.answer(self.api.give(tick()))  # plans it
+        self.assertEqual(answer["scans"], 0)
+        time.sleep(2)
+        for _ in range(2):
+            self.assertEqual(self.api.answer(self.api.give(tick(), left_s=2))["scans"], 0)
+        self.assertEqual(self.lists(), [])
+        self.assertEqual(self.api.answer(self.api.give(tick()))["scans"], 1)
+        self.assertEqual(len(self.lists()), 1)
+        self.assertEqual(self.tags(bucket), TAGGED)
+
+    def test_a_list_that_the_time_cuts_off_starts_nothing_and_begins_anew(self):
+        policy = self.home_of.policies / "s3-cost-center-tag.yaml"
+        policy.write_text(policy.read_text().replace("every: 2s", "every: 4s"))
+        bucket = self.bucket({"owner": "alice"})
+        function = self.function()
+        self.assertEqual(self.api.answer(self.api.give(tick()))["scans"], 0)
+        time.sleep(4)
+        self.proxy.rule(is_list, times=1, delay_s=8)
+        start = time.monotonic()
+        answer = self.api.answer(self.api.give(tick(), left_s=5))
+        self.assertLess(time.monotonic() - start, 5)
+        self.assertEqual((answer["scans"], answer["steps"]), (1, 0))
+        self.assertIn("begins anew", function.text())
+        self.assertEqual(self.states(bucket), [])
+        answer = self.api.answer(self.api.give(tick()))  # at once, not an interval later
+        self.assertEqual((answer["scans"], answer["steps"]), (1, 1))
+        self.assertEqual(self.tags(bucket), TAGGED)
+
+
 class TestRuntimeApi(LambdaCase):
     """What the API does wrong; whatever it is, the event is healed once in the end."""
 
