@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A scan of 1,000 compliant buckets: rectify, and with --peers Cloud Custodian (c7n of PyPI, pinned,
-in a venv of its own) at the same work, on the same moto and on the fast stub. Wall
+"""A scan of 1,000 compliant buckets: rectify, and with --peers Cloud Custodian (c7n of PyPI,
+pinned, in a venv of its own) at the same work, on the same moto and on the fast stub. Wall
 seconds, medians of several runs; calls as the stub counted them.
 
   rectify    `rectify scan` with every policy's guards and a journal, from an empty store
-  c7n        `custodian run --dryrun` without its cache: as it is, and at its best (`augment-keys: none`,
+  c7n        `custodian run --dryrun` without its cache: as it is, and at its best
+             (`augment-keys: none`,
              which most of its filters on buckets do not bear)
 
 Goals: at least 5 times faster on moto, 50 times on the stub, at most 2 calls a compliant bucket."""

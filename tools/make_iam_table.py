@@ -11,7 +11,8 @@ operations without an action of the same name). What such operations need is ACT
 reviewed by hand against the same reference; an operation that is in neither is refused when a
 policy names it, never guessed.
 
-The text, a section a prefix:  [s3]  =TYPE ARN-FORMAT  TYPE,TYPE:L:ACTION ACTION  -:L:ACTION (no type),
+The text, a section a prefix:  [s3]  =TYPE ARN-FORMAT  TYPE,TYPE:L:ACTION ACTION
+-:L:ACTION (no type),
 where L is the access level: R read, L list, W write, T tagging, P permissions management;
 and before the sections:       >SERVICE PREFIX  +SERVICE:OPERATION ACTION...  !SERVICE:OPERATION"""
 import gzip

@@ -110,7 +110,8 @@ def demo(home, rectify_path, moto):
     rectify = Rectify(home, moto.environment(), [POLICY], [ASSIGNMENT], binary=rectify_path)
     title("One CreateBucket event each: rectify run --policies ... --events events.jsonl")
     start = time.monotonic()
-    done = must(rectify.run(*[create_bucket(b, actor="platform-ann" if kind == "sandbox" else "alice")
+    actors = {"sandbox": "platform-ann"}
+    done = must(rectify.run(*[create_bucket(b, actor=actors.get(kind, "alice"))
                               for kind, b in names.items()]))
     print("  " + (done.stderr + done.stdout).strip().replace("\n", "\n  "))
     print(f"  all four are at their ends after {time.monotonic() - start:.2f} s")

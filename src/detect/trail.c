@@ -205,7 +205,7 @@ static struct str region_of(struct str key)
 {
     static const char folder[] = "/CloudTrail-Digest/";
     size_t at = str_find(key, str_from(folder));
-    struct str rest = at == SIZE_MAX ? (struct str){0} : str_sub(key, at + sizeof folder - 1, 64);
+    struct str rest = str_sub(key, at == SIZE_MAX ? key.len : at + sizeof folder - 1, 64);
     return str_cut(&rest, '/');
 }
 

@@ -51,11 +51,10 @@ static int64_t note_int(struct value note, const char *name)
 static bool put_note(struct step *s, struct str key, struct value_builder *body)
 {
     struct buf text = {.arena = s->arena};
-    bool forget = body == NULL;
-    if (!forget)
+    if (body)
         json_write(&text, value_finish_map(body), JSON_CANONICAL);
     struct store_note note = {key, buf_str(&text), clock_wall_ms(s->engine->clock) + NOTE_KEPT_MS};
-    if (!key.ptr || (!forget && (!note.body.ptr || body->failed)))
+    if (!key.ptr || (body && (!note.body.ptr || body->failed)))
         return error_set(s->err, "E0003", "out of memory");
     return store_set_note(s->engine->store, &note, STR(""), STR(""), s->err) == STORE_OK;
 }

@@ -48,7 +48,7 @@ static bool call(struct jira *j, struct str path, struct value body, struct valu
         .method = get ? "GET" : "POST",
         .url = STR_JOIN(j->arena, j->channel->url,
                         j->cloud ? STR("/rest/api/3/") : STR("/rest/api/2/"), path),
-        .body = get ? (struct str){0} : notify_json(j->arena, body),
+        .body = !get ? notify_json(j->arena, body) : (struct str){0},
         .authorization = j->authorization};
     *ret_answer = value_null();
     if (!notify_call(j->notify, j->channel, &request, j->arena, &answer, j->ret))

@@ -252,7 +252,7 @@ static const struct key organization_keys[] = {
     {0}};
 static const struct key channel_keys[] = {
     {"kind", CHANNEL_KIND, 0, true, "slack, jira, webhook, sns or pagerduty"},
-    {"to", TEXT, 0, false, "Slack's channel id, Jira's project, the webhook's URL, the topic's ARN"},
+    {"to", TEXT, 0, false, "Slack's channel id, Jira's project, a webhook's URL, a topic's ARN"},
     {"url", TEXT, 0, false, "the service's address, where it is not the usual one"},
     {"token", SECTION, POLICY_SECRET, false, "by which the service knows us"},
     {"secret", SECTION, POLICY_SECRET, false, "by which what comes from the service is known"},
@@ -289,7 +289,7 @@ static const struct key fleet_limit_keys[] = {
     {"at_once", COUNT, 0, false, "repairs at the same time; 100"},
     {0}};
 static const struct key source_keys[] = {
-    {"name", TEXT, 0, false, "what it is called in the log and in records; its type when not given"},
+    {"name", TEXT, 0, false, "what the log and records call it; its type when not given"},
     {"type", SOURCE_KIND, 0, true, "what it is"},
     {"queue", TEXT, 0, false, "sqs: the queue's URL"},
     {"region", TEXT, 0, false, "sqs: the queue's region; its URL says it when not given"},

@@ -176,9 +176,9 @@ enum store_result postgres_verb_notices(struct store *base,
     POSTGRES_ARGS_AUTO struct postgres_args args = {0};
     POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
     postgres_add_int(&args, filter->before_id);
-    postgres_add_text(&args, filter->state < 0
-                                 ? (struct str){0}
-                                 : str_from(notice_state_name((enum notice_state)filter->state)));
+    postgres_add_text(&args, filter->state >= 0
+                                 ? str_from(notice_state_name((enum notice_state)filter->state))
+                                 : (struct str){0});
     postgres_add_int(&args, filter->remediation);
     postgres_add_int(&args, (int64_t)filter->limit);
     return postgres_call(store, POSTGRES_NOTICES, &args, &rows, err) &&

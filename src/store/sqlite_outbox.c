@@ -287,8 +287,8 @@ static enum store_result run_notices(struct sqlite_store *store, void *arg, stru
         return STORE_ERROR;
     sqlite3_bind_int64(stmt, 1, filter->before_id);
     sql_bind(stmt, 2,
-             filter->state < 0 ? (struct str){0}
-                               : str_from(notice_state_name((enum notice_state)filter->state)));
+             filter->state >= 0 ? str_from(notice_state_name((enum notice_state)filter->state))
+                                : (struct str){0});
     sqlite3_bind_int64(stmt, 3, filter->remediation);
     sqlite3_bind_int64(stmt, 4, (int64_t)filter->limit);
     return read_notices(store, stmt, args->arena, filter->limit, &args->rows, &args->count, err)

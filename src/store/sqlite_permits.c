@@ -244,11 +244,11 @@ static bool count_result(struct sqlite_store *store, const struct held_permit *h
         return true;
     if (!write_breaker(store, p->key, &b, trips || changed, err))
         return false;
-    struct str reason = at_once    ? STR("what was changed could not be taken back")
-                        : trips    ? STR("too many repairs failed")
-                        : !changed ? (struct str){0}
-                        : bad      ? STR("a probe failed")
-                                   : STR("the probes were good");
+    struct str reason = at_once          ? STR("what was changed could not be taken back")
+                        : trips          ? STR("too many repairs failed")
+                        : changed && bad ? STR("a probe failed")
+                        : changed        ? STR("the probes were good")
+                                         : (struct str){0};
     return reason.len == 0 || tell_breaker(store, p->key, reason, &b, now, err);
 }
 

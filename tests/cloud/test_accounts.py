@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Several accounts: each is reached through its own role, read and repaired apart; whose role cannot
-be assumed is not touched with anybody else's credentials; an organisation's list is kept when it
-cannot be had; the daemon scans on schedule and reloads under load."""
+"""Several accounts: each is reached through its own role, read and repaired apart; whose role
+cannot be assumed is not touched with anybody else's credentials; an organisation's list is kept
+when it cannot be had; the daemon scans on schedule and reloads under load."""
 import json
 import os
 import signal

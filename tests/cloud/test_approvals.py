@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Asking people, and every way in which an answer must not count, on every channel: over stand-ins
-of Slack and Jira that sign, and of the cloud. Names of the tests say which case of the failure model
-they hold."""
+of Slack and Jira that sign, and of the cloud. Names of the tests say which case of the failure
+model they hold."""
 import base64
 import getpass
 import json
@@ -78,13 +78,15 @@ assignments:
   - {{policies: '*', accounts: '*', mode: enforce, settle: 0s}}
 channels:
   ops: {{kind: slack, to: {Slack.CHANNEL}, team: {Slack.TEAM}, app: {Slack.APP},
-        url: '{self.slack.url}', internal: true, token: {{env: T_SLACK}}, secret: {{env: T_SIGN}}}}
+        url: '{self.slack.url}', internal: true, token: {{env: T_SLACK}},
+           secret: {{env: T_SIGN}}}}
   tickets: {{kind: jira, to: OPS, {user}url: '{self.jira.url}', internal: true,
             token: {{env: T_JIRA}}, secret: {{env: T_HUB}}, approve: Approved, deny: Declined,
             done: Done}}
   hook: {{kind: webhook, to: '{self.hook.url}', internal: true, secret: {{env: T_WHSEC}}}}
   quiet: {{kind: slack, to: {Slack.CHANNEL}, team: {Slack.TEAM}, app: {Slack.APP},
-          url: '{self.slack.url}', internal: true, token: {{env: T_SLACK}}, secret: {{env: T_SIGN}}}}
+          url: '{self.slack.url}', internal: true, token: {{env: T_SLACK}},
+          secret: {{env: T_SIGN}}}}
 {people}""")
 
     def start(self):

@@ -22,7 +22,8 @@ NAMES = {
     "an arn of the same bucket": "arn:aws:s3:::VICTIM",
     "markup": "<script>alert(1)</script>", "a chat's markup": "<!channel> <@U1|x>",
     "a line break": "a\nlevel=info healed VICTIM", "a carriage return": "a\r\nHost: evil.example",
-    "a terminal's escape": "\x1b[2J\x1b]0;x\x07", "zero": "VICTIM\x00", "right to left": "\u202eVICTIM",
+    "a terminal's escape": "\x1b[2J\x1b]0;x\x07", "zero": "VICTIM\x00",
+    "right to left": "\u202eVICTIM",
     "a space": "VICTIM ", "upper case": "VICTIM.upper", "SQL": "'; DROP TABLE remediation; --",
     "JSON": '{"Bucket":"VICTIM"}', "long": "a" * 5000, "empty": "", "a dot": ".", "two dots": "..",
 }
@@ -81,7 +82,8 @@ class TestForeignAccount(ForgedCase):
             record = harness.envelope(harness.create_bucket(self.victim))
             record["account"] = account
             odd.append(record)
-        for region in ("", "*", "us-east-1.evil.example", "../x", "us-east-1/", "us-east-1\n", None):
+        for region in ("", "*", "us-east-1.evil.example", "../x", "us-east-1/", "us-east-1\n",
+                       None):
             record = harness.create_bucket(self.victim)
             record["awsRegion"] = region
             odd.append(record)

@@ -52,7 +52,8 @@ class TestFreeze(CloudCase):
         self.assertEqual(self.tags(bucket), {})
         self.assertEnded(rectify.run(harness.create_bucket(bucket)))
         self.assertEqual(self.tags(bucket), {})
-        self.assertIn("rests", [r for r in rectify.of(bucket) if r["state"] == "skipped"][0]["reason"])
+        skipped = [r for r in rectify.of(bucket) if r["state"] == "skipped"]
+        self.assertIn("rests", skipped[0]["reason"])
         self.assertEnded(rectify.command("clear", ident, "--reason", "looked"))
         self.assertEqual(rectify.command("clear", ident).returncode, 1)
         self.assertEnded(rectify.run(harness.create_bucket(bucket)))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""plan says what would be done and does nothing; apply does exactly that, refuses and names whatever
-has changed since, and does nothing the second time."""
+"""plan says what would be done and does nothing; apply does exactly that, refuses and names
+whatever has changed since, and does nothing the second time."""
 import json
 
 import harness
@@ -32,7 +32,8 @@ class TestPlan(CloudCase):
         rectify = self.rectify("s3")
         done = rectify.command("plan")
         self.assertEnded(done)
-        for text in (bare, "violation", "act (risk", '+ {"Key":"cost-center"', "s3:PutBucketTagging in",
+        for text in (bare, "violation", "act (risk", '+ {"Key":"cost-center"',
+                     "s3:PutBucketTagging in",
                      "needs to read: s3:GetBucketTagging", "needs to act: s3:PutBucketTagging",
                      "1 act, 1 compliant"):
             self.assertIn(text, done.stdout.replace("1 compliant, 1 act", "1 act, 1 compliant"))

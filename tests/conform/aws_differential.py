@@ -8,8 +8,8 @@
              botocore's rules engine
 
 They are written as files of the forms that conform_aws_model and conform_aws_endpoints read, and
-those programs, which this one runs over them, list what differs. The models are a pack made from the
-same botocore, so that none differ. Needs botocore and moto."""
+those programs, which this one runs over them, list what differs. The models are a pack made from
+the same botocore, so that none differ. Needs botocore and moto."""
 import argparse
 import base64
 import datetime
@@ -33,9 +33,11 @@ from moto.core.serialize import get_serializer_class
 PROTOCOLS = ("json", "rest-json", "rest-xml", "smithy-rpc-v2-cbor", "query", "ec2")
 WORDS = ("a", "x y", "ü", "日本", "💡", "a/b", "a+b", "100%", "%2F", "a&b=c", "<t>", "\"q\"", "'",
          "\\", "~-_.", "*", "(1)", ":", ";", ",", "@", "#", "?", "true", "null", "0", "-1", "1e5",
-         "../up", "//", " lead", "trail ", "tab\tin", "line\nin", "cr\rin", "", "nbsp\u00a0", "\u2028",
+         "../up", "//", " lead", "trail ", "tab\tin", "line\nin", "cr\rin", "", "nbsp\u00a0",
+         "\u2028",
          "arn:aws:iam::123456789012:role/r", "2026-01-02T03:04:05Z", "{}", "[1]", "${x}", "a" * 300)
-PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~!$&'()*+,;=:@/ %\"<>?#[]{}|"
+PLAIN = ("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+         "-_.~!$&'()*+,;=:@/ %\"<>?#[]{}|")
 
 
 class Maker:
@@ -90,7 +92,8 @@ class Maker:
     def make(self, shape, depth=0, plain=False):
         rng, kind = self.rng, shape.type_name
         where = shape.serialization.get("location")
-        plain = plain or where in ("header", "headers", "uri") or shape.serialization.get("hostLabel")
+        plain = (plain or where in ("header", "headers", "uri") or
+                 shape.serialization.get("hostLabel"))
         if kind == "structure" and shape.is_document_type:
             return self.document()
         if kind == "structure":
@@ -196,7 +199,8 @@ def make_answer(op, maker, moto_op):
 REGIONS = ("us-east-1", "us-west-2", "eu-central-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1",
            "us-isob-east-1", "eusc-de-east-1", "aws-global", "ap-southeast-7", "mars-north-1", "",
            "bad region", "us-east-1-fips", "s3-external-1")
-URLS = ("https://example.com", "http://10.0.0.1:8080/base", "https://[::1]:9/x/", "https://e.com?q=1",
+URLS = ("https://example.com", "http://10.0.0.1:8080/base", "https://[::1]:9/x/",
+        "https://e.com?q=1",
         "nonsense", "https://beta.example.com:443", "http://localhost/a b")
 TEXTS = ("bucket", "Bucket_1", "my.bucket", "a", "123456789012", "bucket--use1-az1--x-s3",
          "b--xa-s3", "arn:aws:s3:us-west-2:123456789012:accesspoint:myap",
@@ -311,14 +315,16 @@ def main():
         loader = botocore.loaders.create_loader()
         data = pathlib.Path(botocore.__file__).parent / "data"
         pack = home / "models"
-        subprocess.run([options.build / "src" / "rectify", "models", "pack", data, pack], check=True,
+        subprocess.run([options.build / "src" / "rectify", "models", "pack", data, pack],
+                       check=True,
                        stdout=subprocess.DEVNULL)
         counts = write_services(options, home, loader)
         print(f"botocore {botocore.__version__}: " +
               ", ".join(f"{n} {kind}" for kind, n in counts.items()), flush=True)
         failed = 0
         for program, where in (("aws_model", home), ("aws_endpoints", home / "endpoints")):
-            done = subprocess.run([options.build / "tests" / "conform" / f"conform_{program}", where,
+            done = subprocess.run([options.build / "tests" / "conform" / f"conform_{program}",
+                                   where,
                                    pack], check=False)
             failed |= done.returncode not in (0, 77)
     return int(failed)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stand-ins for the services on which people are told and asked: Slack, Jira, PagerDuty, a webhook's
-receiver. They keep what they were sent, and can be told to answer late, with an error, or not."""
+"""Stand-ins for the services on which people are told and asked: Slack, Jira, PagerDuty, a
+webhook's receiver. They keep what they were sent, and can be told to answer late, with an error,
+or not."""
 import base64
 import collections
 import hashlib
