@@ -296,8 +296,11 @@ AVX2 enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
 
 /* ---- AVX-512 ---- */
 
+/* The addresses are checked on the other ways through the same texts: the sanitizer's stack of
+ * returned frames is not aligned for vectors of 64 bytes. */
 #define AVX512                                                                                     \
-    __attribute__((target("avx2,bmi,bmi2,pclmul,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
+    __attribute__((target("avx2,bmi,bmi2,pclmul,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2"),    \
+                   no_sanitize("address")))
 
 struct constants {
     __m512i quote, backslash, space, marks, numbers;
