@@ -4,6 +4,7 @@
  * the store's owner, who knows the guards. */
 #include "cli/plan_internal.h"
 
+#include "base/ensure.h"
 #include "base/hash.h"
 #include "decide/decide.h"
 #include "value/json.h"
@@ -394,6 +395,7 @@ static int plan(struct planning *p)
 {
     const struct cli_options *o = p->r->options;
     struct str regions[LIMIT_REGIONS];
+    ENSURE(o != NULL);
     struct engine_scan_options options = {
         .policy = o->policy ? str_from(o->policy) : (struct str){0},
         .account = o->account ? str_from(o->account) : (struct str){0},

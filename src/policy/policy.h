@@ -161,6 +161,7 @@ struct policy_limits {
     bool shared; // more than one account is known: none may take more than half
 };
 
+// In the order in which one reads it. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct policy {
     struct str name, title, owner, file;
     char hash[65]; // SHA-256 of the file, hex
