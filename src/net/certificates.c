@@ -72,7 +72,8 @@ static bool take(const unsigned char **at, const unsigned char *end, int tag, bo
 static X509_NAME *read_subject(const unsigned char *der, long size)
 {
     const unsigned char *at = der, *end = der + size;
-    bool ok = take(&at, end, V_ASN1_SEQUENCE, false) && take(&at, end, V_ASN1_SEQUENCE, false);
+    bool ok = take(&at, end, V_ASN1_SEQUENCE, false);
+    ok = ok && take(&at, end, V_ASN1_SEQUENCE, false); // of the one within
     const unsigned char *version = at;
     if (ok && take(&version, end, 0, true))
         at = version;

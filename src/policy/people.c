@@ -222,7 +222,7 @@ static bool read_person(const struct yaml *key, const struct yaml *node, struct 
 /* Two people with one id: whoever it is could vote twice. */
 static bool check_ids(const struct yaml *node, const struct policy_config *config)
 {
-    for (size_t i = 0; i < config->person_count; i++)
+    for (size_t i = 0; config->people && i < config->person_count; i++)
         for (size_t j = 0; j < i; j++)
             for (size_t k = 0; k < config->people[i].id_count; k++)
                 for (size_t l = 0; l < config->people[j].id_count; l++) {
@@ -250,14 +250,14 @@ bool policy_people_read(const struct yaml *root, struct policy_config *ret)
     }
     if (channels)
         ret->channels = ARENA_ARRAY(root->file->arena, struct channel, channels->count);
-    for (size_t i = 0; ret->channels && i < channels->count; i++)
+    for (size_t i = 0; channels && ret->channels && i < channels->count; i++)
         ok = read_channel(channels->keys[i], channels->items[i],
                           &ret->channels[ret->channel_count++]) &&
              ok;
     ret->has_people = people != NULL;
     if (people)
         ret->people = ARENA_ARRAY(root->file->arena, struct person, people->count);
-    for (size_t i = 0; ret->people && i < people->count; i++)
+    for (size_t i = 0; people && ret->people && i < people->count; i++)
         ok =
             read_person(people->keys[i], people->items[i], &ret->people[ret->person_count++]) && ok;
     return ok && check_ids(people, ret);
