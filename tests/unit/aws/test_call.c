@@ -144,15 +144,22 @@ static void teardown(struct fixture *f)
     free(f);
 }
 
-static struct aws_call call_of(struct fixture *f, const char *operation, const char *input)
+/* The input is in `arena`: threads of one fixture each have their own. */
+static struct aws_call call_in(struct fixture *f, struct arena *arena, const char *operation,
+                               const char *input)
 {
     struct error err;
     struct aws_call call = {.operation = aws_operation_find(f->models, str_from(operation), &err),
                             .account = STR(ACCOUNT),
                             .deadline_ms = clock_steady_ms(clock_system()) + 2000};
     assert_non_null(call.operation);
-    assert_true(json_parse(&f->arena, str_from(input), &call.input, &err));
+    assert_true(json_parse(arena, str_from(input), &call.input, &err));
     return call;
+}
+
+static struct aws_call call_of(struct fixture *f, const char *operation, const char *input)
+{
+    return call_in(f, &f->arena, operation, input);
 }
 
 static struct aws_answer run(struct fixture *f, const char *operation, const char *input)
@@ -564,7 +571,8 @@ static void *call_in_a_crowd(void *ctx)
 {
     struct crowd *crowd = ctx;
     struct arena arena = {0};
-    struct aws_call call = call_of(crowd->f, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
+    struct aws_call call =
+        call_in(crowd->f, &arena, "s3:GetBucketTagging", "{\"Bucket\": \"my-bucket\"}");
     struct aws_answer ret;
     call.account = STR(ACCOUNT);
     call.access = crowd->access;
