@@ -68,11 +68,11 @@ const struct cli_command cli_commands[] = {
      "policies config models account region role",
      "rectify generate iam --policies policies --account 111122223333", cli_generate_iam},
     {"generate cloudformation", "", "rules, queue, function, roles and alarms as a template",
-     "policies config models account region", "rectify generate cloudformation --policies policies",
-     cli_generate_cloudformation},
+     "policies config models account region member-of",
+     "rectify generate cloudformation --policies policies", cli_generate_cloudformation},
     {"generate terraform", "", "the same as a Terraform module",
-     "policies config models account region", "rectify generate terraform --policies policies",
-     cli_generate_terraform},
+     "policies config models account region member-of",
+     "rectify generate terraform --policies policies", cli_generate_terraform},
     {"audit show", "[ID]", "the records, one JSON object a line", "state store",
      "rectify audit show r1", cli_audit_show},
     {"audit verify", "", "recompute the whole log", "state store json", "rectify audit verify",
@@ -160,6 +160,8 @@ static const struct option {
            "assume this role first (an ARN); generate iam: read, act, both, or one for both"),
     OPTION("account", TEXT, account, "ID",
            "the account that the credentials must be of, or that is generated for"),
+    OPTION("member-of", TEXT, member_of, "HUB",
+           "what stands in an account whose events go to the account HUB, in --region"),
     OPTION("timeout", NUMBER, timeout, "SECONDS", "for a call with its retries; 60"),
     OPTION("all-pages", FLAG, all_pages, "", "all pages of a list, joined"),
     OPTION("dry-run", FLAG, dry_run, "", "show the signed request; nothing is sent"),
@@ -332,10 +334,26 @@ static const struct cli_command *find_command(int argc, char **argv, int *ret_wo
     return NULL;
 }
 
+/* "generate" alone: the commands that begin with it. 0: none does. */
+static int family(const char *typed)
+{
+    size_t length = strlen(typed), found = 0;
+    for (const struct cli_command *c = cli_commands; c->name; c++) {
+        if (strncmp(c->name, typed, length) != 0 || c->name[length] != ' ')
+            continue;
+        fprintf(stderr, "%srectify %s %s\n        %s\n", found++ ? "" : "rectify: which one?\n",
+                c->name, c->args, c->summary);
+    }
+    return found ? CLI_USAGE : 0;
+}
+
 static int unknown_command(const char *typed)
 {
-    const char *names[32];
+    const char *names[sizeof cli_commands / sizeof *cli_commands];
     size_t count = 0;
+    int shown = family(typed);
+    if (shown)
+        return shown;
     for (const struct cli_command *c = cli_commands; c->name; c++)
         names[count++] = c->name;
     const char *near = str_nearest(str_from(typed), names, count);

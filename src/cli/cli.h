@@ -16,7 +16,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_DIFFERENT = 2, CLI_WAITING = 3, CLI_USAGE
 struct cli_options {
     const char *policies, *events, *state, *store, *config, *kill_switch, *models, *reason, *by;
     const char *policy, *resource, *listen, *token_file, *accounts, *vars, *pattern, *patterns;
-    const char *output, *query, *wait, *region, *role, *account;
+    const char *output, *query, *wait, *region, *role, *account, *member_of;
     const char *against, *max_matches, *max_growth;
     const char *queue, *regions, *kms;
     const char *out, *expires;

@@ -8,14 +8,6 @@
 
 enum what { IAM, CLOUDFORMATION, TERRAFORM };
 
-static bool is_account(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-    return s.len == 12;
-}
-
 /* {"read": ..., "act": ...}, or the one that --role wants. */
 static bool make_iam(const struct cli_options *options, const struct generate_options *generate,
                      struct arena *arena, struct value *ret, struct error *err)
@@ -74,8 +66,14 @@ static int generate(const struct cli_options *options, enum what what)
     struct arena arena ARENA_AUTO = {0};
     struct error err;
     struct generate_options generate = {.account = str_from(options->account),
-                                        .region = str_from(options->region)};
-    if (options->account && !is_account(generate.account))
+                                        .region = str_from(options->region),
+                                        .hub = str_from(options->member_of)};
+    if (options->member_of && !policy_is_account(generate.hub))
+        return cli_usage("--member-of wants the hub's account, twelve digits, not `%s`",
+                         options->member_of);
+    if (options->member_of && !options->region)
+        return cli_usage("--member-of wants --region too: where the hub's stack stands");
+    if (options->account && !policy_is_account(generate.account))
         return cli_usage("--account wants twelve digits, not `%s`", options->account);
     if (options->role && strcmp(options->role, "read") != 0 && strcmp(options->role, "act") != 0 &&
         strcmp(options->role, "one") != 0 && strcmp(options->role, "both") != 0)

@@ -12,6 +12,8 @@
     extern const size_t generate_##name##_packed, generate_##name##_size;
 GENERATE_TEXT(stack_json)
 GENERATE_TEXT(stack_tf)
+GENERATE_TEXT(member_json)
+GENERATE_TEXT(member_tf)
 #undef GENERATE_TEXT
 /* One of them, unpacked into the arena. */
 #define GENERATE_UNPACK(name, arena, ret, err)                                                     \
@@ -31,6 +33,9 @@ struct value generate_text(struct arena *arena, const char *format, ...)
 struct value generate_one(struct arena *arena, const char *text);
 /* The document, or where it allows nothing one that says so: IAM takes no empty list. */
 struct value generate_or_nothing(struct arena *arena, struct value document);
+/* The accounts that rectify.yaml lists, as strings, without the one that `options` names. */
+bool generate_members(const struct generate_options *options, struct arena *arena,
+                      struct value *ret, struct error *err) __attribute__((warn_unused_result));
 /* Does the policy run where these options say (else it needs nothing), and may it act there? */
 enum mode generate_mode(const struct generate_options *options, const struct policy *policy,
                         struct arena *arena);

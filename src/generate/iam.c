@@ -81,6 +81,21 @@ enum mode generate_mode(const struct generate_options *options, const struct pol
     return policy_set_assign(options->policies, policy, options->account, arena).mode;
 }
 
+bool generate_members(const struct generate_options *options, struct arena *arena,
+                      struct value *ret, struct error *err)
+{
+    struct policy_account *accounts;
+    size_t count;
+    struct value_builder out = {.arena = arena};
+    if (!policy_set_accounts(options->policies, arena, &accounts, &count))
+        return error_set(err, "J0001", "out of memory");
+    for (size_t i = 0; i < count; i++)
+        if (!str_eq(accounts[i].id, options->account))
+            value_push(&out, value_string(accounts[i].id));
+    *ret = value_finish_list(&out);
+    return true;
+}
+
 struct value generate_or_nothing(struct arena *arena, struct value document)
 {
     const struct value *statements = value_get(document, STR("Statement"));

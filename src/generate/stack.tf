@@ -30,6 +30,18 @@ variable "access_point" {
   description = "ARN of an EFS access point that becomes /mnt/rectify; the function then takes one invocation at a time"
 }
 
+variable "members" {
+  type        = list(string)
+  default     = @members@
+  description = "Accounts whose events arrive here and whose roles are assumed: those of rectify.yaml"
+}
+
+variable "organization" {
+  type        = string
+  default     = ""
+  description = "Id (o-...) of the organization all of whose accounts are members"
+}
+
 variable "alarm_topics" {
   type        = list(string)
   default     = []
@@ -55,6 +67,24 @@ resource "aws_sqs_queue" "events" {
 }
 
 @rules@
+resource "aws_cloudwatch_event_permission" "members" {
+  for_each     = toset(var.members)
+  statement_id = "rectify-${each.value}"
+  principal    = each.value
+}
+
+resource "aws_cloudwatch_event_permission" "organization" {
+  count        = var.organization == "" ? 0 : 1
+  statement_id = "rectify-organization"
+  principal    = "*"
+
+  condition {
+    key   = "aws:PrincipalOrgID"
+    type  = "StringEquals"
+    value = var.organization
+  }
+}
+
 resource "aws_cloudwatch_log_group" "rectify" {
   name              = "/aws/lambda/rectify"
   retention_in_days = 90
@@ -90,6 +120,40 @@ resource "aws_iam_role_policy" "rectify" {
         Effect   = "Allow"
         Action   = "sts:AssumeRole"
         Resource = [aws_iam_role.act.arn, aws_iam_role.read.arn]
+      }
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "members" {
+  count = length(var.members) > 0 ? 1 : 0
+  name  = "members"
+  role  = aws_iam_role.rectify.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Resource  = ["arn:*:iam::*:role/rectify-act", "arn:*:iam::*:role/rectify-read"]
+        Condition = { StringEquals = { "aws:ResourceAccount" = var.members } }
+      }
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "organization" {
+  count = var.organization == "" ? 0 : 1
+  name  = "organization"
+  role  = aws_iam_role.rectify.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Resource  = ["arn:*:iam::*:role/rectify-act", "arn:*:iam::*:role/rectify-read"]
+        Condition = { StringEquals = { "aws:ResourceOrgID" = var.organization } }
       }
     ]
   })
@@ -158,6 +222,32 @@ resource "aws_iam_role_policy" "act" {
   name = "act"
   role = aws_iam_role.act.id
   policy = jsonencode(@act@)
+}
+
+data "aws_cloudwatch_event_bus" "default" {
+  name = "default"
+}
+
+resource "aws_iam_role" "forward" {
+  name        = "rectify-forward"
+  description = "Sends the events of this account's other regions to the bus here"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Principal = { Service = "events.amazonaws.com" }, Action = "sts:AssumeRole" }
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "forward" {
+  name = "forward"
+  role = aws_iam_role.forward.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = "events:PutEvents", Resource = data.aws_cloudwatch_event_bus.default.arn }
+    ]
+  })
 }
 
 resource "aws_lambda_function" "rectify" {

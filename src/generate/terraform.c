@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The Terraform module: stack.tf with the rules and the roles' policies in their places. */
+/* The Terraform module: stack.tf, or member.tf, with the rules and the roles' policies in their
+ * places. */
 #include "generate/generate_internal.h"
 
 #define ACCOUNT "${data.aws_caller_identity.current.account_id}"
@@ -23,7 +24,7 @@ static void add_text(struct buf *out, const char *name, unsigned width, struct s
     buf_add_byte(out, '\n');
 }
 
-static void add_rule(struct buf *out, const struct generate_rule *rule)
+static void add_rule(struct buf *out, const struct generate_rule *rule, bool is_hub)
 {
     struct str label = label_of(out->arena, rule->name);
     buf_printf(out, "resource \"aws_cloudwatch_event_rule\" \"%.*s\" {\n", STR_FMT(label));
@@ -31,26 +32,37 @@ static void add_rule(struct buf *out, const struct generate_rule *rule)
     add_text(out, "description", 11, rule->description);
     buf_add_cstr(out, "  event_pattern = jsonencode(");
     hcl_write(out, rule->pattern, 2);
-    buf_printf(out,
-               ")\n}\n\nresource \"aws_cloudwatch_event_target\" \"%.*s\" {\n"
-               "  rule = aws_cloudwatch_event_rule.%.*s.name\n"
-               "  arn  = aws_sqs_queue.events.arn\n\n"
-               "  dead_letter_config {\n    arn = aws_sqs_queue.dead_letters.arn\n  }\n}\n\n",
-               STR_FMT(label), STR_FMT(label));
+    buf_printf(out, ")\n}\n\nresource \"aws_cloudwatch_event_target\" \"%.*s\" {\n",
+               STR_FMT(label));
+    if (is_hub)
+        buf_printf(out,
+                   "  rule = aws_cloudwatch_event_rule.%.*s.name\n"
+                   "  arn  = aws_sqs_queue.events.arn\n",
+                   STR_FMT(label));
+    else
+        buf_printf(out,
+                   "  rule     = aws_cloudwatch_event_rule.%.*s.name\n"
+                   "  arn      = local.hub_bus\n"
+                   "  role_arn = local.forward_role\n",
+                   STR_FMT(label));
+    buf_add_cstr(out, "\n  dead_letter_config {\n    arn = aws_sqs_queue.dead_letters.arn\n  }\n}\n\n");
 }
 
 /* The queues take messages from these rules and from nobody else. */
-static void add_queue_policies(struct buf *out, const struct generate_rule *rules, size_t count)
+static void add_queue_policies(struct buf *out, const struct generate_rule *rules, size_t count,
+                               bool is_hub)
 {
     buf_add_cstr(out, "locals {\n  rule_arns = [\n");
     for (size_t i = 0; i < count; i++)
         buf_printf(out, "    aws_cloudwatch_event_rule.%.*s.arn,\n",
                    STR_FMT(label_of(out->arena, rules[i].name)));
     buf_add_cstr(out,
-                 "  ]\n}\n\nresource \"aws_sqs_queue_policy\" \"queues\" {\n"
-                 "  for_each = {\n"
-                 "    dead_letters = aws_sqs_queue.dead_letters\n"
-                 "    events       = aws_sqs_queue.events\n  }\n"
+                 "  ]\n}\n\nresource \"aws_sqs_queue_policy\" \"queues\" {\n  for_each = {\n");
+    buf_add_cstr(out, is_hub ? "    dead_letters = aws_sqs_queue.dead_letters\n"
+                               "    events       = aws_sqs_queue.events\n"
+                             : "    dead_letters = aws_sqs_queue.dead_letters\n");
+    buf_add_cstr(out,
+                 "  }\n"
                  "  queue_url = each.value.id\n  policy = jsonencode({\n"
                  "    Version = \"2012-10-17\"\n    Statement = [\n      {\n"
                  "        Effect    = \"Allow\"\n"
@@ -64,20 +76,26 @@ static void add_queue_policies(struct buf *out, const struct generate_rule *rule
 struct filling {
     const struct generate_rule *rules;
     size_t rule_count;
-    struct value read, act;
-    bool asks_account;
+    struct value read, act, members, hub, region;
+    bool asks_account, is_hub;
 };
 
 static void fill(struct buf *out, struct str place, const struct filling *f)
 {
-    if (str_is(place, "read") || str_is(place, "act"))
-        hcl_write(out, str_is(place, "read") ? f->read : f->act, 2);
+    const struct {
+        const char *place;
+        struct value value;
+    } values[] = {{"read", f->read}, {"act", f->act},       {"members", f->members},
+                  {"hub", f->hub},   {"region", f->region}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (str_is(place, values[i].place))
+            hcl_write(out, values[i].value, 2);
     if (str_is(place, "head") && f->asks_account)
         buf_add_cstr(out, "data \"aws_caller_identity\" \"current\" {}\n\n");
     for (size_t i = 0; str_is(place, "rules") && i < f->rule_count; i++)
-        add_rule(out, &f->rules[i]);
+        add_rule(out, &f->rules[i], f->is_hub);
     if (str_is(place, "rules"))
-        add_queue_policies(out, f->rules, f->rule_count);
+        add_queue_policies(out, f->rules, f->rule_count, f->is_hub);
 }
 
 bool generate_terraform(const struct generate_options *options, struct arena *arena,
@@ -85,14 +103,21 @@ bool generate_terraform(const struct generate_options *options, struct arena *ar
 {
     struct generate_options own = *options;
     struct generate_rule *rules;
-    struct filling f = {.asks_account = options->account.len == 0};
+    struct filling f = {.asks_account = options->account.len == 0,
+                        .is_hub = options->hub.len == 0,
+                        .hub = value_string(options->hub),
+                        .region = value_string(options->region)};
     struct str text;
+    if (!f.is_hub)
+        own.region = (struct str){0}; // a member's roles are for all its regions
     if (f.asks_account)
         own.account = STR(ACCOUNT);
     if (!generate_rules(&own, arena, &rules, &f.rule_count, err) ||
         !generate_iam(&own, GENERATE_READ, arena, &f.read, err) ||
         !generate_iam(&own, GENERATE_ACT, arena, &f.act, err) ||
-        !GENERATE_UNPACK(stack_tf, arena, &text, err))
+        !generate_members(options, arena, &f.members, err) ||
+        !(f.is_hub ? GENERATE_UNPACK(stack_tf, arena, &text, err)
+                   : GENERATE_UNPACK(member_tf, arena, &text, err)))
         return false;
     f.rules = rules;
     f.read = generate_or_nothing(arena, f.read);

@@ -387,8 +387,23 @@ class TestTerraform(unittest.TestCase):
         module = hcl2.loads(self.module())
         kinds = sorted(k.strip('"') for r in module["resource"] for k in r)
         self.assertEqual(kinds.count("aws_cloudwatch_event_rule"), 4)  # ec2, kms, s3, schedule
-        self.assertEqual(kinds.count("aws_iam_role"), 3)
+        self.assertEqual(kinds.count("aws_iam_role"), 4)
         self.assertEqual(kinds.count("aws_cloudwatch_metric_alarm"), 3)
+
+    def test_a_members_module_holds_what_its_template_holds(self):
+        try:
+            import hcl2
+        except ImportError:
+            self.skipTest("no python-hcl2 here (PyPI)")
+        of = ("--member-of", "123456789012", "--region", "eu-west-1")
+        module = hcl2.loads(self.module(*of))
+        kinds = sorted(k.strip('"') for r in module["resource"] for k in r)
+        self.assertEqual(kinds.count("aws_cloudwatch_event_rule"), 3)
+        self.assertEqual(kinds.count("aws_iam_role"), 3)
+        template = json.loads(generate("cloudformation", "--policies", ROOT / "policies",
+                                       *of).stdout)
+        roles = [r for r in template["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
+        self.assertEqual(len(roles), 3)
 
     def test_the_articles_rule_and_rights_are_in_it(self):
         folder = policy_folder(self.home, "s3")
@@ -406,17 +421,19 @@ class TestStack(CloudCase):
         return generate("cloudformation", "--policies", ROOT / "policies").stdout
 
     def test_cfn_lint_has_nothing_to_say(self):
-        path = self.home / "stack.json"
-        path.write_text(self.template())
         beside = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
         program = shutil.which("cfn-lint", path=beside)
         found = subprocess.run([program, "--version"], capture_output=True, check=False) \
             if program else None
         if not found or found.returncode != 0:
             self.skipTest("no working cfn-lint here (PyPI)")
-        done = subprocess.run([program, "-t", str(path)], capture_output=True, text=True,
-                              check=False)
-        self.assertEqual((done.returncode, done.stdout), (0, ""))
+        for of in ((), ("--member-of", harness.ACCOUNT, "--region", "eu-west-1")):
+            path = self.home / "stack.json"
+            path.write_text(generate("cloudformation", "--policies", ROOT / "policies",
+                                     *of).stdout)
+            done = subprocess.run([program, "-t", str(path)], capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def parameters(self, **more):
         return [{"ParameterKey": k, "ParameterValue": v} for k, v in {
@@ -456,7 +473,8 @@ class TestStack(CloudCase):
             policy = self.moto.client("iam").get_role_policy(
                 RoleName="rectify", PolicyName="rectify")["PolicyDocument"]
             effects = re.findall(r"Effect\W+(\w+)", str(policy))  # in a form of moto's own
-            self.assertEqual(effects, 3 * ["Allow"] + 2 * ["Allow" if more else "Deny"])
+            self.assertEqual(effects, 3 * ["Allow"] + 2 * ["Deny"] +
+                             2 * ["Allow" if more else "Deny"])
             self.assertEqual(function.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
                              1 if more else None)
 

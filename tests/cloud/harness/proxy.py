@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A proxy between rectify and moto: it records every request and, where a rule says so, delays it,
-answers in moto's place, or cuts the connection before or after moto did the work."""
+answers in moto's place, or cuts the connection before or after moto did the work. `rewrite` changes
+moto's answers on their way back."""
 import dataclasses
 import http.client
 import http.server
@@ -22,6 +23,7 @@ class Seen:
     body: bytes
     at: float      # monotonic seconds
     status: int = 0
+    answer: bytes = b""
 
     @property
     def operation(self):
@@ -56,6 +58,8 @@ class Proxy:
         self.upstream = urllib.parse.urlsplit(upstream).netloc
         self.seen = []
         self.rules = []
+        self.rewrite = lambda seen, data: data
+        self.signed = False  # moto checks signatures, and with them the host that was asked
         self.lock = threading.Lock()
         self.server = None
 
@@ -144,6 +148,7 @@ class Proxy:
         else:
             try:
                 status, headers, data = self._forward(seen)
+                data = seen.answer = self.rewrite(seen, data)
             except (OSError, http.client.HTTPException):  # moto has ended meanwhile
                 handler.close_connection = True
                 return
@@ -159,7 +164,8 @@ class Proxy:
             headers = {k: v for k, v in seen.headers.items()
                        if k not in ("host", "connection", "expect", "transfer-encoding")}
             connection.request(seen.method, seen.path, seen.body,
-                               {**headers, "host": self.upstream})
+                               {**headers, "host": seen.headers["host"] if self.signed
+                                else self.upstream})
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
