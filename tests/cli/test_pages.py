@@ -33,6 +33,14 @@ class TestCompletion(ShellCase):
         self.assertEqual(self.complete("rectify generate terraform --ro"), [])
         self.assertEqual(self.complete("rectify aws kms:GetKeyRot"), ["kms:GetKeyRotationStatus"])
 
+    def test_a_familys_name_alone_shows_its_commands(self):
+        done = self.rectify("generate", status=64)
+        for name in ("generate iam", "generate cloudformation", "generate terraform"):
+            self.assertIn(f"rectify {name}", done.stderr)
+        self.assertNotIn("audit", done.stderr)
+        self.assertIn("no command `auditverify`; did you mean `audit verify`?",
+                      self.rectify("auditverify", status=64).stderr)
+
     def test_every_command_is_in_every_script(self):
         names = {}
         for line in self.rectify("help").stdout.splitlines():
