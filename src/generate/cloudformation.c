@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The CloudFormation template: stack.json, or member.json, with the rules and the roles' policies in
- * their places. */
+/* The CloudFormation template: stack.json, or member.json, with the rules and the roles' policies
+ * in their places. */
 #include "generate/generate_internal.h"
 
 #include "value/json.h"
@@ -12,7 +12,7 @@ struct filling {
     const struct filled {
         const char *place;
         struct value value;
-    } *texts;
+    } * texts;
     size_t text_count;
 };
 

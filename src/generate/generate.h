@@ -18,8 +18,8 @@ struct generate_options {
     const struct policy_set *policies;
     struct str account; // empty = any; given, rectify.yaml says which policies run and act there
     struct str region;  // empty = any
-    struct str hub;     // for a stack: the account that rectify runs in, in `region`, where the stack
-                        // is a member's; empty = the stack is the hub's
+    struct str hub; // for a stack: the account that rectify runs in, in `region`, where the stack
+                    // is a member's; empty = the stack is the hub's
 };
 
 /* EventBridge's default quotas (AWS's documentation of 2026; both can be raised). */
@@ -40,9 +40,9 @@ bool generate_rules(const struct generate_options *options, struct arena *arena,
                     struct generate_rule **ret, size_t *ret_count, struct error *err)
     __attribute__((warn_unused_result));
 
-/* The hub's stack has rules, queue, function and roles. A member's has rules that send events to the
- * hub's bus (any account and region may be a member's: the stack is its own), and the roles that the
- * hub's function assumes. */
+/* The hub's stack has rules, queue, function and roles. A member's has rules that send events to
+ * the hub's bus (any account and region may be a member's: the stack is its own), and the roles
+ * that the hub's function assumes. */
 bool generate_cloudformation(const struct generate_options *options, struct arena *arena,
                              struct value *ret, struct error *err)
     __attribute__((warn_unused_result));

@@ -45,7 +45,8 @@ static void add_rule(struct buf *out, const struct generate_rule *rule, bool is_
                    "  arn      = local.hub_bus\n"
                    "  role_arn = local.forward_role\n",
                    STR_FMT(label));
-    buf_add_cstr(out, "\n  dead_letter_config {\n    arn = aws_sqs_queue.dead_letters.arn\n  }\n}\n\n");
+    buf_add_cstr(out,
+                 "\n  dead_letter_config {\n    arn = aws_sqs_queue.dead_letters.arn\n  }\n}\n\n");
 }
 
 /* The queues take messages from these rules and from nobody else. */
@@ -56,8 +57,7 @@ static void add_queue_policies(struct buf *out, const struct generate_rule *rule
     for (size_t i = 0; i < count; i++)
         buf_printf(out, "    aws_cloudwatch_event_rule.%.*s.arn,\n",
                    STR_FMT(label_of(out->arena, rules[i].name)));
-    buf_add_cstr(out,
-                 "  ]\n}\n\nresource \"aws_sqs_queue_policy\" \"queues\" {\n  for_each = {\n");
+    buf_add_cstr(out, "  ]\n}\n\nresource \"aws_sqs_queue_policy\" \"queues\" {\n  for_each = {\n");
     buf_add_cstr(out, is_hub ? "    dead_letters = aws_sqs_queue.dead_letters\n"
                                "    events       = aws_sqs_queue.events\n"
                              : "    dead_letters = aws_sqs_queue.dead_letters\n");
@@ -85,8 +85,11 @@ static void fill(struct buf *out, struct str place, const struct filling *f)
     const struct {
         const char *place;
         struct value value;
-    } values[] = {{"read", f->read}, {"act", f->act},       {"members", f->members},
-                  {"hub", f->hub},   {"region", f->region}};
+    } values[] = {{"read", f->read},
+                  {"act", f->act},
+                  {"members", f->members},
+                  {"hub", f->hub},
+                  {"region", f->region}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (str_is(place, values[i].place))
             hcl_write(out, values[i].value, 2);
