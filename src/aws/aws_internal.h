@@ -139,6 +139,7 @@ struct aws_operation {
     const struct value *paginator;   // NULL = none
     bool checksum_required;          // httpChecksumRequired or httpChecksum.requestChecksumRequired
     struct str checksum_member;      // httpChecksum.requestAlgorithmMember, empty = none
+    bool gzip;                       // requestcompression: a large body goes compressed
     struct str token;                // the idempotency token's member, empty = none
     bool endpoint_discovery, endpoint_discovery_required;
     const struct aws_shape *const *errors;
@@ -181,6 +182,10 @@ bool aws_request_check(const struct aws_operation *op, const struct aws_http_req
  * memory runs out. */
 bool aws_request_set_header(struct arena *arena, struct aws_http_request *request, struct str name,
                             struct str value) __attribute__((warn_unused_result));
+
+/* A body of so many bytes is compressed where the model has `requestcompression`; botocore's
+ * default for request_min_compression_size_bytes. */
+#define AWS_GZIP_BYTES_MIN 10240u
 
 /* The request of `input` (a map, or null for none) before endpoint, checksum and signature. The
  * input is customised first (user data, ids, encoding-type). Unknown members, wrong kinds and

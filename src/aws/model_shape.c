@@ -455,6 +455,9 @@ static void fill_operation(struct aws_operation *op)
     op->checksum_required =
         flag_of(op->model, "httpChecksumRequired") || flag_of(checksum, "requestChecksumRequired");
     op->checksum_member = text_of(checksum, "requestAlgorithmMember");
+    struct value encodings = child_of(child_of(op->model, "requestcompression"), "encodings");
+    for (uint32_t i = 0; encodings.kind == VALUE_LIST && i < encodings.len; i++)
+        op->gzip = op->gzip || str_is(value_str(encodings.items[i]), "gzip");
     struct value discovery = child_of(op->model, "endpointdiscovery");
     op->endpoint_discovery = discovery.kind == VALUE_MAP;
     op->endpoint_discovery_required = flag_of(discovery, "required");

@@ -9,6 +9,7 @@
 #include "value/number.h"
 
 #include <math.h>
+#include <zlib.h>
 
 /* ---- requests ---- */
 
@@ -90,6 +91,30 @@ static bool serialize_form(struct writer *w, struct value input, struct aws_http
     return true;
 }
 
+/* gzip, added to what Content-Encoding says already. False when memory runs out. */
+static bool compress_body(struct arena *arena, struct aws_http_request *request)
+{
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)request->body.ptr};
+    struct str name = STR("Content-Encoding"), before = {0};
+    if (request->body.len > UINT32_MAX ||
+        deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16, 8,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    size_t room = deflateBound(&stream, request->body.len);
+    char *packed = arena_alloc(arena, room);
+    stream.avail_in = (uInt)request->body.len;
+    stream.next_out = (Bytef *)packed;
+    stream.avail_out = (uInt)room;
+    bool ok = packed && deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    request->body = ok ? (struct str){packed, stream.total_out} : request->body;
+    deflateEnd(&stream);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (str_eq_nocase(request->headers[i].name, name))
+            before = request->headers[i].value;
+    const char *value = before.len ? arena_printf(arena, "%.*s, gzip", STR_FMT(before)) : "gzip";
+    return ok && value && aws_request_set_header(arena, request, name, str_from(value));
+}
+
 bool protocol_serialize(const struct aws_operation *op, struct value input, struct arena *arena,
                         struct aws_http_request *ret, struct error *err)
 {
@@ -118,6 +143,8 @@ bool protocol_serialize(const struct aws_operation *op, struct value input, stru
         ok = serialize_cbor(&w, input, &request);
         break;
     }
+    if (ok && op->gzip && request.body.len >= AWS_GZIP_BYTES_MIN && !request.body_is_stream)
+        ok = compress_body(arena, &request) || no_memory(err);
     if (ok)
         *ret = request;
     return ok;

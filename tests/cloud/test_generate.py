@@ -372,12 +372,17 @@ class TestTerraform(unittest.TestCase):
         return text
 
     def test_it_is_formatted_as_terraform_would(self):
-        if not shutil.which("terraform"):
-            self.skipTest("no terraform here (it is not in Debian)")
-        self.module("--region", "eu-west-1")
-        done = subprocess.run(["terraform", "fmt", "-check", "-diff", str(self.home)],
-                              capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 0, done.stdout)
+        program = shutil.which("terraform") or shutil.which(
+            "tofu", path=f"{ROOT / '.servers'}:{os.environ['PATH']}")
+        if not program:
+            self.skipTest("neither terraform nor tofu here (./dev servers builds tofu)")
+        for of in ((), ("--region", "eu-west-1", "--account", "111122223333"),
+                   ("--region", "eu-west-1", "--member-of", "123456789012")):
+            self.module(*of)
+            done = subprocess.run([program, "fmt", "-check", "-diff", str(self.home)],
+                                  capture_output=True, text=True, check=False,
+                                  env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull})
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
 
     def test_it_parses_and_holds_what_the_template_holds(self):
         try:

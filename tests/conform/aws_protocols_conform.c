@@ -54,8 +54,6 @@ static const char *reason_to_skip(struct value suite, struct value c)
         return reason;
     if (has_trait(get(suite, "shapes"), "eventstream"))
         return "event streams are ruled out";
-    if (value_path(c, "given.requestcompression"))
-        return "requests are never compressed";
     return get(c, "botocore_skips").b ? "the reference client leaves this case out" : NULL;
 }
 

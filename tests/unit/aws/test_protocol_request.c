@@ -2,6 +2,9 @@
 /* Requests: each protocol's form, what is refused, what every client adds. */
 #include "models_fixture.h"
 
+#include <stdio.h>
+#include <zlib.h>
+
 static struct aws_http_request serialize(struct fixture *f, const char *operation,
                                          const char *input)
 {
@@ -206,6 +209,31 @@ static void test_protocol__a_header_set_twice_is_replaced(void **state)
     assert_str(header(&request, "A"), "2");
 }
 
+/* Only where the model says so, and from AWS_GZIP_BYTES_MIN on. */
+static void test_protocol__a_large_body_goes_compressed(void **state)
+{
+    struct fixture *f = *state;
+    char text[AWS_GZIP_BYTES_MIN + 1] = {0}, input[sizeof text + 16], back[2 * sizeof text];
+    memset(text, 'a', sizeof text - 1);
+    snprintf(input, sizeof input, "{\"Text\":\"%s\"}", text);
+    struct aws_http_request large = serialize(f, "cborly:Echo", input);
+    struct aws_http_request small = serialize(f, "cborly:Echo", "{\"Text\":\"a\"}");
+    assert_str(header(&large, "Content-Encoding"), "gzip");
+    assert_null(header(&small, "Content-Encoding").ptr);
+    assert_in_range(large.body.len, 20, AWS_GZIP_BYTES_MIN / 10);
+
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)large.body.ptr,
+                       .avail_in = (uInt)large.body.len,
+                       .next_out = (Bytef *)back,
+                       .avail_out = sizeof back};
+    assert_int_equal(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
+    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
+    struct str whole = {back, stream.total_out};
+    assert_true(str_find(whole, str_from(text)) != SIZE_MAX);
+    assert_true(whole.len >= AWS_GZIP_BYTES_MIN);
+    inflateEnd(&stream);
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_protocol__##name, fixture_start, fixture_end)
 
@@ -229,6 +257,7 @@ int main(void)
         TEST(wrong_inputs_are_refused),
         TEST(timestamps_take_every_accepted_form),
         TEST(a_header_set_twice_is_replaced),
+        TEST(a_large_body_goes_compressed),
     };
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     return cmocka_run_group_tests(tests, NULL, NULL);
