@@ -179,8 +179,11 @@ static void try_once(struct attempt *attempt, struct arena *arena, struct aws_an
                                   .attempt = attempt->call->attempt,
                                   .gate = attempt->call->gate,
                                   .gate_ctx = attempt->call->gate_ctx};
-    if (!aws_discover(attempt->client, &sending, arena, &err)) {
+    bool refused;
+    if (!aws_discover(attempt->client, &sending, arena, &refused, &err)) {
         fail(ret, arena, &err);
+        if (refused) // it will say so again: not a reason to wait
+            ret->outcome = AWS_REFUSED;
         return;
     }
     aws_send(attempt->client, &sending, arena, ret, hint);

@@ -207,9 +207,9 @@ void aws_retry_observe(struct aws_client *client, const struct aws_call *call,
                        const struct aws_answer *answer);
 
 /* Sets `sending->host` where the service says where it is to be called (discover.c); may ask it.
- * A0344: it must be asked and gave no answer. */
+ * A0344: it must be asked and gave no answer; `ret_refused`: it said no, and will say so again. */
 bool aws_discover(struct aws_client *client, struct aws_sending *sending, struct arena *arena,
-                  struct error *err) __attribute__((warn_unused_result));
+                  bool *ret_refused, struct error *err) __attribute__((warn_unused_result));
 /* The host was wrong: the next call asks again. */
 void aws_discover_forget(struct aws_client *client, const struct aws_sending *sending,
                          struct arena *arena);

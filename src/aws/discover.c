@@ -68,7 +68,7 @@ static void remember(struct aws_client *client, struct str key, const struct aws
 }
 
 static bool ask(struct aws_client *client, const struct aws_sending *sending, struct arena *arena,
-                struct aws_discovered *ret, struct error *err)
+                struct aws_discovered *ret, bool *ret_refused, struct error *err)
 {
     struct str service = sending->operation->service->name;
     struct aws_sending asking = *sending;
@@ -80,6 +80,7 @@ static bool ask(struct aws_client *client, const struct aws_sending *sending, st
     if (!asking.operation)
         return false;
     aws_send(client, &asking, arena, &answer, NULL);
+    *ret_refused = answer.outcome == AWS_REFUSED;
     if (answer.outcome != AWS_OK)
         return error_set(err, "A0344", "%.*s:DescribeEndpoints: %.*s: %.*s", STR_FMT(service),
                          STR_FMT(answer.code), STR_FMT(answer.message));
@@ -96,8 +97,9 @@ static bool ask(struct aws_client *client, const struct aws_sending *sending, st
 }
 
 bool aws_discover(struct aws_client *client, struct aws_sending *sending, struct arena *arena,
-                  struct error *err)
+                  bool *ret_refused, struct error *err)
 {
+    *ret_refused = false;
     const struct aws_operation *op = sending->operation;
     if (!op->endpoint_discovery_required && !(op->endpoint_discovery && client->discover_optional))
         return true;
@@ -107,7 +109,7 @@ bool aws_discover(struct aws_client *client, struct aws_sending *sending, struct
     struct aws_discovered known = recall(client, key);
     if (clock_steady_ms(client->world.clock) >= known.until_ms) {
         struct aws_discovered new = {0};
-        bool ok = key.ptr && ask(client, sending, arena, &new, err);
+        bool ok = key.ptr && ask(client, sending, arena, &new, ret_refused, err);
         if (!ok && op->endpoint_discovery_required && !known.host[0])
             return false;
         if (!ok) { // what it said before may be good still

@@ -27,7 +27,8 @@ static bool begin(struct aws_client *client, const struct aws_call *call, struct
     bool ok = aws_call_identify(client, call, region, arena, &source, &ret->identity, err);
     if (ret->identity)
         ret->sending.credentials = &ret->identity->credentials;
-    ok = ok && aws_discover(client, &ret->sending, arena, err);
+    bool refused;
+    ok = ok && aws_discover(client, &ret->sending, arena, &refused, err);
     if (!ok)
         aws_identity_release(ret->identity);
     return ok;

@@ -219,12 +219,13 @@ bool xml_body(struct writer *w, const struct aws_ref *ref, struct value v, bool 
 
 /* ---- reading ---- */
 
-/* The member that an element of that name holds, or NULL. */
-static const struct aws_ref *member_of(const struct aws_shape *shape, struct str name)
+/* The first member from the `from`th on that an element of that name holds, or NULL. Three small
+ * shapes of S3 have two members of one name (Event and Events). */
+static const struct aws_ref *member_of(const struct aws_shape *shape, struct str name, size_t from)
 {
     if (shape->by_wire.count)
-        return map_get(&shape->by_wire, name);
-    for (size_t i = 0; i < shape->member_count; i++) {
+        return from == 0 ? map_get(&shape->by_wire, name) : NULL;
+    for (size_t i = from; i < shape->member_count; i++) {
         const struct aws_ref *member = &shape->members[i];
         struct str wire = member->wire.ptr ? member->wire : member->name;
         if (member->shape->kind == AWS_LIST && member->flattened && member->shape->item->wire.ptr)
@@ -260,9 +261,12 @@ bool xml_read_members(struct reader *r, const struct aws_shape *shape, const str
     if (!found)
         return reader_fail(r, path, "needs more memory than there is");
     for (const struct xml_node *child = node->first; child; child = child->next) {
-        const struct aws_ref *member = member_of(shape, child->name);
-        if (member && !found[member - shape->members])
-            found[member - shape->members] = child;
+        const struct aws_ref *member = member_of(shape, child->name, 0);
+        while (member) {
+            size_t at = (size_t)(member - shape->members);
+            found[at] = found[at] ? found[at] : child;
+            member = member_of(shape, child->name, at + 1);
+        }
     }
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_ref *member = &shape->members[i];

@@ -157,7 +157,8 @@ static void test_discover__without_an_answer_nothing_is_sent(void **state)
         w.said_status = cases[i].status;
         w.said = cases[i].said;
         struct aws_answer answer = call(&w, "timestream-write:ListDatabases");
-        assert_int_equal(answer.outcome, AWS_NOT_SENT);
+        // who is refused will be refused again; what is only missing may come
+        assert_int_equal(answer.outcome, cases[i].status == 400 ? AWS_REFUSED : AWS_NOT_SENT);
         assert_true(str_is(answer.code, "A0344"));
         if (str_find(answer.message, str_from(cases[i].words)) == SIZE_MAX)
             fail_msg("case %zu: %.*s", i, STR_FMT(answer.message));
