@@ -22,7 +22,7 @@ def awscli():
     program = home / "bin" / "aws"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        subprocess.run([home / "bin" / "pip", "install", "--quiet", "awscli"], check=True)
+        subprocess.run([home / "bin" / "pip", "install", "--quiet", "awscli==1.46.3"], check=True)
     return [home / "bin" / "python", program]
 
 
