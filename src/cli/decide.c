@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* approve, deny, rollback: what a person decides. A yes or no is worked on by the next run, or by
  * the daemon that owns the store; a rollback is worked on at once, here or there. */
-#include "cli/desk.h"
-#include "cli/running_internal.h"
+#include "cli/plan_internal.h"
 
 #include "value/json.h"
 
@@ -68,6 +67,32 @@ static bool is_true(struct value v, const char *name)
     return found && found->kind == VALUE_BOOL && found->b;
 }
 
+/* The inverse calls, from what is there now, with what the guards say of them. */
+static bool show_inverse(struct desk *desk, const struct cli_options *options, int64_t id,
+                         struct arena *arena, struct error *err)
+{
+    struct value_builder body = {.arena = arena};
+    struct buf text = {.arena = arena}, out = {.arena = arena};
+    struct value got;
+    value_set(&body, "takes_back", value_int(id));
+    json_write(&text, value_finish_map(&body), JSON_COMPACT);
+    struct desk_question question = {.method = "POST", .path = "/plan", .body = buf_str(&text)};
+    if (!desk_ask(desk, &question, arena, &got, err))
+        return false;
+    if (options->json && options->dry_run) {
+        cli_print_json(arena, got);
+        return true;
+    }
+    const struct value *calls = value_get(got, STR("calls"));
+    buf_printf(&out, "to take back r%lld:\n", (long long)id);
+    plan_print_entry(&out, got);
+    if (calls && calls->len == 0)
+        buf_add_cstr(&out, "    nothing of ours is left to take back\n");
+    cli_print(&out);
+    fflush(stdout);
+    return true;
+}
+
 /* Until it has ended, waits for others, or we have waited long enough. */
 static int watch(struct desk *desk, struct str id)
 {
@@ -109,7 +134,16 @@ static int work_here(struct desk *desk, const struct cli_options *options, int64
     struct error err;
     struct value got;
     running_catch_signals();
+    r.policies_seen = options->dry_run; // who only looks makes no approval void
     int code = running_prepare(&r, options);
+    desk->api.engine = &r.engine;
+    if (code == 0 && !show_inverse(desk, options, id, &arena, &err))
+        code = cli_fail(&err);
+    if (code == 0 && options->dry_run) {
+        running_finish(&r);
+        desk->store = NULL;
+        return CLI_OK;
+    }
     if (code == 0 && !decide(desk, options, id, "rollback", &arena, &got, &err))
         code = cli_fail(&err);
     if (code == 0) {
@@ -139,6 +173,10 @@ int cli_rollback(const struct cli_options *options)
         return cli_fail(&err);
     if (desk.store) {
         code = work_here(&desk, options, id);
+    } else if (!show_inverse(&desk, options, id, &arena, &err)) {
+        code = cli_fail(&err);
+    } else if (options->dry_run) {
+        code = CLI_OK;
     } else if (decide(&desk, options, id, "rollback", &arena, &got, &err)) {
         struct str rollback = value_path_str(got, "id");
         printf("%.*s takes back r%lld\n", STR_FMT(rollback), (long long)id);

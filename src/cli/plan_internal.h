@@ -23,6 +23,8 @@ void plan_close(struct running *r, struct desk *desk);
 bool plan_entry_acts(struct value entry);
 /* For people. */
 void plan_print(struct buf *out, struct value document);
+/* One entry of it. */
+void plan_print_entry(struct buf *out, struct value entry);
 /* The document without its hash, hashed. */
 bool plan_hash(struct value document, struct arena *arena, char ret[65]);
 

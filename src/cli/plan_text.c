@@ -66,7 +66,7 @@ static void add_words(struct buf *out, const char *before, const struct value *l
         buf_add_byte(out, '\n');
 }
 
-static void add_entry(struct buf *out, struct value e)
+void plan_print_entry(struct buf *out, struct value e)
 {
     struct str message = value_path_str(e, "message"), error = value_path_str(e, "error");
     struct str action = value_path_str(e, "action");
@@ -107,7 +107,7 @@ void plan_print(struct buf *out, struct value document)
     for (uint32_t i = 0; entries && i < entries->len; i++) {
         if (str_is(value_path_str(entries->items[i], "verdict"), verdict_name(VERDICT_COMPLIANT)))
             continue;
-        add_entry(out, entries->items[i]);
+        plan_print_entry(out, entries->items[i]);
         buf_add_byte(out, '\n');
     }
     buf_add_cstr(out, "plan:");

@@ -81,6 +81,11 @@ bool engine_step(struct engine *engine, const struct store_claim *claim, struct 
 /* How many calls of its plan a repair has made, or may have made. */
 size_t engine_steps_done(const struct remediation *r);
 
+/* The repair `id`, if there is something of it to take back. E0005 there is no such remediation,
+ * S0101 there is nothing to take back, S0102 its first plan is only in the record. */
+bool engine_find_repair(struct engine *engine, int64_t id, struct arena *arena,
+                        struct remediation *ret, struct error *err)
+    __attribute__((warn_unused_result));
 /* A rollback of remediation `id`, asked for by `by`: a new remediation through all guards. S0102
  * when its first plan was replaced after it had changed something, S0101
  * when there is nothing to roll back. */
@@ -212,12 +217,15 @@ bool engine_work(struct engine *engine, struct engine_worked *ret, struct error 
 struct engine_question {            // one policy, one resource
     struct str policy, policy_hash; // hash empty = whatever is loaded
     struct str resource, region;    // as in struct remediation
+    int64_t takes_back;             // > 0: the inverse of what this repair did, and the rest is its
 };
 /* What would be done about it now: reads with the read role, and writes nothing anywhere. {policy,
  * policy_hash, resource, region, severity, mode, verdict, message; of a violation also action,
  * reasons, people, score, risk, fingerprint, plan_hash, calls, changes, iam}. The resource may come
  * back under its canonical name. E0014 there is no such policy or resource, E0015 another policy
- * hash; what a plan cannot be made for. */
+ * hash; what a plan cannot be made for. What a rollback would do is shown whatever the verdict is,
+ * if the state was read: no calls = nothing of ours is left; E0005, S0101, S0102 as
+ * engine_rollback(). */
 bool engine_preview(struct engine *engine, const struct engine_question *question,
                     struct arena *arena, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));

@@ -187,7 +187,7 @@ static bool preview(struct step *s, const struct engine_question *question, stru
     struct value_builder out = {.arena = s->arena};
     if (!step_prepare(s))
         return error_set(s->err, "E0014", "there is no policy %.*s, or %.*s is no resource's key",
-                         STR_FMT(question->policy), STR_FMT(question->resource));
+                         STR_FMT(s->r.policy), STR_FMT(s->r.resource));
     if (question->policy_hash.len && !str_is(question->policy_hash, s->policy->hash))
         return error_set(s->err, "E0015", "policy hash: %.*s is not what it was",
                          STR_FMT(question->policy));
@@ -201,29 +201,44 @@ static bool preview(struct step *s, const struct engine_question *question, stru
     value_set(&out, DETAIL_MODE, value_cstr(mode_name(s->assignment.mode)));
     value_set(&out, "verdict", value_cstr(verdict_name(s->finding.verdict)));
     bool violation = s->finding.verdict == VERDICT_VIOLATION;
+    bool inverse = s->r.kind == REMEDIATION_ROLLBACK && s->finding.verdict == VERDICT_COMPLIANT;
     value_set(&out, "message", value_string(violation ? s->finding.message : s->finding.reason));
-    if (violation && !add_decision(s, &out))
+    if ((violation || inverse) && !add_decision(s, &out))
         return false;
     *ret = value_finish_map(&out);
     return !out.failed || error_set(s->err, "E0003", "out of memory");
+}
+
+/* The step that would look at it. */
+static bool step_of(struct step *s, const struct engine_question *question)
+{
+    struct value_builder detail = {.arena = s->arena};
+    s->r = (struct remediation){.kind = REMEDIATION_REPAIR,
+                                .policy = question->policy,
+                                .resource = question->resource,
+                                .region = question->region,
+                                .detail = {.kind = VALUE_MAP}};
+    if (question->takes_back <= 0)
+        return true;
+    struct remediation old;
+    if (!engine_find_repair(s->engine, question->takes_back, s->arena, &old, s->err))
+        return false;
+    value_set(&detail, DETAIL_PARENT, value_int(old.id));
+    s->r.kind = REMEDIATION_ROLLBACK;
+    s->r.policy = old.policy;
+    s->r.resource = old.resource;
+    s->r.region = old.region;
+    s->r.detail = value_finish_map(&detail);
+    return true;
 }
 
 bool engine_preview(struct engine *engine, const struct engine_question *question,
                     struct arena *arena, struct value *ret, struct error *err)
 {
     struct engine_set *set = engine_rules_hold(engine->rules);
-    struct step s = {.engine = engine,
-                     .set = set,
-                     .looking = true,
-                     .arena = arena,
-                     .r = {.kind = REMEDIATION_REPAIR,
-                           .policy = question->policy,
-                           .resource = question->resource,
-                           .region = question->region,
-                           .detail = {.kind = VALUE_MAP}},
-                     .err = err};
+    struct step s = {.engine = engine, .set = set, .looking = true, .arena = arena, .err = err};
     struct value seen;
-    bool ok = preview(&s, question, &seen) &&
+    bool ok = step_of(&s, question) && preview(&s, question, &seen) &&
               (value_copy(arena, seen, ret) || error_set(err, "E0003", "out of memory"));
     engine_rules_release(set); // what is returned is the arena's own
     return ok;

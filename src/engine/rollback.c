@@ -19,12 +19,11 @@ size_t engine_steps_done(const struct remediation *r)
     return done < all ? done : all;
 }
 
-bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
-                     struct error *err)
+bool engine_find_repair(struct engine *engine, int64_t id, struct arena *arena,
+                        struct remediation *ret, struct error *err)
 {
-    struct arena arena ARENA_AUTO = {0};
     struct remediation old;
-    enum store_result got = store_get(engine->store, id, &arena, &old, err);
+    enum store_result got = store_get(engine->store, id, arena, &old, err);
     if (got == STORE_ABSENT)
         return error_set(err, "E0005", "there is no remediation r%lld", (long long)id);
     if (got != STORE_OK)
@@ -42,6 +41,17 @@ bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *
     if (old.kind != REMEDIATION_REPAIR || !changed)
         return error_set(err, "S0101", "r%lld is %s: there is nothing to take back", (long long)id,
                          state_name(old.state));
+    *ret = old;
+    return true;
+}
+
+bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *ret_id,
+                     struct error *err)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct remediation old;
+    if (!engine_find_repair(engine, id, &arena, &old, err))
+        return false;
     struct value_builder detail = {.arena = &arena}, record = {.arena = &arena};
     struct buf detail_text = {.arena = &arena}, record_text = {.arena = &arena};
     const struct value *event = value_get(old.detail, STR(DETAIL_EVENT));
@@ -58,8 +68,8 @@ bool engine_rollback(struct engine *engine, int64_t id, struct str by, int64_t *
                                 old.region,
                                 clock_wall_ms(engine->clock),
                                 buf_str(&detail_text)};
-    got = store_create(engine->store, REMEDIATION_ROLLBACK, &match, buf_str(&record_text), ret_id,
-                       err);
+    enum store_result got = store_create(engine->store, REMEDIATION_ROLLBACK, &match,
+                                         buf_str(&record_text), ret_id, err);
     if (got == STORE_CONFLICT)
         return error_set(err, "E0006", "a rollback of that resource is already under way (r%lld)",
                          (long long)*ret_id);

@@ -343,7 +343,10 @@ static bool read_object(const struct http_request *request, struct arena *arena,
 static int plan_status(const struct error *err)
 {
     struct str code = str_from(err->code);
-    return str_is(code, "E0014") ? 404 : str_is(code, "E0015") || str_is(code, "E0016") ? 409 : 503;
+    bool absent = str_is(code, "E0014") || str_is(code, "E0005");
+    bool other = str_is(code, "E0015") || str_is(code, "E0016") || str_is(code, "S0101") ||
+                 str_is(code, "S0102");
+    return absent ? 404 : other ? 409 : 503;
 }
 
 ROUTE(http_post_plan)
@@ -354,7 +357,10 @@ ROUTE(http_post_plan)
         return false;
     struct engine_question question = {
         value_path_str(body, "policy"), value_path_str(body, "policy_hash"),
-        value_path_str(body, "resource"), value_path_str(body, "region")};
+        value_path_str(body, "resource"), value_path_str(body, "region"), 0};
+    const struct value *takes_back = value_get(body, STR("takes_back"));
+    if (takes_back && takes_back->kind == VALUE_INT)
+        question.takes_back = takes_back->i;
     *ret_status = 200;
     if (engine_preview(api->engine, &question, arena, ret, err))
         return true;

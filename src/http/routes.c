@@ -52,7 +52,9 @@ const struct http_route http_routes[] = {
      "change nothing in an account, or anywhere: {account, by, reason}", http_post_freeze},
     {"POST", "/unfreeze", HTTP_SOCKET, "end it: {account, by, reason}", http_post_unfreeze},
     {"POST", "/plan", HTTP_SOCKET,
-     "what would be done now: {policy, policy_hash, resource, region}; nothing is", http_post_plan},
+     "what would be done now: {policy, policy_hash, resource, region}, or to take back a repair "
+     "{takes_back: its number}; nothing is",
+     http_post_plan},
     {"POST", "/apply", HTTP_SOCKET,
      "do what a plan said, if all is as it was: {planned, expires_ms, by}", http_post_apply},
     {"GET", "/audit/records", HTTP_TOKEN, "the whole log; from, limit", http_get_audit_records},

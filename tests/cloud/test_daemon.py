@@ -282,8 +282,13 @@ class TestPeople(DaemonCase):
         bucket, daemon = self.bucket({"keep": "me"}), self.daemon()
         daemon.ask("POST", "/events", harness.create_bucket(bucket))
         ident = self.ended(daemon, bucket)["id"]
+        shown = daemon.rectify.command("rollback", ident, "--dry-run")
+        self.assertEnded(shown)
+        self.assertIn("s3:PutBucketTagging in", shown.stdout)
+        self.assertIn("cost-center", self.tags(bucket))
         done = daemon.rectify.command("rollback", ident)
         self.assertEnded(done)
+        self.assertTrue(done.stdout.startswith(shown.stdout), done.stdout)
         self.assertIn(f"takes back {ident}", done.stdout)
         self.assertEqual(self.tags(bucket), {"keep": "me"})
         self.assertRefused(daemon.ask("POST", "/remediations/r999/rollback", {}, unix=True), 404,

@@ -209,12 +209,40 @@ class TestRollback(CloudCase):
         self.assertEqual(len(states), 2)
         self.assertIn("rolled back", states)
 
+    def test_the_inverse_is_shown_before_anything_is_done(self):
+        rectify, bucket, ident = self.healed({"owner": "alice"})
+        before = len(self.proxy.changes(bucket))
+        done = rectify.command("rollback", ident, "--dry-run")
+        self.assertEnded(done)
+        for text in (f"to take back {ident}:", "s3:PutBucketTagging in us-east-1",
+                     '- {"Key":"cost-center","Value":"unassigned"}', "act (risk"):
+            self.assertIn(text, done.stdout)
+        planned = rectify.json("rollback", ident, "--dry-run")
+        self.assertEqual([c["with"]["Tagging"]["TagSet"] for c in planned["calls"]],
+                         [[{"Key": "owner", "Value": "alice"}]])
+        self.assertEqual(len(self.proxy.changes(bucket)), before)
+        self.assertEqual(len(rectify.of(bucket)), 1)
+        real = rectify.command("rollback", ident)
+        self.assertEnded(real)
+        self.assertTrue(real.stdout.startswith(done.stdout), real.stdout)
+        self.assertEqual(self.tags(bucket), {"owner": "alice"})
+
+    def test_what_is_not_ours_any_more_is_not_in_the_inverse(self):
+        rectify, bucket, ident = self.healed({"owner": "alice"})
+        self.tag(bucket, {"owner": "alice", "cost-center": "cc-7"})
+        done = rectify.command("rollback", ident, "--dry-run")
+        self.assertEnded(done)
+        self.assertIn("nothing of ours is left to take back", done.stdout)
+        self.assertNotIn("PutBucketTagging in", done.stdout)
+
     def test_what_never_changed_anything_cannot_be_rolled_back(self):
         bucket = self.bucket({"cost-center": "cc-1"})
         rectify = self.rectify("s3")
         self.assertEnded(rectify.run(harness.create_bucket(bucket)))
-        done = rectify.command("rollback", rectify.of(bucket)[0]["id"])
-        self.assertEqual(done.returncode, 1)
+        for more in ([], ["--dry-run"]):
+            done = rectify.command("rollback", rectify.of(bucket)[0]["id"], *more)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("S0101", done.stderr)
         self.assertEqual(self.proxy.changes(bucket), [])
 
 
