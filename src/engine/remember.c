@@ -146,7 +146,8 @@ static bool look_rest(struct step *s, const struct store_note *note, const char 
 
 /* ---- grace ---- */
 
-/* The clock runs from the first sight. A resource that obeyed for a while goes on with it; one that
+/* The clock runs from the first sight where it would be repaired: nobody is told that they have
+ * time while a policy only observes. A resource that obeyed for a while goes on with it; one that
  * was not seen breaking the policy for twice the grace, and at least for a day, begins anew. */
 static bool look_grace(struct step *s, const struct store_note *note, int64_t *ret_since_ms)
 {
@@ -157,13 +158,10 @@ static bool look_grace(struct step *s, const struct store_note *note, int64_t *r
     struct value_builder body = {.arena = s->arena};
     bool anew = !first || now - last > forgotten || first > now;
     *ret_since_ms = anew ? now : first;
-    if (!grace || s->r.kind != REMEDIATION_REPAIR || (!anew && now - last < GRACE_TOUCH_MS))
+    if (!grace || s->assignment.mode <= MODE_OBSERVE || s->r.kind != REMEDIATION_REPAIR ||
+        (!anew && now - last < GRACE_TOUCH_MS))
         return true;
-    if (anew)
-        step_page(s, arena_printf(s->arena,
-                                  "grace begins: repaired by itself unless it is mended "
-                                  "within %lld s",
-                                  (long long)grace / 1000));
+    s->grace_begins = anew;
     value_set(&body, "first_ms", value_int(*ret_since_ms));
     value_set(&body, "last_ms", value_int(now));
     return put_note(s, note->key, &body);

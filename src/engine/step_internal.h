@@ -28,7 +28,8 @@ struct step {
     size_t waiting_count;
     enum state stored_state;
     int stored_step;
-    const char *page; // what people have to know, told with the next transition; NULL = nothing
+    bool grace_begins; // its notify is told with the first hold
+    const char *page;  // what people have to know, told with the next transition; NULL = nothing
     struct permit permits[PERMITS_MAX]; // that its intent will hold
     size_t permit_count;
     bool entered_reading; // in this walk: what is read now is newer than all events of `r`

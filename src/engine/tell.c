@@ -201,14 +201,16 @@ static void add_question(struct step *s, const struct step_change *c, struct sto
 
 /* ---- whom ---- */
 
-/* Channels that are told this word: each once. */
+/* Channels that are told this word, and the one of that name (`also`, may be empty): each once. */
 static size_t receivers(const struct policy_set *set, const struct policy *policy,
-                        enum telling word, const struct channel **ret)
+                        enum telling word, struct str also, const struct channel **ret)
 {
     size_t channels, count = 0;
     const struct channel *all = policy_set_channels(set, &channels);
+    const struct channel *named =
+        policy && also.len ? policy_set_channel(set, also, policy->owner) : NULL;
     for (size_t i = 0; i < channels; i++) {
-        bool told = all[i].on >> word & 1;
+        bool told = (all[i].on >> word & 1) || &all[i] == named;
         for (size_t k = 0; policy && !told && k < policy->notify_count; k++)
             told = policy->notify[k].on >> word & 1 &&
                    policy_set_channel(set, policy->notify[k].to, policy->owner) == &all[i];
@@ -238,7 +240,9 @@ static void add_notices(struct step *s, enum telling word, const char *reason,
                         struct store_notice *list, size_t *count)
 {
     const struct channel *to[LIMIT_CHANNELS];
-    size_t receiver_count = receivers(s->set->policies, s->policy, word, to);
+    bool grace = word == TELLING_HELD && s->grace_begins && s->policy;
+    size_t receiver_count = receivers(s->set->policies, s->policy, word,
+                                      grace ? s->policy->grace_notify : (struct str){0}, to);
     if (!receiver_count || was_told(s, word))
         return;
     struct str body = body_text(s, word, reason);
@@ -282,7 +286,7 @@ static bool tell(struct engine *engine, const struct policy_set *policies,
     struct store_notice list[LIMIT_CHANNELS];
     const struct channel *to[LIMIT_CHANNELS];
     const struct policy *policy = policy_set_find(policies, what->policy);
-    size_t count = receivers(policies, policy, what->word, to);
+    size_t count = receivers(policies, policy, what->word, (struct str){0}, to);
     struct value_builder body = {.arena = &arena};
     struct buf text = {.arena = &arena};
     char id[REMEDIATION_ID_SIZE] = "";

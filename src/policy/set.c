@@ -166,6 +166,8 @@ static bool check_channels(const struct policy_set *set, struct error_list *erro
             ok = check_channel_name(set, p, p->via[k], errors) && ok;
         for (size_t k = 0; k < p->notify_count; k++)
             ok = check_channel_name(set, p, p->notify[k].to, errors) && ok;
+        if (p->grace_notify.len)
+            ok = check_channel_name(set, p, p->grace_notify, errors) && ok;
     }
     return ok;
 }

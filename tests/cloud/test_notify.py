@@ -115,6 +115,31 @@ class TestTelling(NotifyCase):
         self.assertEqual(sent.headers["webhook-signature"].split(" "),
                          [Hook.signature(s, ident, stamp, sent.body) for s in (WHSEC, OLD_WHSEC)])
 
+    def test_the_owner_is_told_when_the_grace_begins(self):
+        for mode, told in (("observe", 0), ("enforce", 1)):
+            rectify = self.rectify_telling("[]", mode, policy=f"graced-{mode}")
+            path = rectify.policies / "p.yaml"
+            path.write_text(path.read_text().replace(
+                "guard: {mode: enforce}",
+                "guard: {mode: enforce, grace: {wait: 7d, notify: owner}}"))
+            bucket = self.bucket()
+            for _ in range(2):  # the second event does not tell it again
+                rectify.run(harness.create_bucket(bucket))
+            texts = [json.dumps(m.json) for m in self.slack.sent("/chat.postMessage")
+                     if bucket in json.dumps(m.json)]
+            self.assertEqual(len(texts), told, mode)
+            self.assertTrue(all("grace: its owner has until" in t for t in texts), texts)
+            self.assertEqual(self.pager.requests, [])
+
+    def test_a_grace_that_tells_an_unknown_channel_is_a_mistake(self):
+        rectify = self.rectify_telling("[]")
+        path = rectify.policies / "p.yaml"
+        path.write_text(path.read_text().replace(
+            "guard: {mode: enforce}", "guard: {mode: enforce, grace: {wait: 7d, notify: opps}}"))
+        done = rectify.run(harness.create_bucket(self.bucket()))
+        self.assertEnded(done, harness.EXIT_FAILED)
+        self.assertIn("names the channel `opps`", done.stderr)
+
     def test_nobody_is_told_what_no_rule_says(self):
         rectify = self.rectify_telling("[{to: hook, on: healed}]", mode="observe")
         self.assertEnded(self.heal(rectify, self.bucket()))
