@@ -109,16 +109,17 @@ class TestSealed(CloudCase):
         self.assertEqual(self.roll_back(rectify, ident)[0], "rolled back")
         self.assertEqual(self.policy(), self.document)
 
-    def test_without_its_key_a_person_is_told_and_nothing_is_called(self):
+    def test_without_its_key_the_person_is_told_and_nothing_is_called(self):
         rectify = self.start()
         key = self.make_key(rectify)
         ident = self.heal(rectify, key)
         key.unlink()
         self.make_key(rectify)
         before = len(self.proxy.changes(self.bucket_name))
-        state, reason = self.roll_back(rectify, ident)
-        self.assertEqual(state, "needs person")
-        self.assertIn("is not loaded", reason)
+        done = rectify.command("rollback", ident, env=self.key)
+        self.assertEqual(done.returncode, EXIT_FAILED)
+        self.assertIn("is not loaded", done.stderr)
+        self.assertEqual([r["state"] for r in rectify.list()], ["healed"])  # nothing was begun
         self.assertIsNone(self.policy())
         self.assertEqual(len(self.proxy.changes(self.bucket_name)), before)
 
