@@ -126,34 +126,37 @@ static int work_along(struct running *r, struct desk *desk, struct str id)
     return code;
 }
 
+static int take_back(struct running *r, struct desk *desk, const struct cli_options *options,
+                     int64_t id)
+{
+    struct arena arena ARENA_AUTO = {0};
+    struct error err;
+    struct value got;
+    if (!decide(desk, options, id, "rollback", &arena, &got, &err))
+        return cli_fail(&err);
+    const char *where = cli_store_said(options);
+    struct str rollback = value_path_str(got, "id");
+    printf("%.*s takes back r%lld\n", STR_FMT(rollback), (long long)id);
+    fflush(stdout);
+    return where && store_is_server(where) ? work_along(r, desk, rollback)
+                                           : running_work_off(r, NULL);
+}
+
 /* In this process: everything that the work needs is there before the rollback is. */
 static int work_here(struct desk *desk, const struct cli_options *options, int64_t id)
 {
     struct arena arena ARENA_AUTO = {0};
     struct running r = {.store = desk->store};
     struct error err;
-    struct value got;
     running_catch_signals();
     r.policies_seen = options->dry_run; // who only looks makes no approval void
     int code = running_prepare(&r, options);
     desk->api.engine = &r.engine;
     if (code == 0 && !show_inverse(desk, options, id, &arena, &err))
         code = cli_fail(&err);
-    if (code == 0 && options->dry_run) {
-        running_finish(&r);
-        desk->store = NULL;
-        return CLI_OK;
-    }
-    if (code == 0 && !decide(desk, options, id, "rollback", &arena, &got, &err))
-        code = cli_fail(&err);
-    if (code == 0) {
-        const char *where = cli_store_said(options);
-        struct str rollback = value_path_str(got, "id");
-        printf("%.*s takes back r%lld\n", STR_FMT(rollback), (long long)id);
-        fflush(stdout);
-        code = where && store_is_server(where) ? work_along(&r, desk, rollback)
-                                               : running_work_off(&r, NULL);
-    }
+    if (code == 0 && !options->dry_run)
+        code = take_back(&r, desk, options, id);
+    desk->api.engine = &desk->engine;
     running_finish(&r);
     desk->store = NULL; // closed with the rest
     return code;
