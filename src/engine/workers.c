@@ -19,7 +19,7 @@
 #define WORKERS_MAX 512
 #define AHEAD_SHARE 4        // a claim takes up to 1/4 of the workers' number more than are free
 #define FAILING_PAUSE_MS 500 // between attempts while the store fails
-#define FAILING_MS 3000      // a drain gives up when the store has failed for so long
+#define FAILING_MS 3000      // a drain gives up after so much trouble; trouble ends after as much without
 #define SOON_MS 2000
 #define TEND_EVERY_S 1
 #define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work
@@ -38,8 +38,14 @@ struct engine_workers {
     bool stopping, woken;
     pthread_t tender; // leads rollouts on
     bool tended;
-    /* The store fails since then (steady; 0 = it works): work rests until a claim is durable. */
-    int64_t failing_ms;
+    /* The store fails (work rests until a claim is durable) or not. Trouble began with the first
+     * failure and outlives short recoveries: a full disk has room for a small record now and then.
+     *
+     *   fails ─┐   ┌─ works ─┐   ┌─ works for FAILING_MS: no trouble
+     *          └───┘         └───┘
+     *          │◄─ trouble_ms    │ works_ms                                   (all steady) */
+    bool failing;
+    int64_t trouble_ms, works_ms; // 0: never
     struct error failure;
     pthread_t threads[WORKERS_MAX];
 };
@@ -56,18 +62,21 @@ static void wake_one(struct engine_workers *w)
 /* Under the mutex. Said once, not for each row that meets it. */
 static void store_fails(struct engine_workers *w, const struct error *err)
 {
-    if (w->failing_ms)
+    if (w->failing)
         return;
-    w->failing_ms = clock_steady_ms(w->engine->clock) + 1; // never 0
+    int64_t now = clock_steady_ms(w->engine->clock);
+    if (!w->trouble_ms || now - w->works_ms > FAILING_MS)
+        w->trouble_ms = now + 1; // never 0
+    w->failing = true;
     w->failure = *err;
     log_line(LOG_ERROR, "the store cannot be read or written, work rests: %s", err->message);
 }
 
 static void store_works(struct engine_workers *w)
 {
-    if (w->failing_ms)
-        log_line(LOG_WARN, "the store works again");
-    w->failing_ms = 0;
+    log_line(LOG_WARN, "the store works again");
+    w->works_ms = clock_steady_ms(w->engine->clock);
+    w->failing = false;
 }
 
 /* Under the mutex: takes one from the ring and walks it. */
@@ -145,13 +154,13 @@ static void lead(struct engine_workers *w)
     while (!w->stopping && !w->queued) {
         w->woken = false; // what comes from here on is either claimed now or wakes
         int wanted = w->count - w->busy + w->count / AHEAD_SHARE;
-        bool failing = w->failing_ms;
+        bool failing = w->failing;
         if (failing)
             sleep_until_woken(w, FAILING_PAUSE_MS);
         pthread_mutex_unlock(&w->mutex);
         int64_t wait_ms = claim_some(w, wanted, failing);
         pthread_mutex_lock(&w->mutex);
-        if (wait_ms && !w->failing_ms)
+        if (wait_ms && !w->failing)
             sleep_until_woken(w, wait_ms);
     }
     w->led = false;
@@ -295,7 +304,7 @@ bool engine_workers_drain(struct engine_workers *w, bool (*stop)(void *ctx), voi
         bool done = false;
         pthread_mutex_lock(&w->mutex);
         bool resting = w->busy == 0 && w->queued == 0;
-        bool lost = w->failing_ms && clock_steady_ms(w->engine->clock) - w->failing_ms > FAILING_MS;
+        bool lost = w->failing && clock_steady_ms(w->engine->clock) - w->trouble_ms > FAILING_MS;
         if (lost)
             *err = w->failure;
         pthread_mutex_unlock(&w->mutex);
