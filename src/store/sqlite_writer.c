@@ -328,15 +328,19 @@ sqlite_submit_later(struct sqlite_store *store,
     return result;
 }
 
+bool sqlite_tell_lost(struct sqlite_store *store, struct error *err)
+{
+    if (!store->lost)
+        return false;
+    *err = store->lost_error;
+    store->lost = false;
+    return true;
+}
+
 static enum store_result run_flush(struct sqlite_store *store, void *args, struct error *err)
 {
     bool *report = args;
-    if (*report && store->lost) {
-        *err = store->lost_error;
-        store->lost = false;
-        return STORE_ERROR;
-    }
-    return STORE_OK;
+    return *report && sqlite_tell_lost(store, err) ? STORE_ERROR : STORE_OK;
 }
 
 static enum store_result flush(struct sqlite_store *store, bool report, struct error *err)

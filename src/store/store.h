@@ -9,7 +9,8 @@
  * <path>.lock). PostgreSQL: any number of processes; a verb is one function call of
  * the database, whose clock alone decides about due times, leases and expiry. A verb returns only
  * when what it wrote is durable, except store_claim() and store_advance(..., false), whose writes
- * are durable with the next verb that waits.
+ * are durable with the next verb that waits; when they are lost instead, the next store_claim() or
+ * store_flush() says so, once, by STORE_ERROR.
  *
  * Memory: `struct str` and values handed out are in the arena given by the caller. Errors S0xxx. */
 #ifndef RECTIFY_STORE_STORE_H
