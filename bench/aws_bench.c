@@ -3,12 +3,14 @@
  * with canned answers. An event is what a remediation does on the wire: s3:GetBucketTagging, and
  * (CALLS 2, the default) s3:PutBucketTagging with one tag more. The account is proven once. Prints
  * one line of JSON: CPU an event in us, wall seconds, events a second, peak RSS in KiB, failures.
- * bench/aws.py runs it. */
+ * bench_aws MODELS SERVICE:OPERATION: how long the first use of a service's model takes, in us.
+ * bench/aws.py runs both. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "aws/aws.h"
 
@@ -140,15 +142,35 @@ static int option(int argc, char **argv, int i, int fallback)
     return argc > i ? atoi(argv[i]) : fallback;
 }
 
+static int first_use(const char *dir, const char *name)
+{
+    struct error err;
+    struct timespec start, end;
+    struct aws_models *models = aws_models_open(dir, &err);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    bool ok = models && aws_operation_find(models, str_from(name), &err);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    if (ok)
+        printf("%.1f\n", (double)(end.tv_sec - start.tv_sec) * 1e6 +
+                             (double)(end.tv_nsec - start.tv_nsec) / 1e3);
+    else
+        printf("%s\n", err.message);
+    aws_models_close(models);
+    return ok ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct error err;
+    if (argc == 3 && !strstr(argv[2], "://"))
+        return first_use(argv[1], argv[2]);
     struct bench bench = {.url = argc > 2 ? argv[2] : NULL,
                           .events = option(argc, argv, 3, 20000),
                           .calls = option(argc, argv, 5, 2)};
     int threads = option(argc, argv, 4, 1);
     if (argc < 3 || threads < 1 || threads > THREADS_MAX || bench.events < 1) {
-        printf("usage: %s MODELS URL [EVENTS [THREADS [CALLS]]]\n", argv[0]);
+        printf("usage: %s MODELS URL [EVENTS [THREADS [CALLS]]], or MODELS SERVICE:OPERATION\n",
+               argv[0]);
         return 2;
     }
     struct net_options net_options = {.clock = clock_system()};

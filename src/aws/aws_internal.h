@@ -16,6 +16,8 @@
 #include "base/map.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
+
 enum aws_protocol {
     AWS_PROTOCOL_JSON,
     AWS_PROTOCOL_REST_JSON,
@@ -71,7 +73,6 @@ struct aws_service {
     enum aws_auth auth;
     bool query_compatible;        // awsQueryCompatible
     struct value metadata;        // the model's metadata, whole
-    struct value endpoint_rules;  // rule set document, null = none
     struct value signing_regions; // by partition and region where it is another; null = none
     struct value client_contexts; // clientContextParams, null = none
     struct value paginators;      // operation -> paginator
@@ -86,6 +87,8 @@ struct aws_service {
     struct aws_shape *unresolved; // shells still to be filled
     struct map errors;            // error code or name -> struct aws_shape
     bool broken;                  // an operation's shapes could not be made: the model is damaged
+    struct aws_definition endpoint_rules; // for aws_service_endpoint_rules() alone
+    atomic_bool endpoint_rules_parsed;    // they never change from here on
 };
 
 /* One use of a shape. */
@@ -152,6 +155,9 @@ struct aws_operation {
 /* The document partitions.json. */
 bool aws_models_partitions(struct aws_models *models, struct value *ret, struct error *err)
     __attribute__((warn_unused_result));
+/* The rule set document, null = none; parsed when it is first asked for. Thread-safe. */
+bool aws_service_endpoint_rules(const struct aws_service *service, struct value *ret,
+                                struct error *err) __attribute__((warn_unused_result));
 /* The region for which requests are signed where the rules do not say. */
 struct str aws_service_signing_region(const struct aws_service *service, struct str partition,
                                       struct str region);

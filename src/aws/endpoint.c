@@ -286,14 +286,14 @@ static bool is_ignored_param(struct str name)
 /* What the rules ask, from configuration and input. *ret_bucket is set when the stand-in is in it.
  */
 static struct value collect_params(struct aws_client *client, const struct aws_operation *op,
-                                   struct value input, struct str region, struct arena *arena,
-                                   struct str *ret_bucket)
+                                   struct value rules, struct value input, struct str region,
+                                   struct arena *arena, struct str *ret_bucket)
 {
     const struct aws_service *service = op->service;
     struct value_builder params = {.arena = arena}, kept = {.arena = arena};
     bool s3 = str_is(service->name, "s3");
     struct str endpoint = aws_client_endpoint_url(client, service, arena);
-    const struct value *parameters = value_get(service->endpoint_rules, STR("parameters"));
+    const struct value *parameters = value_get(rules, STR("parameters"));
     for (uint32_t i = 0; parameters && i < parameters->len; i++)
         add_builtin(client, parameters->pairs[i], region, endpoint, &params);
     add_contexts(op, input, arena, &params);
@@ -315,16 +315,16 @@ static struct value collect_params(struct aws_client *client, const struct aws_o
 }
 
 static bool evaluate(struct aws_client *client, const struct aws_service *service,
-                     struct value params, struct str region, struct arena *arena,
-                     struct aws_resolved *ret, struct error *err)
+                     struct value rules, struct value params, struct str region,
+                     struct arena *arena, struct aws_resolved *ret, struct error *err)
 {
     struct value partitions;
     struct aws_endpoint endpoint;
-    if (service->endpoint_rules.kind != VALUE_MAP)
+    if (rules.kind != VALUE_MAP)
         return error_set(err, "A0311", "%.*s has no endpoint rules in its model",
                          STR_FMT(service->name));
     if (!aws_client_partitions(client, &partitions, err) ||
-        !aws_endpoint_evaluate(service->endpoint_rules, partitions, params, arena, &endpoint, err))
+        !aws_endpoint_evaluate(rules, partitions, params, arena, &endpoint, err))
         return false;
     if (!value_get(params, STR("Endpoint")))
         region = aws_service_signing_region(
@@ -337,14 +337,17 @@ bool aws_client_endpoint(struct aws_client *client, const struct aws_operation *
                          struct aws_resolved *ret, struct error *err)
 {
     struct str bucket = {0};
-    struct value params = collect_params(client, op, input, region, arena, &bucket);
+    struct value rules;
+    if (!aws_service_endpoint_rules(op->service, &rules, err))
+        return false;
+    struct value params = collect_params(client, op, rules, input, region, arena, &bucket);
     struct str key = cache_key(op->service, region, params, arena);
     const struct aws_resolved *known = recall(client, key);
     struct aws_resolved made;
     if (known) {
         made = *known;
     } else {
-        if (!evaluate(client, op->service, params, region, arena, &made, err))
+        if (!evaluate(client, op->service, rules, params, region, arena, &made, err))
             return error_context(err, "endpoint of %.*s in %.*s", STR_FMT(op->service->name),
                                  STR_FMT(region.len ? region : STR("no region")));
         if (key.ptr)

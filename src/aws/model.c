@@ -293,6 +293,21 @@ bool aws_models_partitions(struct aws_models *models, struct value *ret, struct 
     return ok;
 }
 
+bool aws_service_endpoint_rules(const struct aws_service *service, struct value *ret,
+                                struct error *err)
+{
+    struct aws_models *models = service->models;
+    bool ok = atomic_load_explicit(&service->endpoint_rules_parsed, memory_order_acquire);
+    if (!ok) {
+        pthread_mutex_lock(&models->lock);
+        ok = model_parse_endpoint_rules(map_get(&models->services, service->name), err);
+        pthread_mutex_unlock(&models->lock);
+    }
+    if (ok)
+        *ret = service->endpoint_rules.parsed;
+    return ok;
+}
+
 struct str aws_models_source(struct aws_models *models)
 {
     pthread_mutex_lock(&models->lock);

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define MODEL_PACK_FORMAT 3              // of packs; another one is refused
+#define MODEL_PACK_FORMAT 4              // of packs; another one is refused
 #define MODEL_FILE_BYTES_MAX (64u << 20) // one model file, unpacked
 #define MODEL_NAME_BYTES_MAX 200u        // a service's or operation's name
 
@@ -56,9 +56,11 @@ bool model_check_format(struct value head, const char *dir, struct error *err)
 /* Fills a service from its document. */
 bool model_fill_service(struct aws_service *service, struct value document, struct error *err)
     __attribute__((warn_unused_result));
-/* The same from a pack's text, whose operations and shapes stay text until they are needed:
+/* The same from a pack's text, whose endpoint rules, operations and shapes stay text until they
+ * are needed:
  *
- *   {"format":3,"service":...,         everything else, in one line
+ *   {"format":4,"service":...,         everything else, in one line
+ *   "rules":{...},                     or null
  *   "operations":{
  *   "CreateBucket":{...},              one a line
  *   },
@@ -72,6 +74,9 @@ bool model_fill_packed(struct aws_service *service, struct str text, struct erro
 /* A definition's JSON; null (and A0104) when there is none or it is damaged. */
 struct value model_define(struct aws_service *service, struct aws_definitions *definitions,
                           struct str name, struct error *err);
+/* Once, under the models' lock. */
+bool model_parse_endpoint_rules(struct aws_service *service, struct error *err)
+    __attribute__((warn_unused_result));
 /* The operation with all shapes it needs, under the models' lock. */
 const struct aws_operation *model_intern_operation(struct aws_service *service, struct str name,
                                                    struct error *err)

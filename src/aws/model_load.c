@@ -85,7 +85,6 @@ static bool fill_head(struct aws_service *service, struct value document, struct
     struct value metadata = child_of(document, "metadata");
     struct value space = child_of(metadata, "xmlNamespace");
     service->metadata = metadata;
-    service->endpoint_rules = child_of(document, "rules");
     service->client_contexts = child_of(document, "clientContextParams");
     service->paginators = child_of(document, "pagination");
     service->waiters = child_of(document, "waiters");
@@ -151,6 +150,8 @@ bool model_fill_service(struct aws_service *service, struct value document, stru
     if (child_of(document, "operations").kind != VALUE_MAP)
         return error_set(err, "A0104", "the model of %.*s is damaged: it has no operations",
                          STR_FMT(service->name));
+    service->endpoint_rules.parsed = child_of(document, "rules");
+    atomic_init(&service->endpoint_rules_parsed, true);
     return fill_head(service, document, err) &&
            take_parsed(service, child_of(document, "operations"), &service->operation_definitions,
                        err) &&
@@ -201,19 +202,20 @@ bool model_check_format(struct value head, const char *dir, struct error *err)
 
 bool model_fill_packed(struct aws_service *service, struct str text, struct error *err)
 {
-    static const struct str operations = STR("\n\"operations\":{\n"),
+    static const struct str rules = STR("\n\"rules\":"), operations = STR(",\n\"operations\":{\n"),
                             shapes = STR("},\n\"shapes\":{\n");
-    size_t at = str_find(text, operations);
+    size_t at = str_find(text, rules), end = str_find(text, operations);
     struct value head;
-    if (at == SIZE_MAX || at == 0)
+    if (at == SIZE_MAX || at == 0 || end == SIZE_MAX || end < at + rules.len)
         return damaged(service, err);
     char *copy = arena_copy(&service->arena, text.ptr, at);
     if (!copy)
         return error_set(err, "A0100", "out of memory while loading %.*s", STR_FMT(service->name));
-    copy[at - 1] = '}'; // the comma before the operations
+    copy[at - 1] = '}'; // the comma before the rules
     if (!json_parse(&service->arena, (struct str){copy, at}, &head, err))
         return error_context(err, "the model of %.*s", STR_FMT(service->name));
-    struct str rest = str_sub(text, at + operations.len, SIZE_MAX);
+    service->endpoint_rules.text = str_sub(text, at + rules.len, end - at - rules.len);
+    struct str rest = str_sub(text, end + operations.len, SIZE_MAX);
     size_t lines = count_lines(rest);
     if (!model_check_format(head, service->models->dir, err) || !fill_head(service, head, err) ||
         !make_room(service, &service->operation_definitions, lines, err) ||
@@ -226,6 +228,13 @@ bool model_fill_packed(struct aws_service *service, struct str text, struct erro
            take_lines(service, &rest, &service->shape_definitions, err);
 }
 
+static bool parse(struct aws_service *service, struct aws_definition *definition, struct error *err)
+{
+    return definition->parsed.kind != VALUE_NULL || !definition->text.ptr ||
+           json_parse(&service->arena, definition->text, &definition->parsed, err) ||
+           error_context(err, "the model of %.*s", STR_FMT(service->name));
+}
+
 struct value model_define(struct aws_service *service, struct aws_definitions *definitions,
                           struct str name, struct error *err)
 {
@@ -235,10 +244,13 @@ struct value model_define(struct aws_service *service, struct aws_definitions *d
                   STR_FMT(service->name), STR_FMT(name));
         return value_null();
     }
-    if (definition->parsed.kind == VALUE_NULL && definition->text.ptr &&
-        !json_parse(&service->arena, definition->text, &definition->parsed, err)) {
-        error_context(err, "the model of %.*s", STR_FMT(service->name));
-        return value_null();
-    }
-    return definition->parsed;
+    return parse(service, definition, err) ? definition->parsed : value_null();
+}
+
+bool model_parse_endpoint_rules(struct aws_service *service, struct error *err)
+{
+    if (!parse(service, &service->endpoint_rules, err))
+        return false;
+    atomic_store_explicit(&service->endpoint_rules_parsed, true, memory_order_release);
+    return true;
 }

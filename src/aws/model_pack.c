@@ -89,7 +89,7 @@ static void write_document(struct buf *out, struct value document)
     buf_printf(out, "{\"format\":%d,", MODEL_PACK_FORMAT);
     for (uint32_t i = 0; i < document.len; i++) {
         struct str key = value_str(document.pairs[i].key);
-        if (str_is(key, "operations") || str_is(key, "shapes"))
+        if (str_is(key, "operations") || str_is(key, "shapes") || str_is(key, "rules"))
             continue;
         json_write_string(out, key);
         buf_add_byte(out, ':');
@@ -97,6 +97,10 @@ static void write_document(struct buf *out, struct value document)
         buf_add_byte(out, ',');
     }
     write_exceptions(out, *value_get(document, STR("shapes")));
+    const struct value *rules = value_get(document, STR("rules"));
+    buf_add_cstr(out, "\n\"rules\":");
+    write_stripped(out, rules ? *rules : value_null());
+    buf_add_byte(out, ',');
     write_lines(out, "operations", *value_get(document, STR("operations")));
     buf_add_byte(out, ',');
     write_lines(out, "shapes", *value_get(document, STR("shapes")));

@@ -98,8 +98,13 @@ static void run_service(struct run *run, const char *dir, const char *file)
     if (!conform_read(&run->result, path, &arena, &document))
         return;
     const struct aws_service *service = aws_service_find(run->models, name, &err);
+    struct value rules;
+    if (service && !aws_service_endpoint_rules(service, &rules, &err)) {
+        conform_fail(&run->result, name, err.message);
+        return;
+    }
     if (service) {
-        run_cases(run, service->endpoint_rules, file, document);
+        run_cases(run, rules, file, document);
         return;
     }
     const struct value *cases = value_get(document, STR("testCases"));

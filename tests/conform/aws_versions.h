@@ -20,7 +20,10 @@ static inline void rules_hash(const struct aws_service *service, char ret[17])
 {
     struct arena arena ARENA_AUTO = {0};
     struct buf text = {.arena = &arena};
-    json_write(&text, service->endpoint_rules, JSON_CANONICAL);
+    struct value rules = value_null();
+    struct error ignored;
+    (void)!aws_service_endpoint_rules(service, &rules, &ignored);
+    json_write(&text, rules, JSON_CANONICAL);
     json_write(&text, service->signing_regions, JSON_CANONICAL);
     struct sha256 sum = hash_sha256(text.ptr, text.len);
     hash_hex(&sum, 8, ret);
