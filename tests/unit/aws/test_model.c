@@ -185,6 +185,32 @@ static void test_model__a_damaged_pack_is_told(void **state)
     remove_folder(pack);
 }
 
+/* A pack is read in parts, each when it is needed: a bad part says so whenever it is asked for, and
+ * the others are good. */
+static void test_model__damaged_endpoint_rules_leave_the_operations(void **state)
+{
+    char data[] = "/tmp/rectify-model-XXXXXX", pack[] = "/tmp/rectify-model-XXXXXX", command[300];
+    struct error err = {0};
+    struct value rules;
+    (void)state;
+    make_pack(data, pack);
+    snprintf(command, sizeof command,
+             "cd %s && zstd -qdc s3.json.zst | sed 's/^\"rules\":.*/\"rules\":{\"a\",/' > s3.json",
+             pack);
+    assert_int_equal(system(command), 0);
+    struct aws_models *models = aws_models_open(pack, &err);
+    assert_non_null(models);
+    const struct aws_operation *op = aws_operation_find(models, STR("s3:GetBucketTagging"), &err);
+    assert_non_null(op);
+    for (int i = 0; i < 2; i++) {
+        assert_false(aws_service_endpoint_rules(op->service, &rules, &err));
+        assert_non_null(strstr(err.message, "the model of s3"));
+    }
+    aws_models_close(models);
+    remove_folder(data);
+    remove_folder(pack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +237,7 @@ int main(void)
                                         fixture_end),
         cmocka_unit_test(test_model__a_pack_says_the_same_without_documentation),
         cmocka_unit_test(test_model__a_damaged_pack_is_told),
+        cmocka_unit_test(test_model__damaged_endpoint_rules_leave_the_operations),
     };
     cmocka_set_message_output(CM_OUTPUT_STDOUT);
     return cmocka_run_group_tests(tests, NULL, NULL);
