@@ -149,6 +149,8 @@ struct cel_path {
     unsigned slot;
     const struct str *fields;
     size_t count;
+    bool named; // every use asks whether it is one of constants that stand there (`==`, `in`), and
+                // holds only if so: no `!`, `?:`, call or loop around it
 };
 const struct cel_path *cel_program_paths(const struct cel_program *program, size_t *ret_count);
 

@@ -24,9 +24,12 @@ static bool same_path(const struct cel_path *a, const struct cel_path *b)
 
 static void add_path(struct path_walk *w, struct cel_path path)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (same_path(&w->paths[i], &path))
-            return;
+    for (size_t i = 0; i < w->count; i++) {
+        if (!same_path(&w->paths[i], &path))
+            continue;
+        w->paths[i].named = w->paths[i].named && path.named;
+        return;
+    }
     if (w->count == w->cap) {
         size_t cap = w->cap ? w->cap * 2 : 8;
         struct cel_path *paths =
@@ -56,10 +59,8 @@ static const struct ast *step_of(const struct ast *ast, struct str *ret_name)
     return NULL;
 }
 
-static void walk_paths(struct path_walk *w, const struct ast *ast);
-
 /* A chain of static steps on a variable. False when it is none. */
-static bool walk_chain(struct path_walk *w, const struct ast *ast)
+static bool walk_chain(struct path_walk *w, const struct ast *ast, bool named)
 {
     struct str name;
     size_t count = 0;
@@ -78,18 +79,40 @@ static bool walk_chain(struct path_walk *w, const struct ast *ast)
     for (const struct ast *next = ast; at > 0; next = step_of(next, &name))
         if (step_of(next, &name))
             fields[--at] = name;
-    add_path(w, (struct cel_path){root->slot, fields, count});
+    add_path(w, (struct cel_path){root->slot, fields, count, named});
     return true;
 }
 
-static void walk_paths(struct path_walk *w, const struct ast *ast)
+static bool is_constant(const struct ast *ast)
 {
-    if (!ast || walk_chain(w, ast))
+    if (ast->kind == AST_LIST)
+        for (uint32_t i = 0; i < ast->count; i++)
+            if (!is_constant(ast->args[i]))
+                return false;
+    return ast->kind == AST_LIST || ast->kind == AST_CONST;
+}
+
+/* `x == "a"`, `"a" == x`, `x in ["a", "b"]`: the side that is not constant, or NULL. */
+static const struct ast *named_side(const struct ast *ast)
+{
+    bool equal = ast->kind == AST_CALL && str_is(ast->name, "_==_");
+    bool in = ast->kind == AST_CALL && str_is(ast->name, "@in");
+    if ((equal || in) && ast->count == 2 && is_constant(ast->args[1]))
+        return ast->args[0];
+    return equal && ast->count == 2 && is_constant(ast->args[0]) ? ast->args[1] : NULL;
+}
+
+/* `must`: the whole expression holds only through what stands here. */
+static void walk_paths(struct path_walk *w, const struct ast *ast, bool must)
+{
+    const struct ast *named = must && ast ? named_side(ast) : NULL;
+    if (!ast || (named && walk_chain(w, named, true)) || walk_chain(w, ast, false))
         return;
+    must = must && (ast->kind == AST_AND || ast->kind == AST_OR);
     if (ast->target)
-        walk_paths(w, ast->target);
+        walk_paths(w, ast->target, false);
     for (uint32_t i = 0; i < ast->count; i++)
-        walk_paths(w, ast->args[i]);
+        walk_paths(w, ast->args[i], must);
 }
 
 /* ---- compiling ---- */
@@ -146,7 +169,7 @@ static bool build(struct cel_program *program, struct arena *arena, struct repor
     struct planner planner = {.arena = arena, .report = report, .program = program, .env = env};
     program->root = plan_tree(&planner, ast);
     struct path_walk walk = {.arena = arena};
-    walk_paths(&walk, ast);
+    walk_paths(&walk, ast, true);
     program->paths = walk.paths;
     program->path_count = walk.count;
     if ((!program->root || planner.failed || walk.failed) && report->count == 0)

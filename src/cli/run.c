@@ -73,11 +73,12 @@ void cli_warn_exemptions(const struct policy_set *set)
                 fprintf(stderr,
                         "warning: %.*s: the exemption by %.*s (%.*s) ended on %.10s and is void\n",
                         STR_FMT(p->name), STR_FMT(e->owner), STR_FMT(e->reason), day);
-            else if (e->rests_on_tags && !e->by_count)
+            else if ((e->rests_on_tags || e->rests_on_name) && !e->by_count)
                 fprintf(stderr,
-                        "warning: %.*s: the exemption by %.*s rests on tags, which others can "
-                        "write; without `by` it never counts\n",
-                        STR_FMT(p->name), STR_FMT(e->owner));
+                        "warning: %.*s: the exemption by %.*s rests on %s, which others choose; "
+                        "without `by` it never counts\n",
+                        STR_FMT(p->name), STR_FMT(e->owner),
+                        e->rests_on_tags ? "tags" : "the resource's name");
         }
     }
 }

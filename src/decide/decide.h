@@ -27,6 +27,7 @@ struct decide_subject {
     /* Of each exemption of the policy that rests on tags: who is known to have set what it reads
      * (an ARN), or empty. NULL: of none. */
     const struct str *tagged_by;
+    struct str made_by; // who is known to have made the resource, or empty
 };
 
 struct decide_finding {

@@ -75,28 +75,39 @@ static bool is_true(struct value map, const char *name)
     return v && v->kind == VALUE_BOOL && v->b;
 }
 
+/* What it rests on, if that was chosen by somebody who is not listed; else NULL. */
+static const char *chosen_by_another(struct value exemption, struct str *ret_by)
+{
+    bool tags = is_true(exemption, "tags") && !is_true(exemption, "listed");
+    bool name = is_true(exemption, "name") && !is_true(exemption, "maker_listed");
+    *ret_by = value_path_str(exemption, tags ? "set_by" : "made_by");
+    if (!ret_by->len)
+        *ret_by = STR("somebody unknown");
+    return tags ? "its tags were set" : name ? "the resource was named" : NULL;
+}
+
 static void guard_exemption(struct deciding *d)
 {
     struct value list = d->in->exemptions;
-    static const struct str unknown = {"somebody unknown", 16};
     for (uint32_t i = 0; i < list.len; i++) {
         struct value e = list.items[i];
         struct str owner = value_path_str(e, "owner"), reason = value_path_str(e, "reason");
         struct str failed = value_path_str(e, "error");
-        struct str set_by = value_path_str(e, "set_by");
+        struct str by;
+        const char *chosen = chosen_by_another(e, &by);
         if (failed.len)
             decide_hold(
                 d, 60000,
                 arena_printf(d->arena, "an exemption cannot be evaluated: %.*s", STR_FMT(failed)));
-        else if (is_true(e, "holds") && (!is_true(e, "tags") || is_true(e, "listed")))
+        else if (is_true(e, "holds") && !chosen)
             decide_tighten(
                 d, DECIDE_SKIP,
                 arena_printf(d->arena, "exempt by %.*s: %.*s", STR_FMT(owner), STR_FMT(reason)));
         else if (is_true(e, "holds"))
             decide_say(d, arena_printf(d->arena,
-                                       "the exemption by %.*s does not count: its tags were set by "
-                                       "%.*s, who is not listed",
-                                       STR_FMT(owner), STR_FMT(set_by.len ? set_by : unknown)));
+                                       "the exemption by %.*s does not count: %s by %.*s, who is "
+                                       "not listed",
+                                       STR_FMT(owner), chosen, STR_FMT(by)));
     }
 }
 

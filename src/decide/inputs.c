@@ -63,6 +63,12 @@ static struct value gather_exemptions(const struct decide_subject *subject,
             value_set(&one, "set_by", value_string(by));
             value_set(&one, "listed", value_bool(decide_is_listed(e, by, arena)));
         }
+        if (e->rests_on_name) {
+            struct str by = subject->made_by;
+            value_set(&one, "name", value_bool(true));
+            value_set(&one, "made_by", value_string(by));
+            value_set(&one, "maker_listed", value_bool(decide_is_listed(e, by, arena)));
+        }
         if (!ok)
             value_set(&one, "error", value_cstr(arena_printf(arena, "%s", err.message)));
         value_push(&out, value_finish_map(&one));

@@ -73,6 +73,16 @@ static bool flush_batch(struct intake *in, struct error *err)
     return true;
 }
 
+static bool note_makers(struct intake *in, const struct detect_result *found, struct error *err)
+{
+    struct str actor = value_path_str(found->event, "actor");
+    for (size_t i = 0; i < found->match_count; i++)
+        if (!engine_note_maker(in->owner->engine, found->matches[i].policy,
+                               found->matches[i].resource, found->name, actor, &in->arena, err))
+            return false;
+    return true;
+}
+
 static bool add_matches(struct intake *in, const struct detect_result *found, int64_t now)
 {
     struct store_match *matches = ARENA_ARRAY(&in->arena, struct store_match, found->match_count);
@@ -151,6 +161,8 @@ static bool take_event(struct intake *in, struct str text, struct error *err)
         return true;
     }
     in->taken->matches += found.match_count;
+    if (!note_makers(in, &found, err))
+        return false;
     if (!add_matches(in, &found, now))
         return error_set(err, "E0007", "out of memory");
     return in->count < BATCH_EVENTS || flush_batch(in, err);

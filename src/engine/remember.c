@@ -5,8 +5,10 @@
  *   rest/POLICY RESOURCE           it was taken back: left alone until its state changes
  *   grace/POLICY RESOURCE          when the violation was first seen
  *   exempt/N/POLICY RESOURCE       who set the tags that exemption N rests on, and what they were
+ *   made/POLICY RESOURCE           who made the resource, when an exemption rests on its name
  *
  * A note that cannot be read stops the step, as any failure of the store does. */
+#include "engine/rules_internal.h"
 #include "engine/step_internal.h"
 
 #include "base/hash.h"
@@ -17,19 +19,21 @@
 #define DAY_MS INT64_C(86400000)
 #define NOTE_KEPT_MS (90 * DAY_MS) // of a resource that is not seen any more
 #define GRACE_TOUCH_MS 3600000     // how exact "last seen" is
+#define NOTE_TOUCH_MS DAY_MS       // how exact "not seen any more" is
 #define EXEMPTIONS_MAX 64          // of one policy that rest on tags
 
 /* Long ones by their hash: the key is bounded, the resource's id nearly so. */
-static struct str note_key(struct step *s, const char *kind, struct str policy, struct str resource)
+static struct str note_key(struct arena *arena, const char *kind, struct str policy,
+                           struct str resource)
 {
-    struct str whole = STR_JOIN(s->arena, policy, STR(" "), resource);
+    struct str whole = STR_JOIN(arena, policy, STR(" "), resource);
     char hex[65];
     if (whole.len > STORE_NOTE_KEY_BYTES / 2) {
         struct sha256 hash = hash_sha256(whole.ptr, whole.len);
         hash_hex(hash.bytes, sizeof hash.bytes, hex);
-        return str_from(arena_printf(s->arena, "%s/#%s", kind, hex));
+        return str_from(arena_printf(arena, "%s/#%s", kind, hex));
     }
-    return str_from(arena_printf(s->arena, "%s/%.*s", kind, STR_FMT(whole)));
+    return str_from(arena_printf(arena, "%s/%.*s", kind, STR_FMT(whole)));
 }
 
 static struct value note_value(struct step *s, const struct store_note *note)
@@ -113,7 +117,7 @@ bool step_is_thawed(void *ctx, char *reason, size_t size)
 
 static struct str rest_key(struct step *s)
 {
-    return note_key(s, "rest", s->r.policy, s->r.resource);
+    return note_key(s->arena, "rest", s->r.policy, s->r.resource);
 }
 
 bool step_rest(struct step *s)
@@ -169,14 +173,33 @@ static bool look_grace(struct step *s, const struct store_note *note, int64_t *r
 
 /* ---- whose tags ---- */
 
-/* Does the newest event tell of setting tags, or of making the resource with them? */
-static bool event_sets_tags(struct str name)
+static bool names_tags(struct str event)
 {
-    size_t colon = str_find(name, STR(":"));
-    if (colon != SIZE_MAX)
-        name = str_sub(name, colon + 1, SIZE_MAX);
-    return str_find(name, STR("Tag")) != SIZE_MAX || str_starts(name, STR("Create")) ||
-           str_starts(name, STR("Run"));
+    return str_find(event, STR("Tag")) != SIZE_MAX;
+}
+
+/* "s3:CreateBucket", "ec2:RunInstances", "rds:RestoreDBInstanceFromDBSnapshot". */
+static bool event_makes(struct str event)
+{
+    static const char *const verbs[] = {"Create", "Run", "Restore", "Copy", "Import", "Register"};
+    struct str verb = event;
+    str_cut(&verb, ':');
+    for (size_t i = 0; !names_tags(event) && i < sizeof verbs / sizeof *verbs; i++)
+        if (str_starts(verb, str_from(verbs[i])))
+            return true;
+    return false;
+}
+
+/* Does the newest event tell of setting tags, or of making the resource with them? */
+static bool event_sets_tags(struct str event)
+{
+    return names_tags(event) || event_makes(event);
+}
+
+/* One that is seen again is kept on. */
+static bool is_old(const struct step *s, struct value note)
+{
+    return s->subject.now_ms - note_int(note, "at_ms") > NOTE_TOUCH_MS;
 }
 
 /* Known is who set what an exemption reads when the newest event is one of theirs, and from then on
@@ -198,14 +221,13 @@ static bool look_exemption(struct step *s, size_t i, const struct store_note *no
         *ret_by = actor; // it may have been them: nobody else counts
         return !note->body.len || put_note(s, note->key, NULL);
     }
-    if (!news && same)
-        *ret_by = value_path_str(old, "by");
-    if (!news)
+    if (!news && !same)
         return true;
-    *ret_by = actor;
-    if (same && str_eq(value_path_str(old, "by"), actor))
+    *ret_by = news ? actor : value_path_str(old, "by");
+    if (same && str_eq(value_path_str(old, "by"), *ret_by) && !is_old(s, old))
         return true;
-    value_set(&body, "by", value_string(actor));
+    value_set(&body, "at_ms", value_int(s->subject.now_ms));
+    value_set(&body, "by", value_string(*ret_by));
     value_set(&body, "print", value_cstr(print));
     return put_note(s, note->key, &body);
 }
@@ -223,30 +245,77 @@ static bool look_exemptions(struct step *s, const struct store_note *notes, size
     return true;
 }
 
+/* ---- whose name ---- */
+
+static bool rests_on_name(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->exemption_count; i++)
+        if (policy->exemptions[i].rests_on_name)
+            return true;
+    return false;
+}
+
+static bool put_maker(struct engine *engine, struct str key, struct str by, struct arena *arena,
+                      struct error *err)
+{
+    struct value_builder body = {.arena = arena};
+    struct buf text = {.arena = arena};
+    int64_t now = clock_wall_ms(engine->clock);
+    value_set(&body, "at_ms", value_int(now));
+    value_set(&body, "by", value_string(by));
+    json_write(&text, value_finish_map(&body), JSON_CANONICAL);
+    struct store_note note = {key, buf_str(&text), now + NOTE_KEPT_MS};
+    if (!key.ptr || !note.body.ptr || body.failed)
+        return error_set(err, "E0003", "out of memory");
+    return store_set_note(engine->store, &note, STR(""), STR(""), err) == STORE_OK;
+}
+
+/* Written when the event comes in: by the time that the resource is read a later event may have
+ * taken its place in the remediation. */
+bool engine_note_maker(struct engine *engine, const struct policy *policy, struct str resource,
+                       struct str event, struct str actor, struct arena *arena, struct error *err)
+{
+    return !event_makes(event) || !rests_on_name(policy) ||
+           put_maker(engine, note_key(arena, "made", policy->name, resource), actor, arena, err);
+}
+
+static bool look_maker(struct step *s, const struct store_note *note)
+{
+    struct value old = note_value(s, note);
+    s->subject.made_by = value_path_str(old, "by");
+    return !note->body.len || !is_old(s, old) ||
+           put_maker(s->engine, note->key, s->subject.made_by, s->arena, s->err);
+}
+
 /* ---- all of it ---- */
 
 enum { NOTE_FREEZE, NOTE_FREEZE_ACCOUNT, NOTE_REST, NOTE_GRACE, NOTE_EXEMPT };
 
+static struct store_note own_note(struct step *s, const char *kind)
+{
+    return (struct store_note){.key = note_key(s->arena, kind, s->r.policy, s->r.resource)};
+}
+
 bool step_remember(struct step *s, struct decide_guards *ret)
 {
-    struct store_note notes[NOTE_EXEMPT + EXEMPTIONS_MAX];
-    size_t which[EXEMPTIONS_MAX], count = 0;
+    struct store_note notes[NOTE_EXEMPT + EXEMPTIONS_MAX + 1];
+    size_t which[EXEMPTIONS_MAX], count = NOTE_EXEMPT, tagged = 0;
+    bool named = rests_on_name(s->policy);
     freeze_keys(s, notes);
-    notes[NOTE_REST] = (struct store_note){.key = rest_key(s)};
-    notes[NOTE_GRACE] =
-        (struct store_note){.key = note_key(s, "grace", s->r.policy, s->r.resource)};
-    for (size_t i = 0; i < s->policy->exemption_count && count < EXEMPTIONS_MAX; i++) {
+    notes[NOTE_REST] = own_note(s, "rest");
+    notes[NOTE_GRACE] = own_note(s, "grace");
+    for (size_t i = 0; i < s->policy->exemption_count && tagged < EXEMPTIONS_MAX; i++) {
         if (!s->policy->exemptions[i].rests_on_tags)
             continue;
-        const char *kind = arena_printf(s->arena, "exempt/%zu", i);
-        notes[NOTE_EXEMPT + count] =
-            (struct store_note){.key = note_key(s, kind, s->r.policy, s->r.resource)};
-        which[count++] = i;
+        notes[count++] = own_note(s, arena_printf(s->arena, "exempt/%zu", i));
+        which[tagged++] = i;
     }
-    for (size_t i = 0; i < NOTE_EXEMPT + count; i++)
+    if (named)
+        notes[count++] = own_note(s, "made");
+    for (size_t i = 0; i < count; i++)
         if (!notes[i].key.ptr)
             return error_set(s->err, "E0003", "out of memory");
-    if (store_get_notes(s->engine->store, notes, NOTE_EXEMPT + count, s->arena, s->err) != STORE_OK)
+    if (store_get_notes(s->engine->store, notes, count, s->arena, s->err) != STORE_OK)
         return false;
     const struct value *unready = step_detail(s, DETAIL_UNREADY_SINCE);
     struct str actor = value_path_str(s->r.detail, "event.actor");
@@ -256,7 +325,8 @@ bool step_remember(struct step *s, struct decide_guards *ret)
     ret->role = arena_printf(s->arena, "%.*s", STR_FMT(s->assignment.act.role));
     return look_rest(s, &notes[NOTE_REST], &ret->resting) &&
            look_grace(s, &notes[NOTE_GRACE], &ret->grace_since_ms) &&
-           look_exemptions(s, notes + NOTE_EXEMPT, count, which);
+           look_exemptions(s, notes + NOTE_EXEMPT, tagged, which) &&
+           (!named || look_maker(s, &notes[count - 1]));
 }
 
 /* ---- people ---- */

@@ -19,7 +19,8 @@
 #define WORKERS_MAX 512
 #define AHEAD_SHARE 4        // a claim takes up to 1/4 of the workers' number more than are free
 #define FAILING_PAUSE_MS 500 // between attempts while the store fails
-#define FAILING_MS 3000      // a drain gives up after so much trouble; trouble ends after as much without
+#define FAILING_MS                                                                                 \
+    3000 // a drain gives up after so much trouble; trouble ends after as much without
 #define SOON_MS 2000
 #define TEND_EVERY_S 1
 #define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work

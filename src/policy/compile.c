@@ -620,6 +620,7 @@ static void compile_exemptions(struct builder *b, const struct yaml *list)
         e->when = expression(b, b->decide_env, when, cel_type_of(VALUE_BOOL));
         b->ok = policy_words(yaml_get(node, "by"), b->arena, &e->by, &e->by_count) && b->ok;
         e->rests_on_tags = e->when && policy_reads_tags(p, e->when);
+        e->rests_on_name = e->when && policy_reads_names(e->when);
     }
 }
 

@@ -81,8 +81,10 @@ struct policy_step {
 struct policy_exemption {
     const struct cel_program *when;
     struct str owner, reason;
-    int64_t until_ms;   // void afterwards
-    bool rests_on_tags; // which others can write: it counts only when one of `by` set them
+    int64_t until_ms; // void afterwards
+    /* What others choose counts only when one of `by` is known to have chosen it. */
+    bool rests_on_tags;
+    bool rests_on_name; // of the resource, other than by naming it in full
     struct str *by;     // globs of principals' ARNs
     size_t by_count;
 };

@@ -112,6 +112,7 @@ bool policy_window_read(const struct yaml *node, struct policy_window *ret)
 const struct str *policy_default_iac_tags(size_t *ret_count);
 /* Does the expression read what tags say? */
 bool policy_reads_tags(const struct policy *policy, const struct cel_program *program);
+bool policy_reads_names(const struct cel_program *program);
 
 /* One policy file. NULL: reported. */
 struct policy *policy_compile_file(const struct yaml *root, struct aws_models *models);

@@ -158,6 +158,20 @@ bool policy_reads_tags(const struct policy *policy, const struct cel_program *pr
     return false;
 }
 
+/* Whoever makes a resource chooses its id, unless the policy names it: whoever has that one is
+ * known. */
+bool policy_reads_names(const struct cel_program *program)
+{
+    size_t count;
+    const struct cel_path *paths = cel_program_paths(program, &count);
+    for (size_t i = 0; i < count; i++) {
+        bool id = paths[i].count == 0 || str_is(paths[i].fields[0], "id");
+        if (paths[i].slot == POLICY_SLOT_RESOURCE && id && !paths[i].named)
+            return true;
+    }
+    return false;
+}
+
 const struct str *policy_default_iac_tags(size_t *ret_count)
 {
 #define TAG(text)                                                                                  \

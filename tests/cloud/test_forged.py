@@ -175,6 +175,25 @@ class TestSilence(ForgedCase):
             with self.subTest(bucket):
                 self.assertEqual(self.tags(bucket), {"cost-center": "unassigned"})
 
+    def test_a_name_that_an_exemption_is_for(self):
+        """Whoever makes a bucket chooses its name: only what a listed one made is exempt by it."""
+        rectify = self.rectify("s3")
+        (policy,) = [p for p in rectify.policies.iterdir() if p.name != "rectify.yaml"]
+        text = policy.read_text()
+        when = "tagging.TagSet.exists(t, t.Key == 'sandbox')"
+        self.assertIn(when, text)
+        policy.write_text(text.replace(when, "resource.id.startsWith('t-')"))
+        theirs, ours, later = self.bucket(), self.bucket(), self.bucket()
+        done = rectify.run(harness.create_bucket(theirs, actor="mallory"),
+                           harness.create_bucket(ours, actor="platform-ann"),
+                           harness.create_bucket(later, actor="mallory"),
+                           harness.put_bucket_tagging(later, actor="platform-ann"))
+        self.assertEnded(done)
+        self.assertEqual(self.tags(theirs), {"cost-center": "unassigned"}, done.stderr)
+        self.assertEqual(self.tags(later), {"cost-center": "unassigned"}, done.stderr)
+        self.assertEqual(self.tags(ours), {}, done.stderr)
+        self.assertEqual([r["state"] for r in rectify.of(ours)], ["skipped"])
+
     def test_the_request_id_of_a_call_of_ours(self):
         bucket = self.bucket()
         rectify = self.rectify("s3")

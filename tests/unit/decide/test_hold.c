@@ -106,6 +106,54 @@ static void test_hold__what_rests_on_no_tag_needs_nobody(void **state)
     scene_finish(&s);
 }
 
+/* Whoever makes a resource chooses its name; who is named in full was chosen by the policy. */
+static void test_hold__an_exemption_by_name_counts_only_for_what_a_listed_one_made(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *when;
+        bool rests; // on the name
+    } cases[] = {
+        {"resource.id == 'logs'", false},
+        {"'logs' == resource.id", false},
+        {"resource.id in ['a', 'logs']", false},
+        {"resource.id == 'logs' && resource.region == 'eu-west-1' || resource.id == 'logs'", false},
+        {"resource.account == '111122223333'", false},
+        {"resource.id.startsWith('lo')", true},
+        {"resource.id != 'a'", true},
+        {"!(resource.id == 'a')", true},
+        {"resource.id == 'a' ? false : true", true},
+        {"(resource.id == 'a') == false", true},
+        {"resource.id == resource.id", true},
+        {"resource.id in [resource.id]", true},
+        {"resource['id'].endsWith('gs')", true},
+        {"['a', 'b'].all(x, resource.id != x)", true},
+        {"resource.id == 'logs' || resource.id.contains('og')", true},
+        {"resource == resource", true},
+        {"size(string(resource.id)) == 4", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct scene s;
+        char text[400];
+        snprintf(text, sizeof text,
+                 "exempt: [{when: \"%s\", owner: o, reason: r, until: 2027-01-01, "
+                 "by: ['arn:aws:iam::*:user/ann']}]",
+                 cases[i].when);
+        start(&s, text);
+        struct decide_decision d = decide(&s, &(struct decide_guards){0});
+        s.subject.made_by = STR("arn:aws:iam::111122223333:user/mallory");
+        struct decide_decision mallory = decide(&s, &(struct decide_guards){0});
+        s.subject.made_by = STR("arn:aws:iam::111122223333:user/ann");
+        struct decide_decision ann = decide(&s, &(struct decide_guards){0});
+        enum decide_action else_action = cases[i].rests ? DECIDE_ACT : DECIDE_SKIP;
+        if (d.action != else_action || mallory.action != else_action ||
+            (ann.action != DECIDE_SKIP && i < 5))
+            fail_msg("%s: %s, %s, %s", cases[i].when, decide_action_name(d.action),
+                     decide_action_name(mallory.action), decide_action_name(ann.action));
+        scene_finish(&s);
+    }
+}
+
 /* The print changes with what is read, and with nothing else. */
 static void test_hold__the_print_of_an_exemption_is_what_it_reads(void **state)
 {
@@ -390,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_hold__an_exemption_by_tag_counts_only_when_a_listed_one_set_it),
         cmocka_unit_test(test_hold__without_by_a_tag_never_exempts),
         cmocka_unit_test(test_hold__what_rests_on_no_tag_needs_nobody),
+        cmocka_unit_test(test_hold__an_exemption_by_name_counts_only_for_what_a_listed_one_made),
         cmocka_unit_test(test_hold__the_print_of_an_exemption_is_what_it_reads),
         cmocka_unit_test(test_hold__windows_follow_the_clock_on_the_wall),
         cmocka_unit_test(test_hold__a_shut_window_says_when_the_next_one_opens),

@@ -211,6 +211,36 @@ static void test_engine__an_attackers_tag_exempts_nothing(void **state)
     world_finish(&w);
 }
 
+#define BY_NAME                                                                                    \
+    "{mode: enforce, exempt: [{when: \"resource.id.startsWith('bucket')\", owner: o, reason: r, "  \
+    "until: 2040-01-01, by: ['arn:aws:iam::*:user/ann']}]}"
+
+/* Who made a resource is remembered from the event itself, whatever came after it. */
+static void test_engine__an_exemption_by_name_counts_for_what_a_listed_one_made(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 39, BY_NAME);
+    send_event_by(&w, 0, "s3:CreateBucket", ANN);
+    send_event_by(&w, 0, "s3:PutBucketAcl", MALLORY);
+    world_run(&w);
+    assert_int_equal(world_get(&w, 1).state, STATE_SKIPPED);
+    send_event_by(&w, 1, "s3:CreateBucket", MALLORY);
+    send_event_by(&w, 1, "s3:PutBucketTagging", ANN); // makes nothing
+    world_run(&w);
+    assert_int_equal(world_get(&w, 2).state, STATE_HEALED);
+    send_event_by(&w, 2, "scan", ""); // nobody knows
+    world_run(&w);
+    assert_int_equal(world_get(&w, 3).state, STATE_HEALED);
+    for (int month = 0; month < 5; month++) { // as long as it is seen, it is known
+        pass(&w, INT64_C(30) * 86400000);
+        send_event_by(&w, 0, "scan", "");
+        world_run(&w);
+        assert_int_equal(world_get(&w, 4 + month).state, STATE_SKIPPED);
+    }
+    world_finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_engine__a_fight_over_a_harmless_thing_ends_with_a_person),
         cmocka_unit_test(test_engine__an_exemption_by_tag_is_remembered_until_the_tags_change),
         cmocka_unit_test(test_engine__an_attackers_tag_exempts_nothing),
+        cmocka_unit_test(test_engine__an_exemption_by_name_counts_for_what_a_listed_one_made),
     };
     return world_run_tests(tests, sizeof tests / sizeof *tests);
 }

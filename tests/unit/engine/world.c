@@ -2,6 +2,8 @@
 /* See world.h. */
 #include "world.h"
 
+#include "engine/rules_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -106,6 +108,9 @@ void send_event_by(struct world *w, int bucket, const char *name, const char *ac
     struct store_event event = {str_from(id), str_from(name), &match, 1};
     snprintf(detail, sizeof detail, "{\"event\":{\"name\":\"%s\",\"actor\":\"%s\"}}", name, actor);
     match.detail = str_from(detail);
+    struct arena arena ARENA_AUTO = {0};
+    assert_true(engine_note_maker(&w->engine, p, match.resource, event.name, str_from(actor),
+                                  &arena, &err)); // as intake does
     assert_int_equal(store_accept(w->store, &event, 1, NULL, &err), STORE_OK);
 }
 
