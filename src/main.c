@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 const struct cli_command cli_commands[] = {
     {"run", "", "take events through to their ends; without --events: the daemon",
@@ -362,8 +364,20 @@ static int unknown_command(const char *typed)
                 : cli_usage("there is no command `%s`", typed);
 }
 
+/* Keys and tokens are in this process: no core file, and no other process of the same user looks
+ * in. LeakSanitizer has to. */
+static void keep_memory_to_ourselves(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    keep_memory_to_ourselves();
     struct cli_options options = {.args = (const char *const *)argv};
     int words;
     if (argc < 2 && getenv("AWS_LAMBDA_RUNTIME_API"))

@@ -137,25 +137,14 @@ static void print_source(struct buf *out, const struct error *err)
     buf_printf(out, "\n      | %.*s\n", STR_FMT(buf_str(&caret)));
 }
 
-static void print_escaped(struct buf *out, const char *text)
-{
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7F)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_add_byte(out, *text);
-    }
-}
-
 void error_print(struct buf *out, const struct error *err)
 {
     buf_printf(out, "error[%s]: ", err->code ? err->code : "?");
-    print_escaped(out, err->message);
+    buf_add_visible(out, str_from(err->message));
     buf_add_byte(out, '\n');
     if (err->file[0]) {
         buf_add_cstr(out, "  --> ");
-        print_escaped(out, err->file);
+        buf_add_visible(out, str_from(err->file));
         if (err->line)
             buf_printf(out, ":%u:%u", err->line, err->column);
         buf_add_byte(out, '\n');
@@ -166,7 +155,7 @@ void error_print(struct buf *out, const struct error *err)
     }
     if (err->hint[0]) {
         buf_add_cstr(out, "      = help: ");
-        print_escaped(out, err->hint);
+        buf_add_visible(out, str_from(err->hint));
         buf_add_byte(out, '\n');
     }
 }

@@ -29,20 +29,39 @@ void log_set_request(const char *id)
     snprintf(request, sizeof request, "%s", id && strlen(id) < sizeof request ? id : "");
 }
 
-/* Control characters, and what is not UTF-8, escaped; in JSON also what ends a string. Up to six
- * bytes for one. */
+/* One hidden character (str_hidden) of `len` bytes. */
+static size_t escape_hidden(const unsigned char *p, size_t len, char *out)
+{
+    size_t used = 0;
+    unsigned code_point = len == 3   ? (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u)
+                          : len == 2 ? (p[0] & 31u) << 6 | (p[1] & 63u)
+                                     : p[0];
+    if (as_json)
+        return (size_t)sprintf(out, "\\u%04x", code_point);
+    for (size_t i = 0; i < len; i++)
+        used += (size_t)sprintf(out + used, "\\x%02x", p[i]);
+    return used;
+}
+
+/* What must not reach a reader as it is, escaped; in JSON also what ends a string, and what is not
+ * UTF-8. Up to six bytes for one. */
 static size_t escape(const char *text, char *out)
 {
-    bool utf8 = str_is_utf8(str_from(text));
+    struct str rest = str_from(text);
+    bool utf8 = str_is_utf8(rest);
     size_t used = 0;
-    for (const char *p = text; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (as_json && (c == '"' || c == '\\'))
+    while (rest.len) {
+        unsigned char c = (unsigned char)rest.ptr[0];
+        size_t hidden = str_hidden(rest);
+        if (hidden == 0 && as_json && c > 0x7F && !utf8)
+            hidden = 1;
+        if (hidden)
+            used += escape_hidden((const unsigned char *)rest.ptr, hidden, out + used);
+        else if (as_json && (c == '"' || c == '\\'))
             used += (size_t)sprintf(out + used, "\\%c", c);
-        else if (c < 0x20 || c == 0x7F || (as_json && c > 0x7F && !utf8))
-            used += (size_t)sprintf(out + used, as_json ? "\\u%04x" : "\\x%02x", c);
         else
-            out[used++] = *p;
+            out[used++] = (char)c;
+        rest = str_sub(rest, hidden ? hidden : 1, SIZE_MAX);
     }
     return used;
 }

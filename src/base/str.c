@@ -131,6 +131,21 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return need;
 }
 
+size_t str_hidden(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    if (s.len && (p[0] < ' ' || p[0] == 0x7F))
+        return 1;
+    if (s.len >= 2 && p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) // C1
+        return 2;
+    if (s.len < 3 || p[0] != 0xE2)
+        return 0;
+    bool mark = p[1] == 0x80 &&
+                (p[2] == 0x8B || p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE));
+    bool isolate = p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9;
+    return mark || isolate ? 3 : 0;
+}
+
 size_t str_utf8_prefix(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
@@ -278,6 +293,18 @@ void buf_add_int(struct buf *buf, int64_t n)
     if (n < 0)
         buf_add_byte(buf, '-');
     buf_add_uint(buf, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
+
+void buf_add_visible(struct buf *buf, struct str s)
+{
+    while (s.len) {
+        size_t hidden = str_hidden(s), len = hidden ? hidden : 1;
+        for (size_t i = 0; i < hidden; i++)
+            buf_printf(buf, "\\x%02x", (unsigned char)s.ptr[i]);
+        if (!hidden)
+            buf_add_byte(buf, s.ptr[0]);
+        s = str_sub(s, len, SIZE_MAX);
+    }
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -67,6 +67,10 @@ bool str_to_int64(struct str s, int64_t *ret) __attribute__((warn_unused_result)
 bool str_is_utf8(struct str s);
 /* Length of the longest prefix of whole, well-formed sequences. */
 size_t str_utf8_prefix(struct str s);
+/* Bytes of what stands first when it must not reach a reader as it is, else 0: control characters
+ * (C0, DEL, C1), what breaks lines or turns the writing round (U+200B, E, F, U+2028..202E,
+ * U+2066..2069). */
+size_t str_hidden(struct str s);
 /* `*` any run, `?` one byte; no escapes. Linear in practice, no recursion. */
 bool str_glob(struct str pattern, struct str s);
 /* Edit distance (Damerau-Levenshtein, adjacent swaps), capped: anything above `max` gives max+1.
@@ -95,6 +99,7 @@ static inline void buf_add_byte(struct buf *buf, char byte)
 }
 void buf_add_uint(struct buf *buf, uint64_t n); // decimal
 void buf_add_int(struct buf *buf, int64_t n);
+void buf_add_visible(struct buf *buf, struct str s); // what str_hidden() finds, as \xNN a byte
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The bytes so far (borrowed until the next add), with a NUL behind them. */
 struct str buf_str(struct buf *buf);

@@ -11,7 +11,7 @@ static void add_line(struct buf *out, const char *label, struct str text)
     if (!text.len)
         return;
     buf_printf(out, "  %-9s", label);
-    cli_add_safe(out, text);
+    buf_add_visible(out, text);
     buf_add_byte(out, '\n');
 }
 
@@ -24,7 +24,7 @@ static void add_calls(struct buf *out, struct value a)
         if (with)
             json_write(&json, *with, JSON_COMPACT);
         buf_printf(out, "  call %-4u%.*s ", i + 1, STR_FMT(value_path_str(plan->items[i], "call")));
-        cli_add_safe(out, buf_str(&json));
+        buf_add_visible(out, buf_str(&json));
         buf_add_byte(out, '\n');
     }
 }
@@ -43,7 +43,7 @@ static void add_approval(struct buf *out, struct value a)
 {
     buf_printf(out, "%.*s %.*s ", STR_FMT(value_path_str(a, "id")),
                STR_FMT(value_path_str(a, "policy")));
-    cli_add_safe(out, value_path_str(a, "resource"));
+    buf_add_visible(out, value_path_str(a, "resource"));
     buf_add_byte(out, '\n');
     add_line(out, "what", value_path_str(a, "message"));
     add_line(out, "why", value_path_str(a, "reason"));

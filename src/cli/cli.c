@@ -198,17 +198,6 @@ void cli_print(struct buf *text)
         fwrite(s.ptr, 1, s.len, stdout);
 }
 
-void cli_add_safe(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c < 0x20 || c == 0x7F)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_add_byte(out, s.ptr[i]);
-    }
-}
-
 void cli_print_json(struct arena *arena, struct value v)
 {
     struct buf out = {.arena = arena};

@@ -92,8 +92,6 @@ bool cli_id(const struct cli_options *options, int64_t *ret);
 /* Writes to stdout; a value as JSON with a newline. */
 void cli_print(struct buf *text);
 void cli_print_json(struct arena *arena, struct value v);
-/* Text from outside, with control characters made visible. */
-void cli_add_safe(struct buf *out, struct str s);
 
 /* GET /audit/verify: {good, leaves, root, problem}. False: the store could not be read. */
 bool cli_verify_log(struct store *store, struct arena *arena, struct value *ret, struct error *err)

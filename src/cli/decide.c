@@ -233,9 +233,9 @@ static int list_freezes(const struct cli_options *options)
     }
     for (uint32_t i = 0; list && i < list->len; i++) {
         buf_printf(&out, "%-12.*s  ", STR_FMT(value_path_str(list->items[i], "what")));
-        cli_add_safe(&out, value_path_str(list->items[i], "by"));
+        buf_add_visible(&out, value_path_str(list->items[i], "by"));
         buf_add_cstr(&out, ": ");
-        cli_add_safe(&out, value_path_str(list->items[i], "reason"));
+        buf_add_visible(&out, value_path_str(list->items[i], "reason"));
         buf_add_byte(&out, '\n');
     }
     if (!list || list->len == 0)

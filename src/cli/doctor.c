@@ -448,7 +448,7 @@ static void print(struct doctor *d)
         struct str fix = value_path_str(found.items[i], "fix");
         buf_printf(&out, "%-5.*s %-12.*s ", STR_FMT(value_path_str(found.items[i], "health")),
                    STR_FMT(value_path_str(found.items[i], "check")));
-        cli_add_safe(&out, value_path_str(found.items[i], "detail"));
+        buf_add_visible(&out, value_path_str(found.items[i], "detail"));
         if (fix.len)
             buf_printf(&out, "\n%19s%.*s", "-> ", STR_FMT(fix));
         buf_add_byte(&out, '\n');

@@ -12,7 +12,7 @@ static void add_row(struct buf *out, struct value r)
 {
     buf_printf(out, "%-8.*s %-12.*s %-28.*s ", STR_FMT(value_path_str(r, "id")),
                STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "policy")));
-    cli_add_safe(out, value_path_str(r, "resource"));
+    buf_add_visible(out, value_path_str(r, "resource"));
     buf_add_byte(out, '\n');
 }
 
@@ -74,7 +74,7 @@ static void show_story(struct buf *out, struct arena *arena, struct value record
         if (state.len == 0)
             state = value_path_str(leaf, "kind");
         buf_printf(out, "  %+8.3f s  %-12.*s ", (double)(ms - first) / 1000, STR_FMT(state));
-        cli_add_safe(out, reason);
+        buf_add_visible(out, reason);
         if (call && call->kind == VALUE_STRING) {
             buf_printf(out, "%s%.*s: %.*s", reason.len ? "  " : "", STR_FMT(value_str(*call)),
                        STR_FMT(value_path_str(leaf, "body.attempt.outcome")));
@@ -92,7 +92,7 @@ static void show_event(struct buf *out, struct value r)
     if (!event)
         return;
     buf_printf(out, "  detect    %.*s by ", STR_FMT(value_path_str(*event, "name")));
-    cli_add_safe(out, value_path_str(*event, "actor"));
+    buf_add_visible(out, value_path_str(*event, "actor"));
     buf_printf(out, " at %.*s\n", STR_FMT(value_path_str(*event, "time")));
 }
 
@@ -116,15 +116,15 @@ static void show_text(struct buf *out, struct value r)
     buf_printf(out, "%.*s  %.*s  %.*s%s\n", STR_FMT(id), STR_FMT(state),
                STR_FMT(value_path_str(r, "policy")), rollback ? "  (rollback)" : "");
     buf_add_cstr(out, "  resource  ");
-    cli_add_safe(out, value_path_str(r, "resource"));
+    buf_add_visible(out, value_path_str(r, "resource"));
     buf_printf(out, "\n  since     %.*s\n  reason    ", STR_FMT(value_path_str(r, "created")));
-    cli_add_safe(out, value_path_str(r, "reason"));
+    buf_add_visible(out, value_path_str(r, "reason"));
     buf_add_byte(out, '\n');
     show_event(out, r);
     struct str message = value_path_str(r, "detail." DETAIL_MESSAGE);
     if (message.len) {
         buf_add_cstr(out, "  finding   ");
-        cli_add_safe(out, message);
+        buf_add_visible(out, message);
         buf_add_byte(out, '\n');
     }
     show_value(out, "before", value_path(r, "detail." DETAIL_READS));
@@ -186,7 +186,7 @@ static void explain_risk(struct buf *out, struct value r)
         const struct value *points = value_get(risk->items[i], STR("points"));
         buf_printf(out, "  %4lld  %-16.*s ", points ? (long long)points->i : 0,
                    STR_FMT(value_path_str(risk->items[i], "part")));
-        cli_add_safe(out, value_path_str(risk->items[i], "why"));
+        buf_add_visible(out, value_path_str(risk->items[i], "why"));
         buf_add_byte(out, '\n');
     }
     buf_printf(out,
@@ -231,13 +231,13 @@ int cli_explain_remediation(const struct cli_options *options)
     const struct value *reasons = value_path(r, "detail.decision.reasons");
     buf_printf(&out, "%.*s is %.*s: %.*s.\n", STR_FMT(value_path_str(r, "id")),
                STR_FMT(value_path_str(r, "state")), STR_FMT(value_path_str(r, "meaning")));
-    cli_add_safe(&out, value_path_str(r, "reason"));
+    buf_add_visible(&out, value_path_str(r, "reason"));
     buf_add_cstr(&out, "\n\nThe decision was to ");
     buf_add_str(&out, value_path_str(r, "detail.decision.action"));
     buf_add_cstr(&out, ". Why:\n");
     for (uint32_t i = 0; reasons && i < reasons->len; i++) {
         buf_add_cstr(&out, "  - ");
-        cli_add_safe(&out, value_str(reasons->items[i]));
+        buf_add_visible(&out, value_str(reasons->items[i]));
         buf_add_byte(&out, '\n');
     }
     if (reasons && reasons->len == 0)

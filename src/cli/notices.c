@@ -9,7 +9,7 @@ static void add_row(struct buf *out, struct value n)
     buf_printf(out, "%-9.*s %-12.*s %-5.*s %-8.*s %-12.*s ", STR_FMT(value_path_str(n, "state")),
                STR_FMT(value_path_str(n, "channel")), STR_FMT(value_path_str(n, "kind")),
                STR_FMT(value_path_str(n, "id")), STR_FMT(value_path_str(n, "body.word")));
-    cli_add_safe(out, value_path_str(n, "error"));
+    buf_add_visible(out, value_path_str(n, "error"));
     buf_add_byte(out, '\n');
 }
 

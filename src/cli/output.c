@@ -99,14 +99,7 @@ static struct str cell(struct arena *arena, struct value v)
         json_write(&out, v, JSON_COMPACT);
         return buf_str(&out);
     }
-    struct str s = value_str(v);
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(&out, "\\x%02x", c);
-        else
-            buf_add_byte(&out, s.ptr[i]);
-    }
+    buf_add_visible(&out, value_str(v));
     return buf_str(&out);
 }
 

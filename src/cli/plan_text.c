@@ -9,7 +9,7 @@ static void add_json(struct buf *out, struct value v)
 {
     struct buf text = {.arena = out->arena};
     json_write(&text, v, JSON_COMPACT);
-    cli_add_safe(out, buf_str(&text));
+    buf_add_visible(out, buf_str(&text));
 }
 
 static void add_items(struct buf *out, const struct value *list, const char *sign)
@@ -28,7 +28,7 @@ static void add_changes(struct buf *out, const struct value *changes)
         const struct value *before = value_get(one, STR("before"));
         const struct value *after = value_get(one, STR("after"));
         buf_add_cstr(out, "    ~ ");
-        cli_add_safe(out, value_path_str(one, "member"));
+        buf_add_visible(out, value_path_str(one, "member"));
         if (before && after) {
             buf_add_cstr(out, ": ");
             add_json(out, *before);
@@ -46,9 +46,9 @@ static void add_calls(struct buf *out, const struct value *calls)
     for (uint32_t i = 0; calls && i < calls->len; i++) {
         const struct value *with = value_get(calls->items[i], STR("with"));
         buf_printf(out, "    call %u: ", i + 1);
-        cli_add_safe(out, value_path_str(calls->items[i], "call"));
+        buf_add_visible(out, value_path_str(calls->items[i], "call"));
         buf_add_cstr(out, " in ");
-        cli_add_safe(out, value_path_str(calls->items[i], "region"));
+        buf_add_visible(out, value_path_str(calls->items[i], "region"));
         buf_add_byte(out, ' ');
         if (with)
             add_json(out, *with);
@@ -60,7 +60,7 @@ static void add_words(struct buf *out, const char *before, const struct value *l
 {
     for (uint32_t i = 0; list && i < list->len; i++) {
         buf_add_cstr(out, i ? ", " : before);
-        cli_add_safe(out, value_str(list->items[i]));
+        buf_add_visible(out, value_str(list->items[i]));
     }
     if (list && list->len)
         buf_add_byte(out, '\n');
@@ -70,14 +70,14 @@ void plan_print_entry(struct buf *out, struct value e)
 {
     struct str message = value_path_str(e, "message"), error = value_path_str(e, "error");
     struct str action = value_path_str(e, "action");
-    cli_add_safe(out, value_path_str(e, "policy"));
+    buf_add_visible(out, value_path_str(e, "policy"));
     buf_add_cstr(out, "  ");
-    cli_add_safe(out, value_path_str(e, "resource"));
+    buf_add_visible(out, value_path_str(e, "resource"));
     buf_add_cstr(out, "\n    ");
-    cli_add_safe(out, error.len ? error : value_path_str(e, "verdict"));
+    buf_add_visible(out, error.len ? error : value_path_str(e, "verdict"));
     if (message.len && !error.len) {
         buf_add_cstr(out, ": ");
-        cli_add_safe(out, message);
+        buf_add_visible(out, message);
     }
     buf_add_byte(out, '\n');
     if (!action.len)
@@ -90,7 +90,7 @@ void plan_print_entry(struct buf *out, struct value e)
     const struct value *reasons = value_get(e, STR("reasons"));
     for (uint32_t i = 0; reasons && i < reasons->len; i++) {
         buf_add_cstr(out, "      ");
-        cli_add_safe(out, value_str(reasons->items[i]));
+        buf_add_visible(out, value_str(reasons->items[i]));
         buf_add_byte(out, '\n');
     }
     add_changes(out, value_get(e, STR("changes")));

@@ -24,9 +24,9 @@ static void add_row(struct buf *out, struct value p)
     buf_printf(out, "%-32.*s %-8.*s %-12s %-5lld %-24.*s ", STR_FMT(value_path_str(p, "policy")),
                STR_FMT(value_path_str(p, "state")), step, (long long)number(p, "good"),
                STR_FMT(value_path_str(p, "since")));
-    cli_add_safe(out, value_path_str(p, "by"));
+    buf_add_visible(out, value_path_str(p, "by"));
     buf_add_cstr(out, ": ");
-    cli_add_safe(out, value_path_str(p, "reason"));
+    buf_add_visible(out, value_path_str(p, "reason"));
     buf_add_byte(out, '\n');
 }
 

@@ -222,7 +222,7 @@ static void print_groups(struct buf *out, const struct replay_result *r, enum co
                    (unsigned long long)groups[i].matches);
         if (against)
             buf_printf(out, "%10llu ", (unsigned long long)groups[i].before);
-        cli_add_safe(out, groups[i].value);
+        buf_add_visible(out, groups[i].value);
         buf_add_byte(out, '\n');
     }
     if (shown < count)

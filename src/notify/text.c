@@ -4,29 +4,12 @@
 
 #include <stdio.h>
 
-/* Length of a sequence that must not reach a reader as it is: it ends lines or turns the writing
- * round. 0 = it may. */
-static size_t is_hidden(struct str rest)
-{
-    const unsigned char *p = (const unsigned char *)rest.ptr;
-    if (p[0] < ' ' || p[0] == 0x7f)
-        return 1;
-    if (rest.len >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) // C1
-        return 2;
-    if (rest.len < 3 || p[0] != 0xe2)
-        return 0;
-    bool mark = p[1] == 0x80 && (p[2] == 0x8b || p[2] == 0x8e || p[2] == 0x8f ||
-                                 (p[2] >= 0xa8 && p[2] <= 0xae)); // U+200B E F, U+2028..202E
-    bool isolate = p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;  // U+2066..2069
-    return mark || isolate ? 3 : 0;
-}
-
 struct str text_safe(struct str s, size_t max, bool lines, struct arena *arena)
 {
     struct buf out = {.arena = arena};
     s.len = str_utf8_prefix(s);
     for (size_t i = 0; i < s.len && out.len < max;) {
-        size_t hidden = is_hidden(str_sub(s, i, SIZE_MAX));
+        size_t hidden = str_hidden(str_sub(s, i, SIZE_MAX));
         if (hidden && !(lines && s.ptr[i] == '\n'))
             buf_add_cstr(&out, s.ptr[i] == '\n' ? "\\n" : "\xef\xbf\xbd");
         else

@@ -7,9 +7,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
+import subprocess
 import unittest
 
 import harness
@@ -235,6 +237,35 @@ class TestRoutes(DaemonCase):
         connection.request("GET", "/livez", headers={"X-Pad": "x" * 40000})
         self.assertIn(connection.getresponse().status, (413, 431))
         self.assertEqual(daemon.ask("GET", "/livez")[0], 200)
+
+    def test_clients_that_never_finish_stop_nobody(self):
+        daemon = self.daemon()
+        for _ in range(40):
+            slow = socket.create_connection(("127.0.0.1", daemon.port), 20)
+            self.addCleanup(slow.close)
+            slow.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        self.assertEqual(daemon.ask("GET", "/livez")[0], 200)
+        body = json.dumps(harness.create_bucket(self.bucket()))
+        self.assertEqual(daemon.ask("POST", "/events", body)[0], 202)
+
+    def test_no_memory_of_it_reaches_a_disk(self):
+        daemon = self.daemon()
+        limits = pathlib.Path(f"/proc/{daemon.process.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+
+    @unittest.skipIf("asan" in os.environ.get("RECTIFY_BUILD", ""), "the sanitizer looks in")
+    def test_nobody_else_looks_into_it(self):
+        """Whoever may not be looked into belongs to root in /proc, whoever runs it."""
+        own = self.home / "rectify"
+        shutil.copy(self.rectify("s3").binary, own)
+        self.home.chmod(0o755)
+        nobody = {"user": 65534} if os.getuid() == 0 else {}
+        process = subprocess.Popen([own, "match", "--pattern", '{"a": [1]}'], cwd="/",
+                                   stdin=subprocess.PIPE, **nobody)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.stdin.close)
+        memory = pathlib.Path(f"/proc/{process.pid}/mem")
+        self.assertTrue(self.rectify("s3").wait_for(lambda: memory.stat().st_uid == 0))
 
 
 class TestPeople(DaemonCase):

@@ -81,6 +81,24 @@ static void test_limits__cost_of_one_evaluation(void **state)
     fixture_end(&f);
 }
 
+/* Patterns that take exponential time where matching backtracks: here they cost their text's
+ * length, which is counted like everything else. */
+static void test_limits__case_20_no_pattern_takes_long(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_begin(&f);
+    char *text = nested(&f.arena, 30000, "a", "!", "");
+    fixture_bind(&f, "t", cel_type_dyn(), value_string(str_from(text)));
+    fixture_expect(&f, "t.matches('^(a+)+$')", "false");
+    fixture_expect(&f, "t.matches('^(a|aa)+$')", "false");
+    fixture_expect(&f, "t.matches('(.*)(.*)(.*)(.*)(.*)b$')", "false");
+    fixture_expect(&f, "t.matches('^(' + 'a?' + ')*b$')", "false"); // known at run time only
+    fixture_expect(&f, "lists.range(1000).exists(i, t.matches('^(a+)+' + string(i) + '$'))",
+                   "!C0301");
+    fixture_end(&f);
+}
+
 /* Exactly what an evaluation took is enough; one less is not. */
 static void test_limits__budget_is_shared_and_exact(void **state)
 {
@@ -252,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_limits__long_chains_of_and_are_not_deep),
         cmocka_unit_test(test_limits__code_points),
         cmocka_unit_test(test_limits__cost_of_one_evaluation),
+        cmocka_unit_test(test_limits__case_20_no_pattern_takes_long),
         cmocka_unit_test(test_limits__budget_is_shared_and_exact),
         cmocka_unit_test(test_limits__memory_of_growing_texts),
         cmocka_unit_test(test_limits__a_full_arena_fails_the_evaluation),
