@@ -2,7 +2,9 @@
 /* Worker threads without a dispatcher: of the idle workers at most one leads. It asks the store for
  * what is due, as many rows as there are free workers and a few ahead, puts them into the ring and
  * is a worker again. Who takes one wakes one other if more is to do, one at a time, so that a
- * worker that comes back meanwhile goes on without any thread being woken.
+ * worker that comes back meanwhile goes on without any thread being woken. Where none sleeps and
+ * fewer than allowed are there, one is started: sixty-four threads cost milliseconds, and whoever
+ * has one event needs two.
  *
  *   store ──claim── leader ──► ring ──► worker 1..n ──► engine_step ──► ring empty? lead, or sleep
  *
@@ -32,10 +34,10 @@ struct engine_workers {
     pthread_cond_t wake; // the leader sleeps here
     pthread_cond_t tend; // the tender does
     struct store_claim ring[2 * WORKERS_MAX], claims[2 * WORKERS_MAX]; // the latter: the leader's
-    int head, queued, busy, count;
+    int head, queued, busy, count, count_max;
     int sleeping; // on `work`
     bool led;     // a worker leads
-    bool waking;  // one of the sleeping is on its way
+    bool waking;  // one of the sleeping, or a new one, is on its way
     bool stopping, woken;
     pthread_t tender; // leads rollouts on
     bool tended;
@@ -51,11 +53,36 @@ struct engine_workers {
     pthread_t threads[WORKERS_MAX];
 };
 
+static void *work(void *arg);
+
+static bool start_thread(pthread_t *ret, void *(*run)(void *arg), struct engine_workers *w)
+{
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 512 * 1024);
+    bool ok = pthread_create(ret, &small, run, w) == 0;
+    pthread_attr_destroy(&small);
+    return ok;
+}
+
+/* Under the mutex. Where the system gives no more threads those that are there go on. */
+static bool start_one(struct engine_workers *w)
+{
+    if (!start_thread(&w->threads[w->count], work, w))
+        return false;
+    w->count++;
+    return w->waking = true;
+}
+
 /* Under the mutex: one is enough, it wakes the next by itself. */
 static void wake_one(struct engine_workers *w)
 {
-    if (!w->sleeping || w->waking || (!w->queued && w->led))
+    if (w->waking || w->stopping || (!w->queued && w->led))
         return;
+    if (!w->sleeping) {
+        (void)(w->count < w->count_max && start_one(w));
+        return;
+    }
     w->waking = true;
     pthread_cond_signal(&w->work);
 }
@@ -154,7 +181,7 @@ static void lead(struct engine_workers *w)
     w->led = true;
     while (!w->stopping && !w->queued) {
         w->woken = false; // what comes from here on is either claimed now or wakes
-        int wanted = w->count - w->busy + w->count / AHEAD_SHARE;
+        int wanted = w->count_max - w->busy + w->count_max / AHEAD_SHARE;
         bool failing = w->failing;
         if (failing)
             sleep_until_woken(w, FAILING_PAUSE_MS);
@@ -172,6 +199,7 @@ static void *work(void *arg)
     struct engine_workers *w = arg;
     struct arena scratch ARENA_AUTO = {0};
     pthread_mutex_lock(&w->mutex);
+    w->waking = false;
     while (!w->stopping) {
         if (w->queued) {
             run_one(w, &scratch);
@@ -216,7 +244,6 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
 {
     struct engine_workers *w = calloc(1, sizeof *w);
     pthread_condattr_t monotonic;
-    pthread_attr_t small;
     if (!w) {
         error_set(err, "E0003", "out of memory");
         return NULL;
@@ -229,15 +256,10 @@ struct engine_workers *engine_workers_start(struct engine *engine, int count, st
     pthread_cond_init(&w->wake, &monotonic);
     pthread_cond_init(&w->tend, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, 512 * 1024);
-    count = count > WORKERS_MAX ? WORKERS_MAX : count;
+    w->count_max = count > WORKERS_MAX ? WORKERS_MAX : count;
     pthread_mutex_lock(&w->mutex);
-    while (w->count < count && pthread_create(&w->threads[w->count], &small, work, w) == 0)
-        w->count++;
-    w->tended = w->count && pthread_create(&w->tender, &small, tend, w) == 0;
+    w->tended = start_one(w) && start_thread(&w->tender, tend, w);
     pthread_mutex_unlock(&w->mutex);
-    pthread_attr_destroy(&small);
     if (!w->count) {
         error_set(err, "E0004", "cannot start threads");
         engine_workers_stop(w);
