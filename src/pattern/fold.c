@@ -94,14 +94,49 @@ bool fold_is_ascii(struct str s)
     return any < 0x80;
 }
 
-size_t fold_text(struct str s, char *out)
+/* The lower case of eight bytes at once: bit 7 of a byte's sum says that it is at least 'A', or
+ * more than 'Z'; a bit that both have, or that stood there before, is of no capital. */
+static uint64_t lower_word(uint64_t word)
 {
-    unsigned char any = 0;
+    const uint64_t ones = UINT64_MAX / 255, high = 0x80 * ones, low = word & ~high;
+    uint64_t capitals = ((low + (0x80 - 'A') * ones) ^ (low + (0x7F - 'Z') * ones)) & ~word & high;
+    return word | capitals >> 2;
+}
+
+/* Two halves of four bytes, which may overlap or follow each other. */
+static uint64_t lower_halves(const char *from, char *out, size_t second)
+{
+    uint32_t halves[2];
+    memcpy(&halves[0], from, sizeof halves[0]);
+    memcpy(&halves[1], from + second, sizeof halves[1]);
+    uint64_t word = halves[0] | (uint64_t)halves[1] << 32, lower = lower_word(word);
+    halves[0] = (uint32_t)lower;
+    halves[1] = (uint32_t)(lower >> 32);
+    memcpy(out, &halves[0], sizeof halves[0]);
+    memcpy(out + second, &halves[1], sizeof halves[1]);
+    return word;
+}
+
+bool fold_ascii(struct str s, char *out)
+{
+    uint64_t any = 0;
+    for (size_t i = 0; i + 8 < s.len; i += 8)
+        any |= lower_halves(s.ptr + i, out + i, 4);
+    if (s.len >= 4) { // what is left, and before it enough to make it eight or all there is
+        size_t begin = s.len < 8 ? 0 : s.len - 8;
+        any |= lower_halves(s.ptr + begin, out + begin, s.len < 8 ? s.len - 4 : 4);
+        return !(any & 0x80 * (UINT64_MAX / 255));
+    }
     for (size_t i = 0; i < s.len; i++) {
         out[i] = ascii_lower(s.ptr[i]);
         any |= (unsigned char)s.ptr[i];
     }
-    if (any < 0x80)
+    return any < 0x80;
+}
+
+size_t fold_text(struct str s, char *out)
+{
+    if (fold_ascii(s, out))
         return s.len;
     size_t used = 0;
     for (size_t i = 0, step; i < s.len; i += step) {

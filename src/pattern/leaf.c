@@ -130,7 +130,8 @@ static void found_fold_suffix(struct pattern_scratch *s, uint32_t atom, struct s
 static __attribute__((noinline)) void evaluate_folds(struct pattern_scratch *s,
                                                      const struct indexes *in, struct str value)
 {
-    struct str folded = {s->folded, fold_text(value, s->folded)};
+    bool ascii = fold_ascii(value, s->folded);
+    struct str folded = {s->folded, ascii ? value.len : fold_text(value, s->folded)};
     if (in->folds.count) {
         struct table_key key = table_key(folded.ptr, folded.len);
         const struct table_slot *slot;
@@ -138,7 +139,8 @@ static __attribute__((noinline)) void evaluate_folds(struct pattern_scratch *s,
              (slot = &in->folds.slots[at & in->folds.mask])->value != NONE; at++)
             if (slot->head == key.head && slot->len == folded.len &&
                 memcmp(slot->key, folded.ptr, folded.len) == 0 &&
-                fold_equal(s->set->atoms[slot->value].operand, value))
+                ((ascii && str_eq(s->set->atoms[slot->value].operand, folded)) ||
+                 fold_equal(s->set->atoms[slot->value].operand, value)))
                 fire(s, slot->value);
     }
     if (in->fold_prefixes.count)

@@ -83,6 +83,8 @@ struct range {
  * Returns the length. */
 size_t fold_text(struct str s, char *out);
 bool fold_is_ascii(struct str s);
+/* The lower case of what is ASCII only; false: it is not, and `out` (s.len bytes) is of no use. */
+bool fold_ascii(struct str s, char *out);
 /* Does each character of `pattern` match as itself, its lower or its upper case? `prefix`: more of
  * `s` may follow. `suffix`: more may come before. */
 bool fold_equal(struct str pattern, struct str s);
