@@ -37,8 +37,8 @@ static int vote(const struct cli_options *options, const char *verb)
     int64_t id;
     if (!cli_id(options, &id))
         return cli_usage("say which remediation: an id like r12");
-    bool ok =
-        desk_open(&desk, options, &err) && decide(&desk, options, id, verb, &arena, &got, &err);
+    bool ok = desk_open_to_decide(&desk, options, &err) &&
+              decide(&desk, options, id, verb, &arena, &got, &err);
     bool ours = desk.store != NULL;
     desk_close(&desk);
     if (!ok)

@@ -41,6 +41,24 @@ bool desk_open(struct desk *desk, const struct cli_options *options, struct erro
     return desk_open_daemon(desk, options, err);
 }
 
+static bool load_rules(struct desk *desk, const struct cli_options *options, struct error *err)
+{
+    desk->models = cli_open_models(options, err);
+    struct policy_set *policies = desk->models ? cli_load_policies(options, desk->models) : NULL;
+    if (desk->models && !policies) {
+        error_set(err, "L0022", "without the policies nobody can tell who may decide");
+        return error_hint(err, "--policies DIR or RECTIFY_POLICIES: what `rectify run` goes by");
+    }
+    desk->rules = policies ? engine_rules_create(policies, err) : NULL;
+    desk->engine.rules = desk->rules;
+    return desk->rules != NULL;
+}
+
+bool desk_open_to_decide(struct desk *desk, const struct cli_options *options, struct error *err)
+{
+    return desk_open(desk, options, err) && (!desk->store || load_rules(desk, options, err));
+}
+
 bool desk_open_daemon(struct desk *desk, const struct cli_options *options, struct error *err)
 {
     struct net_options net = {.clock = clock_system()};
@@ -55,6 +73,8 @@ void desk_close(struct desk *desk)
 {
     net_destroy(desk->net);
     store_close(desk->store);
+    engine_rules_destroy(desk->rules);
+    aws_models_close(desk->models);
     *desk = (struct desk){0};
 }
 

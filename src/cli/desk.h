@@ -13,6 +13,8 @@ struct desk {
     struct engine engine;
     struct http_api api;
     struct net *net;
+    struct aws_models *models; // with the rules, of whoever decides
+    struct engine_rules *rules;
     char socket[4096];
 };
 
@@ -26,6 +28,10 @@ struct desk_question {
 
 /* S0001 with a hint when the owner is no daemon. */
 bool desk_open(struct desk *desk, const struct cli_options *options, struct error *err)
+    __attribute__((warn_unused_result));
+/* The same for what people decide: in this process it needs rectify.yaml and the policies, which
+ * say who may. */
+bool desk_open_to_decide(struct desk *desk, const struct cli_options *options, struct error *err)
     __attribute__((warn_unused_result));
 /* Only the daemon, which has to run; the store is left alone. */
 bool desk_open_daemon(struct desk *desk, const struct cli_options *options, struct error *err)

@@ -76,7 +76,8 @@ static int change(const struct cli_options *options, const char *verb)
         value_set(&body, "reason", value_cstr(options->reason));
     json_write(&text, value_finish_map(&body), JSON_COMPACT);
     struct desk_question question = {.method = "POST", .path = path, .body = buf_str(&text)};
-    bool ok = desk_open(&desk, options, &err) && desk_ask(&desk, &question, &arena, &got, &err);
+    bool ok =
+        desk_open_to_decide(&desk, options, &err) && desk_ask(&desk, &question, &arena, &got, &err);
     desk_close(&desk);
     if (!ok)
         return cli_fail(&err);

@@ -21,7 +21,7 @@ static int status_of(const struct error *err)
         int status;
     } table[] = {{"Q0001", 401}, {"Q0002", 401}, {"Q0003", 400}, {"Q0004", 403},
                  {"E0031", 403}, {"E0032", 403}, {"E0033", 403}, {"E0034", 404},
-                 {"E0035", 409}, {"E0036", 409}, {"E0037", 403}};
+                 {"E0035", 409}, {"E0036", 409}, {"E0037", 403}, {"E0039", 403}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (str_is(str_from(err->code), table[i].code))
             return table[i].status;

@@ -74,8 +74,11 @@ static bool may(struct engine *engine, const struct engine_set *set, const struc
 {
     size_t count;
     bool said = false, caused = false;
-    if (set)
-        (void)policy_set_people(set->policies, &count, &said);
+    if (!set) {
+        *ret = (struct people_verdict){{0}, "E0039", "no policies are loaded that say who may"};
+        return true;
+    }
+    (void)policy_set_people(set->policies, &count, &said);
     *ret = (struct people_verdict){.person = identity};
     if (!said) {
         if (!str_starts(identity, STR("unix:")))

@@ -96,10 +96,12 @@ static bool read_decision(const struct http_request *request, struct arena *aren
 static bool vote_refused(int *ret_status, const struct error *err)
 {
     struct str code = str_from(err->code);
-    *ret_status = str_is(code, "E0034")                                                     ? 404
-                  : str_is(code, "E0035") || str_is(code, "E0036")                          ? 409
-                  : str_is(code, "E0031") || str_is(code, "E0032") || str_is(code, "E0033") ? 403
-                                                                                            : 503;
+    *ret_status = str_is(code, "E0034")                            ? 404
+                  : str_is(code, "E0035") || str_is(code, "E0036") ? 409
+                  : str_is(code, "E0031") || str_is(code, "E0032") || str_is(code, "E0033") ||
+                          str_is(code, "E0039")
+                      ? 403
+                      : 503;
     return false;
 }
 

@@ -6,13 +6,14 @@ model they hold."""
 import base64
 import getpass
 import json
-import shutil
 import signal
 import time
+import unittest
 
 import harness
-from harness import CloudCase, Daemon
+from harness import CloudCase, Daemon, EXIT_FAILED, Postgres
 from harness.people import Hook, Jira, Slack
+from harness.postgres import find_bin
 
 TOKEN, SIGNING, JIRA, HUB = "xoxb-canary-a1", "canary-signing-b2", "canary-jira-c3", "canary-hub-d4"
 WHSEC = "whsec_" + base64.b64encode(b"w" * 32).decode()
@@ -64,10 +65,24 @@ class ApprovalCase(CloudCase):
             service.start()
             self.addCleanup(service.stop)
         self.home_of = self.rectify(env={"T_SLACK": TOKEN, "T_SIGN": SIGNING, "T_JIRA": JIRA,
-                                         "T_HUB": HUB, "T_WHSEC": WHSEC})
+                                         "T_HUB": HUB, "T_WHSEC": WHSEC, **self.store()})
         self.configure()
         self.daemon = self.start()
         self.addCleanup(self.no_canary)
+
+    def store(self):
+        """Where state is kept, if not in the folder, as environment."""
+        return {}
+
+    def backup(self):
+        state = self.home_of.state
+        return {p.name: p.read_bytes() for p in state.glob("rectify.db*") if p.suffix != ".lock"}
+
+    def restore(self, backup):
+        for path in self.home_of.state.glob("rectify.db-*"):
+            path.unlink()
+        for name, data in backup.items():
+            (self.home_of.state / name).write_bytes(data)
 
     def configure(self, need=1, people=PEOPLE, policy=POLICY):
         rectify = self.home_of
@@ -399,6 +414,37 @@ class TestAttacks(ApprovalCase):
         self.untouched(bucket)
 
 
+    def approve(self, bucket):
+        return self.home_of.command("approve", self.home_of.of(bucket)[0]["id"])
+
+    def test_case_53_54_the_command_line_asks_who_it_is(self):
+        """Who runs the command is whom the kernel names; that has to be a person who may."""
+        us = getpass.getuser()
+        for name, people, code in (
+                ("nobody knows us", PEOPLE.replace(f"unix:{us}", "unix:another"), "E0031"),
+                ("not for this policy", PEOPLE.replace("approves: ['*']}\n", "approves: ['ec2-*']}\n"),
+                 "E0032"),
+                ("we caused it", PEOPLE.replace("dora: {", "dora: {aws: ['*:user/dora'], "),
+                 "E0033")):
+            with self.subTest(name):
+                self.daemon.stop()
+                self.configure(people=people)
+                self.daemon = self.start()
+                bucket, _, _ = self.asked(actor="dora")
+                done = self.approve(bucket)
+                self.assertEqual(done.returncode, EXIT_FAILED, done.stdout)
+                self.assertIn(code, done.stderr)
+                self.untouched(bucket)
+
+    def test_case_51_the_command_line_counts_once(self):
+        bucket, _, _ = self.asked()
+        self.assertEnded(self.approve(bucket))
+        self.becomes(bucket, "healed")
+        done = self.approve(bucket)
+        self.assertEqual(done.returncode, EXIT_FAILED, done.stdout)
+        self.assertEqual(len(self.proxy.changes(bucket)), 1)
+
+
 class TestTwoPeople(ApprovalCase):
     def configure(self, need=2, **more):
         super().configure(need, **more)
@@ -460,19 +506,11 @@ class TestBetweenYesAndCall(ApprovalCase):
 
     def test_restored_backup(self):
         bucket, stop = self.approved()
-        backup = self.home_of.home / "backup"
-        backup.mkdir()
-        for path in self.home_of.state.glob("rectify.db*"):
-            if not path.name.endswith(".lock"):
-                shutil.copy(path, backup)
+        backup = self.backup()
         self.go_on(stop)
         self.becomes(bucket, "healed", 30)
         self.daemon.stop()
-        for path in backup.iterdir():
-            shutil.copy(path, self.home_of.state / path.name)
-        for path in self.home_of.state.glob("rectify.db-*"):
-            if not (backup / path.name).exists():
-                path.unlink()
+        self.restore(backup)
         self.moto.client("s3").delete_bucket_tagging(Bucket=bucket)
         self.proxy.clear()
         self.daemon = self.start()
@@ -491,6 +529,44 @@ class TestBetweenYesAndCall(ApprovalCase):
         self.assertEqual(self.state(bucket), "expired")
         self.assertEqual(self.proxy.changes(bucket), [])
         self.home_of.wait_for(lambda: not self.slack.questions())
+
+
+class OnPostgres:
+    """The same over the store that workers share."""
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.postgres = Postgres(durable=False).start()
+        cls.addClassCleanup(cls.postgres.stop)
+
+    def store(self):
+        self.postgres.psql("DROP SCHEMA IF EXISTS rectify CASCADE")
+        return {"RECTIFY_STORE": self.postgres.url}
+
+    def backup(self):
+        return self.postgres.dump()
+
+    def restore(self, backup):
+        self.postgres.restore(backup)
+
+
+WITH_SERVER = unittest.skipUnless(find_bin(), "PostgreSQL's server is not installed "
+                                  "(Debian: postgresql-15)")
+
+
+@WITH_SERVER
+class TestAttacksOnPostgres(OnPostgres, TestAttacks):
+    pass
+
+
+@WITH_SERVER
+class TestTwoPeopleOnPostgres(OnPostgres, TestTwoPeople):
+    pass
+
+
+@WITH_SERVER
+class TestBetweenYesAndCallOnPostgres(OnPostgres, TestBetweenYesAndCall):
+    pass
 
 
 if __name__ == "__main__":

@@ -67,6 +67,21 @@ class TestMode(CloudCase):
         self.assertEnded(rectify.run(harness.create_bucket(bucket)), status)
         return rectify, bucket
 
+    def test_without_the_policies_nobody_decides(self):
+        """They say who may; a command that does not find them leaves all as it is."""
+        rectify, bucket = self.run_mode("approve", EXIT_WAITING)
+        ident = rectify.of(bucket)[0]["id"]
+        for words in (("approve", ident), ("deny", ident),
+                      ("policy", "pause", "s3-cost-center-tag", "--reason", "x")):
+            with self.subTest(words):
+                done = rectify.command(*words, env={"RECTIFY_POLICIES": ""})
+                self.assertNotEqual(done.returncode, 0, done.stdout)
+                self.assertIn("L0022", done.stderr)
+        self.assertEqual(rectify.of(bucket)[0]["state"], "asking")
+        done = rectify.command("policy", "pause", "s3-cost-centre-tag", "--reason", "misspelt")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("H0033", done.stderr)
+
     def test_observe_sees_and_changes_nothing(self):
         rectify, bucket = self.run_mode("observe")
         self.assertEqual([r["state"] for r in rectify.of(bucket)], ["observed"])

@@ -79,6 +79,16 @@ class Postgres:
         return subprocess.run([self.bin / "psql", "-XqAtd", self.url, "-c", text], text=True,
                               capture_output=True, check=check)
 
+    def dump(self):
+        """All that rectify keeps, as SQL."""
+        return subprocess.run([self.bin / "pg_dump", "-n", "rectify", "-d", self.url], text=True,
+                              capture_output=True, check=True).stdout
+
+    def restore(self, dump):
+        self.psql("DROP SCHEMA rectify CASCADE")
+        subprocess.run([self.bin / "psql", "-Xqd", self.url, "-v", "ON_ERROR_STOP=1"], input=dump,
+                       text=True, capture_output=True, check=True)
+
     def number(self, text):
         return int(self.psql("SET search_path = rectify; " + text).stdout.strip())
 
