@@ -556,7 +556,8 @@ WITH_SERVER = unittest.skipUnless(find_bin(), "PostgreSQL's server is not instal
 
 @WITH_SERVER
 class TestAttacksOnPostgres(OnPostgres, TestAttacks):
-    pass
+    # refused before the store is asked
+    test_case_50_forged = test_malformed = test_wrong_channel_team_and_app = None
 
 
 @WITH_SERVER
