@@ -162,6 +162,8 @@ static bool convert_children(struct yaml *result, struct fy_node *node, unsigned
             result->items[i]->offset = result->keys[i]->offset;
     }
     result->count = (size_t)count;
+    if (ok && count) // where its first begins; the value of a key is where the key is
+        result->offset = map ? result->keys[0]->offset : result->items[0]->offset;
     return ok;
 }
 

@@ -98,7 +98,7 @@ static const struct mistake mistakes[] = {
     {"a waiter that asks what is no read", "else: undo}",
      "else: undo, wait: {until: X, call: s3:PutBucketTagging}}", "P0115", 0, 0, "read-only", NULL},
     {"exemption without an end", "{mode: enforce}",
-     "{mode: enforce, exempt: [{when: 'true', owner: me, reason: x}]}", "P0121", 0, 0, "until",
+     "{mode: enforce, exempt: [{when: 'true', owner: me, reason: x}]}", "P0121", 30, 34, "until",
      NULL},
     {"three people", "{mode: enforce}", "{mode: enforce, approval: {need: 3}}", "P0125", 30, 0,
      "one or two people", "need: 1"},
