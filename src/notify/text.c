@@ -79,18 +79,25 @@ static void add_fact(struct buf *out, const char *name, struct str text)
         buf_printf(out, "%s%s: %.*s", out->len ? "\n" : "", name, STR_FMT(text));
 }
 
-static void add_risk(struct buf *out, const struct notice *notice)
+/* "Risk: 25 = class 5 (why) + environment 20 (why)": the parts that count. */
+static void add_risk(struct buf *out, const struct notice *notice, struct arena *arena)
 {
     const struct value *score = value_path(notice->body, "risk.score");
     const struct value *parts = value_path(notice->body, "risk.parts");
+    const char *before = " = ";
     if (!score || score->kind != VALUE_INT)
         return;
     buf_printf(out, "%sRisk: %lld", out->len ? "\n" : "", (long long)score->i);
-    for (uint32_t i = 0; parts && parts->kind == VALUE_MAP && i < parts->len; i++)
-        if (parts->pairs[i].value.kind == VALUE_INT)
-            buf_printf(out, "%s%.*s %lld%s", i ? ", " : " (",
-                       STR_FMT(value_str(parts->pairs[i].key)), (long long)parts->pairs[i].value.i,
-                       i + 1 == parts->len ? ")" : "");
+    for (uint32_t i = 0; parts && parts->kind == VALUE_LIST && i < parts->len; i++) {
+        const struct value *points = value_get(parts->items[i], STR("points"));
+        struct str name = value_path_str(parts->items[i], "part");
+        struct str why = value_path_str(parts->items[i], "why");
+        if (!points || points->kind != VALUE_INT || points->i == 0)
+            continue;
+        buf_printf(out, "%s%.*s %lld (%.*s)", before, STR_FMT(text_safe(name, 40, false, arena)),
+                   (long long)points->i, STR_FMT(text_safe(why, 200, false, arena)));
+        before = " + ";
+    }
 }
 
 struct str text_facts(const struct notice *notice, struct arena *arena)
@@ -110,7 +117,7 @@ struct str text_facts(const struct notice *notice, struct arena *arena)
     if (calls && calls->kind == VALUE_LIST && calls->len)
         buf_printf(&out, "\nBlast radius: one resource, %u call%s", calls->len,
                    calls->len == 1 ? "" : "s");
-    add_risk(&out, notice);
+    add_risk(&out, notice, arena);
     if (need && need->kind == VALUE_INT && need->i > 1)
         buf_printf(&out, "\nNeeds: %lld people", (long long)need->i);
     if (expires && expires->kind == VALUE_INT) {

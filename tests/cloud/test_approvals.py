@@ -163,7 +163,8 @@ class TestTheWholeWay(ApprovalCase):
         bucket, ts, token = self.asked()
         text = json.dumps(self.slack.messages[ts], ensure_ascii=False)
         for what in (f"{bucket} has no owner", "s3:PutBucketTagging", 'TagSet: {\\"Key', "nobody",
-                     "Blast radius: one resource, 1 call", "Over at:", "user/alice"):
+                     "Blast radius: one resource, 1 call", "Risk: ", " = class ", "Over at:",
+                     "user/alice"):
             self.assertIn(what, text)
         began = time.monotonic()
         status, answer, _ = self.press(ts, "rectify_approve", token, BOB)
