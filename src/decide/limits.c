@@ -5,15 +5,14 @@
 
 #include "base/limits.h"
 
-#define CALLS_BREAKER ((struct breaker_rule){5, 50, 20, DAY_MS, 60000})
-#define FLEET_BREAKER ((struct breaker_rule){5, 50, 20, DAY_MS, 60000})
-#define DAY_MS INT64_C(86400000)
-#define COUNT_GOOD_MS (2 * DAY_MS) // a complete scan is no older, or it says nothing
-#define MASS_MIN 20                // fewer violations a day are never too many
-#define GROWTH_DAYS_MIN 3          // a policy with a shorter past has none
 #define ROLLOUT_HOLD_MS 60000
 
 /* ---- the keys ---- */
+
+/* Of each operation in one place, and of all of them together. */
+static const struct breaker_rule calls_breaker = {
+    POLICY_DEFAULT_CALL_IN_A_ROW, POLICY_DEFAULT_CALL_PERCENT, POLICY_DEFAULT_CALL_OF,
+    POLICY_DEFAULT_CALL_IN, POLICY_DEFAULT_CALL_OPEN};
 
 struct keys {
     const struct decide_subject *subject;
@@ -40,10 +39,10 @@ static int fair_part(int most)
     return (most + 1) / 2;
 }
 
-/* A fifth is kept for what matters most. */
+/* Some is kept for what matters most. */
 static int without_reserve(const struct policy *policy, int most)
 {
-    return policy->severity >= SEVERITY_HIGH ? most : most - most / 5;
+    return policy->severity >= SEVERITY_HIGH ? most : most - most * POLICY_DEFAULT_RESERVE / 100;
 }
 
 static void add_policy(struct keys *k)
@@ -84,7 +83,7 @@ static void add_everywhere(struct keys *k)
     }
     if (fleet) {
         fleet->at_once_max = without_reserve(p, limits->fleet_at_once);
-        fleet->rule = FLEET_BREAKER;
+        fleet->rule = calls_breaker;
     }
 }
 
@@ -101,7 +100,7 @@ static void add_calls(struct keys *k, struct value plan)
                                             STR_FMT(region), STR_FMT(name)),
                                r->id);
         if (p)
-            p->rule = CALLS_BREAKER;
+            p->rule = calls_breaker;
     }
 }
 
@@ -214,16 +213,18 @@ void decide_guard_mass(struct deciding *d)
     const struct decide_guards *g = &d->in->guards;
     const struct decide_settings *p = &d->in->settings;
     int64_t found = g->found_today + 1;
-    bool counted = g->population > 0 && p->now_ms - g->counted_ms <= COUNT_GOOD_MS;
+    bool counted = g->population > 0 && p->now_ms - g->counted_ms <= POLICY_DEFAULT_COUNT_GOOD;
     int64_t share = counted ? g->population * p->share_percent / 100 : 0;
     if (d->decision->action != DECIDE_ACT || g->by_hand || p->now_ms < g->waived_ms ||
-        found <= MASS_MIN)
+        found <= POLICY_DEFAULT_LIMIT_SHARE_MIN)
         return;
     if (p->share_percent < 100 && found > share)
-        d->decision->pause = arena_printf(
-            d->arena, "%lld violations today are more than %d and %s", (long long)found, MASS_MIN,
-            counted ? "the policy's share of all resources" : "no complete scan says of how many");
-    else if (p->growth > 0 && g->found_days >= GROWTH_DAYS_MIN && found > g->found_past * p->growth)
+        d->decision->pause = arena_printf(d->arena, "%lld violations today are more than %d and %s",
+                                          (long long)found, POLICY_DEFAULT_LIMIT_SHARE_MIN,
+                                          counted ? "the policy's share of all resources"
+                                                  : "no complete scan says of how many");
+    else if (p->growth > 0 && g->found_days >= POLICY_DEFAULT_LIMIT_GROWTH_DAYS &&
+             found > g->found_past * p->growth)
         d->decision->pause = arena_printf(
             d->arena, "%lld violations today are more than %d times the most of the last days",
             (long long)found, p->growth);

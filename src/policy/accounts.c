@@ -8,8 +8,6 @@
 
 #include "base/limits.h"
 
-#define ACCOUNT_CALLS_DEFAULT 32 // on the wire in one account, as soon as there are several
-
 /* ---- reading rectify.yaml ---- */
 
 bool policy_is_account(struct str s)
@@ -375,7 +373,9 @@ struct aws_access policy_account_access(const struct policy_account_view *view,
         calls.at_once = known->calls.at_once;
     if (known && known->calls.per_second >= 0)
         calls.per_second = known->calls.per_second;
-    access.at_once = calls.at_once >= 0 ? calls.at_once : several ? ACCOUNT_CALLS_DEFAULT : 0;
+    access.at_once = calls.at_once >= 0 ? calls.at_once
+                     : several          ? POLICY_DEFAULT_CALLS_AT_ONCE
+                                        : 0;
     access.per_second = calls.per_second > 0 ? calls.per_second : 0;
     return access;
 }

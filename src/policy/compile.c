@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
-#include "policy/defaults.h"
 #include "value/json.h"
 
 #include <stdio.h>
@@ -688,7 +687,7 @@ static void compile_guard(struct builder *b, const struct yaml *root)
     p->risk = policy_count(yaml_get(guard, "risk"), POLICY_DEFAULT_RISK, &b->ok);
     p->at_once = policy_count(yaml_get(limit, "at_once"), POLICY_DEFAULT_LIMIT_AT_ONCE, &b->ok);
     p->per_hour = policy_count(yaml_get(limit, "per_hour"), POLICY_DEFAULT_LIMIT_PER_HOUR, &b->ok);
-    p->share_percent = policy_percent(yaml_get(limit, "share"), 5, &b->ok);
+    p->share_percent = policy_percent(yaml_get(limit, "share"), POLICY_DEFAULT_LIMIT_SHARE, &b->ok);
     p->growth = policy_count(yaml_get(limit, "growth"), POLICY_DEFAULT_LIMIT_GROWTH, &b->ok);
     b->ok = policy_rollout_compile(yaml_get(guard, "rollout"), p) && b->ok;
     b->ok = policy_read_approval(approval, p) && b->ok;

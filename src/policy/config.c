@@ -62,10 +62,12 @@ static bool read_limits(const struct yaml *limits, struct policy_limits *ret)
     ok = (!limits || policy_check_keys(limits, POLICY_LIMITS)) && ok;
     ok = (!account || policy_check_keys(account, POLICY_ACCOUNT_LIMIT)) && ok;
     ok = (!fleet || policy_check_keys(fleet, POLICY_FLEET_LIMIT)) && ok;
-    ret->account_at_once = policy_count(yaml_get(account, "at_once"), POLICY_ACCOUNT_AT_ONCE, &ok);
+    ret->account_at_once =
+        policy_count(yaml_get(account, "at_once"), POLICY_DEFAULT_ACCOUNT_AT_ONCE, &ok);
     ret->account_per_hour =
-        policy_count(yaml_get(account, "per_hour"), POLICY_ACCOUNT_PER_HOUR, &ok);
-    ret->fleet_at_once = policy_count(yaml_get(fleet, "at_once"), POLICY_FLEET_AT_ONCE, &ok);
+        policy_count(yaml_get(account, "per_hour"), POLICY_DEFAULT_ACCOUNT_PER_HOUR, &ok);
+    ret->fleet_at_once =
+        policy_count(yaml_get(fleet, "at_once"), POLICY_DEFAULT_FLEET_AT_ONCE, &ok);
     return ok;
 }
 

@@ -20,6 +20,27 @@
     X(LIMIT_AT_ONCE, "guard.limit.at_once", 10, "repairs", "SSM Automation: concurrency 10")       \
     X(LIMIT_PER_HOUR, "guard.limit.per_hour", 100, "repairs", "ours")                              \
     X(LIMIT_GROWTH, "guard.limit.growth", 5, "times the past", "ours")                             \
+    X(LIMIT_SHARE, "guard.limit.share", 5, "%", "Cloud Custodian's documented examples")           \
+    X(LIMIT_SHARE_MIN, "share, growth: never too many", 20, "violations",                          \
+      "Cloud Custodian's documented examples")                                                     \
+    X(LIMIT_GROWTH_DAYS, "growth: days of the past", 3, "days", "ours")                            \
+    X(COUNT_GOOD, "share: a complete scan counts", 172800000, "ms",                                \
+      "ours: a daily scan may fail once")                                                          \
+    X(RESERVE, "kept for high severity", 20, "%", "ours")                                          \
+    X(ACCOUNT_AT_ONCE, "limits.account.at_once", 20, "repairs", "ours")                            \
+    X(ACCOUNT_PER_HOUR, "limits.account.per_hour", 500, "repairs", "ours")                         \
+    X(FLEET_AT_ONCE, "limits.fleet.at_once", 100, "repairs", "ours")                               \
+    X(CALLS_AT_ONCE, "calls.at_once", 32, "calls", "ours: where there are several accounts")       \
+    X(CALL_IN_A_ROW, "breaker of a call, fleet: in a row", 5, "results", "Envoy: 5 in a row")      \
+    X(CALL_PERCENT, "breaker of a call, fleet: errors", 50, "%",                                   \
+      "Hystrix, resilience4j, AWS Config")                                                         \
+    X(CALL_OF, "breaker of a call, fleet: of", 20, "results", "Hystrix: volume 20")                \
+    X(CALL_IN, "breaker of a call, fleet: in", 86400000, "ms", "ours: repairs are rare")           \
+    X(CALL_OPEN, "breaker of a call, fleet: open", 60000, "ms",                                    \
+      "resilience4j; doubles up to an hour")                                                       \
+    X(ROLLOUT_BAKE, "guard.rollout.bake", 60000, "ms", "Flagger: 60 s between steps")              \
+    X(ROLLOUT_SAMPLE, "guard.rollout.sample", 5, "good verifies", "ours")                          \
+    X(ROLLOUT_WITHIN, "guard.rollout.within", 86400000, "ms", "ours: repairs are rare")            \
     X(APPROVAL_EXPIRES, "guard.approval.expires", 86400000, "ms", "JFrog: 24 h; Teleport: 1 h")    \
     X(RISK, "guard.risk", 0, "points", "ours")                                                     \
     X(SCORE_ASK, "risk: one person", 50, "points", "decision 0050")                                \

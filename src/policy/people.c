@@ -3,7 +3,6 @@
  * rectify.yaml. */
 #include "policy/policy_internal.h"
 
-#include "policy/defaults.h"
 #include "base/limits.h"
 
 static struct str *text_list(const struct yaml *node, size_t *ret_count, bool *ok)

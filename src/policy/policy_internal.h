@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "policy/defaults.h"
 #include "policy/policy.h"
 #include "policy/yaml_internal.h"
 
@@ -186,10 +187,6 @@ struct policy_config {
 };
 /* `sources:`, a list. False: reported. */
 bool policy_read_sources(const struct yaml *node, struct policy_config *ret);
-/* What `limits` is when nothing is said. */
-#define POLICY_ACCOUNT_AT_ONCE 20
-#define POLICY_ACCOUNT_PER_HOUR 500
-#define POLICY_FLEET_AT_ONCE 100
 /* people.c */
 bool policy_read_notify(const struct yaml *list, struct policy *p);
 bool policy_read_approval(const struct yaml *approval, struct policy *p);

@@ -149,9 +149,9 @@ bool policy_rollout_compile(const struct yaml *node, struct policy *policy)
     bool ok = policy_check_keys(node, POLICY_ROLLOUT);
     const struct yaml *steps = yaml_get(node, "steps"), *otherwise = yaml_get(node, "else");
     ok = (steps ? read_steps(steps, r) : use_default_steps(node->file->arena, r)) && ok;
-    r->bake_ms = policy_duration(yaml_get(node, "bake"), 60000, &ok);
-    r->sample = policy_count(yaml_get(node, "sample"), 5, &ok);
-    r->within_ms = policy_duration(yaml_get(node, "within"), 86400000, &ok);
+    r->bake_ms = policy_duration(yaml_get(node, "bake"), POLICY_DEFAULT_ROLLOUT_BAKE, &ok);
+    r->sample = policy_count(yaml_get(node, "sample"), POLICY_DEFAULT_ROLLOUT_SAMPLE, &ok);
+    r->within_ms = policy_duration(yaml_get(node, "within"), POLICY_DEFAULT_ROLLOUT_WITHIN, &ok);
     struct str word = policy_text(otherwise, "pause", &ok);
     r->undo = str_is(word, "undo");
     if (!r->undo && !str_is(word, "pause"))
