@@ -349,6 +349,11 @@ struct engine_telling {
     int64_t remediation; // 0 = none
     struct str text;     // what happened, for people
 };
+/* What a notice of the outbox tells, which is sealed where there is a key: its JSON. K0005 the key
+ * is not here. */
+bool engine_open_notice(const struct engine *engine, const struct store_notice *notice,
+                        struct arena *arena, struct value *ret, struct error *err)
+    __attribute__((warn_unused_result));
 /* Puts it into the outbox, for every channel that is told this word. Durable when it returns. (A
  * state function calls step_page() instead, so that it goes with the transition.) */
 bool engine_tell(struct engine *engine, const struct engine_telling *what, struct error *err)

@@ -124,17 +124,16 @@ static const struct channel *find_channel(const struct policy_set *set, struct s
     return NULL;
 }
 
-static bool read_notice(const struct store_notice_row *row, struct arena *arena, struct notice *ret)
+static bool read_notice(const struct engine *engine, const struct store_notice_row *row,
+                        struct arena *arena, struct notice *ret, struct error *err)
 {
-    struct error err;
-    struct str text = str_copy(arena, row->notice.body);
     *ret = (struct notice){
         .key = str_from(arena_printf(arena, "rectify-%lld-%lld", (long long)row->created_ms,
                                      (long long)row->id)),
         .kind = row->notice.kind,
         .reference = row->reference,
         .attempts = row->attempts};
-    return text.ptr && json_parse(arena, text, &ret->body, &err);
+    return engine_open_notice(engine, &row->notice, arena, &ret->body, err);
 }
 
 /* The next attempt: 2 s, 4 s, ... 15 min, and up to a quarter more, so that many do not meet. */
@@ -179,17 +178,20 @@ static void send_some(struct engine *engine, const struct policy_set *policies,
     const struct channel *channel = find_channel(policies, sending->channel);
     struct notice notices[STORE_SENDING_MAX];
     struct notify_result result = {.outcome = NOTIFY_SENT};
+    struct error unread = {0};
     size_t count = 0;
     *ret_free_ms = clock_wall_ms(engine->clock);
-    while (count < sending->count && read_notice(&sending->rows[count], arena, &notices[count]))
+    while (count < sending->count &&
+           read_notice(engine, &sending->rows[count], arena, &notices[count], &unread))
         count++;
     if (!channel) {
         result.outcome = NOTIFY_LATER;
         snprintf(result.error, sizeof result.error, "rectify.yaml has no such channel");
         count = sending->count ? 1 : 0;
     } else if (count == 0) {
-        result.outcome = NOTIFY_NEVER;
-        snprintf(result.error, sizeof result.error, "what it tells cannot be read");
+        result.outcome = str_is(str_from(unread.code), "K0005") ? NOTIFY_LATER : NOTIFY_NEVER;
+        snprintf(result.error, sizeof result.error, "what it tells cannot be read: %.200s",
+                 unread.message);
         count = sending->count ? 1 : 0;
     } else {
         count = notify_group(channel, notices, count);

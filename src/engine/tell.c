@@ -95,6 +95,40 @@ static struct value calls_value(struct value plan, bool whole, struct arena *are
     return value_finish_list(&list);
 }
 
+/* What a notice tells has the state before and after in it: {"sealed": text} where that is sealed.
+ */
+static bool seal_body(const struct engine *engine, struct store_notice *notice, struct arena *arena,
+                      struct error *err)
+{
+    struct value_builder out = {.arena = arena};
+    struct buf text = {.arena = arena};
+    struct str context = STR_JOIN(arena, STR("notice "), notice->thread), sealed;
+    if (!notice->body.ptr || !context.ptr)
+        return error_set(err, "E0003", "out of memory");
+    if (!engine->seal)
+        return true;
+    if (!seal_close(engine->seal, engine->clock, context, notice->body, arena, &sealed, err))
+        return false;
+    value_set(&out, "sealed", value_string(sealed));
+    json_write(&text, value_finish_map(&out), JSON_COMPACT);
+    notice->body = buf_str(&text);
+    return notice->body.ptr || error_set(err, "E0003", "out of memory");
+}
+
+bool engine_open_notice(const struct engine *engine, const struct store_notice *notice,
+                        struct arena *arena, struct value *ret, struct error *err)
+{
+    struct str text = str_copy(arena, notice->body);
+    struct str context = STR_JOIN(arena, STR("notice "), notice->thread);
+    if (!text.ptr || !context.ptr)
+        return error_set(err, "E0003", "out of memory");
+    if (!json_parse(arena, text, ret, err))
+        return false;
+    struct str sealed = value_path_str(*ret, "sealed");
+    return !sealed.len || (seal_open(engine->seal, context, sealed, arena, &text, err) &&
+                           json_parse(arena, text, ret, err));
+}
+
 static struct value body_value(const struct step *s, enum telling word, const char *reason,
                                bool whole)
 {
@@ -267,9 +301,12 @@ bool step_tell(struct step *s, const struct step_change *c, struct store_transit
     if (list && s->page)
         add_notices(s, TELLING_PAGE, s->page, list, &count);
     s->page = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!seal_body(s->engine, &list[i], s->arena, s->err))
+            return false;
     t->notices = list;
     t->notice_count = count;
-    return list != NULL;
+    return list || error_set(s->err, "E0003", "out of memory");
 }
 
 void step_page(struct step *s, const char *why)
@@ -306,8 +343,9 @@ static bool tell(struct engine *engine, const struct policy_set *policies,
     struct str thread = STR_JOIN(&arena, what->policy, STR(" "), what->resource);
     for (size_t i = 0; i < count; i++)
         list[i] = tell_notice(to[i], thread, buf_str(&text));
-    if (text.failed || !thread.ptr)
-        return error_set(err, "E0003", "out of memory");
+    for (size_t i = 0; i < count; i++)
+        if (!seal_body(engine, &list[i], &arena, err))
+            return false;
     return store_tell(engine->store, what->remediation, list, count, err) == STORE_OK;
 }
 

@@ -4,7 +4,8 @@
 
 #include "value/json.h"
 
-static struct value notice_json(struct arena *arena, const struct store_notice_row *row)
+static struct value notice_json(const struct engine *engine, struct arena *arena,
+                                const struct store_notice_row *row)
 {
     struct value_builder out = {.arena = arena};
     struct value body = value_null();
@@ -12,8 +13,8 @@ static struct value notice_json(struct arena *arena, const struct store_notice_r
     char id[REMEDIATION_ID_SIZE] = "";
     if (row->remediation)
         remediation_id_format(row->remediation, id);
-    if (!json_parse(arena, row->notice.body, &body, &ignored))
-        body = value_null();
+    if (!engine_open_notice(engine, &row->notice, arena, &body, &ignored))
+        body = value_null(); // sealed, and the key is not here
     value_set(&out, "notice", value_int(row->id));
     value_set(&out, "state", value_cstr(notice_state_name(row->state)));
     value_set(&out, "channel", value_string(row->notice.channel));
@@ -59,7 +60,7 @@ ROUTE(http_get_notices)
     if (got != STORE_OK)
         return http_store_failed(got, 0, ret_status, err);
     for (size_t i = 0; i < count; i++)
-        value_push(&list, notice_json(arena, &rows[i]));
+        value_push(&list, notice_json(api->engine, arena, &rows[i]));
     value_set(&out, "notices", value_finish_list(&list));
     *ret = value_finish_map(&out);
     return true;

@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is kept of a resource so that a repair can be taken back: only what the undo needs, and
 sealed where there is a key."""
+import contextlib
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 
 import harness
-from harness import CloudCase, EXIT_FAILED, EXIT_OK, RECTIFY
+from harness import CloudCase, Daemon, EXIT_FAILED, EXIT_OK, RECTIFY
+from harness.people import Service
 
 # Takes a bucket's policy away; taking that back needs the policy as it was.
 POLICY = """
@@ -108,6 +112,40 @@ class TestSealed(CloudCase):
         self.make_key(rectify)  # a newer one in front: the older one still opens
         self.assertEqual(self.roll_back(rectify, ident)[0], "rolled back")
         self.assertEqual(self.policy(), self.document)
+
+    def test_what_people_are_told_is_sealed_until_it_is_sent(self):
+        """A message shows the state before and after; where it waits it is sealed as they are."""
+        rectify = self.start()
+        hook = Service()
+        hook.start()
+        self.addCleanup(hook.stop)
+        hook.answer = lambda sent: (503, {}, {})
+        (policy,) = rectify.policies.glob("no-*.yaml")
+        policy.write_text(policy.read_text() + "notify: [{to: hook, on: [healed]}]\n")
+        (rectify.policies / "rectify.yaml").write_text(f"""\
+assignments: [{{policies: "*", accounts: "*", mode: enforce, settle: 0s}}]
+channels:
+  hook: {{kind: webhook, to: '{hook.url}', internal: true, secret: {{env: T_WHSEC}}}}
+""")
+        rectify.env["T_WHSEC"] = "whsec_" + "d" * 44
+        self.heal(rectify, self.make_key(rectify))
+        self.assertIn("DeleteBucketPolicy", hook.requests[0].body.decode())
+        with contextlib.closing(sqlite3.connect(rectify.state / "rectify.db")) as db:
+            bodies = [json.loads(body) for body, in db.execute("SELECT body FROM outbox")]
+        self.assertEqual([list(body) for body in bodies], [["sealed"]])
+        seen = len(hook.requests)
+        hook.answer = lambda sent: (200, {}, {})
+        daemon = Daemon(rectify)  # without the key it waits, and says why
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        rectify.wait_for(lambda: "is not loaded" in daemon.text())
+        self.assertIn("is not loaded", daemon.text())
+        daemon.stop()
+        self.assertEqual(len(hook.requests), seen)
+        rectify.env.update(self.key)
+        daemon = Daemon(rectify)
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        rectify.wait_for(lambda: len(hook.requests) > seen, 40)
+        self.assertIn("DeleteBucketPolicy", hook.requests[-1].body.decode())
 
     def test_without_its_key_the_person_is_told_and_nothing_is_called(self):
         rectify = self.start()
