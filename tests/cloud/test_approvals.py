@@ -241,6 +241,23 @@ class TestTheWholeWay(ApprovalCase):
         key = self.issue(bucket)
         self.assertEqual((key, len(self.jira.issues)), ("OPS-1", 1))
 
+    def test_jira_is_given_the_pause_that_it_asks_for(self):
+        self.jira.script.append((429, {"Retry-After": "3"}, {}))
+        bucket, _, _ = self.asked()
+        self.home_of.wait_for(lambda: self.jira.issues)
+        self.assertGreaterEqual(self.jira.gaps()[0], 3)
+        self.assertEqual([bucket in json.dumps(i) for i in self.jira.issues.values()], [True])
+
+    def test_no_secret_is_shown_by_what_looks_at_the_configuration(self):
+        self.asked()
+        for words in (("doctor", "--policies", self.home_of.policies), ("config", "--defaults"),
+                      ("validate",), ("notices",), ("notices", "-o", "json"), ("approvals",),
+                      ("audit", "show"), ("policy", "status")):
+            with self.subTest(words):
+                done = self.home_of.command(*words)
+                for canary in CANARIES:
+                    self.assertNotIn(canary, done.stdout + done.stderr)
+
     def test_a_webhook_both_ways(self):
         bucket, _, token = self.asked()
         self.home_of.wait_for(self.hook.sent)

@@ -181,6 +181,7 @@ class TestTelling(NotifyCase):
         self.addCleanup(daemon.stop)
         rectify.wait_for(lambda: len(self.slack.requests) == 2)
         self.assertEqual(len(self.slack.messages), 1)
+        self.assertGreaterEqual(self.slack.gaps()[0], 3)
         waits = [n for n in self.notices(rectify)]
         self.assertEqual(waits[0]["attempts"], 1)
 
@@ -189,6 +190,8 @@ class TestTelling(NotifyCase):
         buckets = [self.bucket() for _ in range(15)]
         self.assertEnded(self.heal(rectify, *buckets))
         self.assertLessEqual(len(self.slack.requests), 5)
+        for gap in self.slack.gaps():  # Slack takes a message a second on a channel
+            self.assertGreaterEqual(gap, 0.9)
         told = "\n".join(r.json["text"] for r in self.slack.requests)
         self.assertTrue(all(told.count(f"{b} has no owner") == 1 for b in buckets))
 

@@ -20,6 +20,7 @@ class Service:
 
     def __init__(self):
         self.requests, self.script, self.delay_s = [], collections.deque(), 0
+        self.came = []  # when each request did, monotonic seconds
         self.lock = threading.Lock()
         service = self
 
@@ -35,6 +36,7 @@ class Service:
                 sent = Sent(self.command, self.path, dict(self.headers), body, parsed)
                 with service.lock:
                     service.requests.append(sent)
+                    service.came.append(time.monotonic())
                     scripted = service.script.popleft() if service.script else None
                 if service.delay_s:
                     time.sleep(service.delay_s)
@@ -66,6 +68,10 @@ class Service:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+    def gaps(self):
+        """Seconds from each request to the next."""
+        return [b - a for a, b in zip(self.came, self.came[1:])]
 
     @property
     def url(self):
@@ -186,6 +192,8 @@ class Jira(Service):
         if not path.startswith(root):
             return 404, {}, {}
         words = path[len(root):].split("/")
+        if words == ["myself"]:
+            return 200, {}, {"accountId": "bot"}
         with self.lock:
             if words[0] == "search":
                 label = sent.json["jql"].split('labels = "')[1].rstrip('"')
