@@ -51,16 +51,22 @@ static int64_t note_int(struct value note, const char *name)
     return n && n->kind == VALUE_INT ? n->i : 0;
 }
 
-/* An empty builder forgets the note. */
-static bool put_note(struct step *s, struct str key, struct value_builder *body)
+/* Without a body the note is forgotten. */
+static bool write_note(struct engine *engine, struct str key, struct value_builder *body,
+                       struct arena *arena, struct error *err)
 {
-    struct buf text = {.arena = s->arena};
+    struct buf text = {.arena = arena};
     if (body)
         json_write(&text, value_finish_map(body), JSON_CANONICAL);
-    struct store_note note = {key, buf_str(&text), clock_wall_ms(s->engine->clock) + NOTE_KEPT_MS};
+    struct store_note note = {key, buf_str(&text), clock_wall_ms(engine->clock) + NOTE_KEPT_MS};
     if (!key.ptr || (body && (!note.body.ptr || body->failed)))
-        return error_set(s->err, "E0003", "out of memory");
-    return store_set_note(s->engine->store, &note, STR(""), STR(""), s->err) == STORE_OK;
+        return error_set(err, "E0003", "out of memory");
+    return store_set_note(engine->store, &note, STR(""), STR(""), err) == STORE_OK;
+}
+
+static bool put_note(struct step *s, struct str key, struct value_builder *body)
+{
+    return write_note(s->engine, key, body, s->arena, s->err);
 }
 
 /* ---- freeze ---- */
@@ -259,15 +265,9 @@ static bool put_maker(struct engine *engine, struct str key, struct str by, stru
                       struct error *err)
 {
     struct value_builder body = {.arena = arena};
-    struct buf text = {.arena = arena};
-    int64_t now = clock_wall_ms(engine->clock);
-    value_set(&body, "at_ms", value_int(now));
+    value_set(&body, "at_ms", value_int(clock_wall_ms(engine->clock)));
     value_set(&body, "by", value_string(by));
-    json_write(&text, value_finish_map(&body), JSON_CANONICAL);
-    struct store_note note = {key, buf_str(&text), now + NOTE_KEPT_MS};
-    if (!key.ptr || !note.body.ptr || body.failed)
-        return error_set(err, "E0003", "out of memory");
-    return store_set_note(engine->store, &note, STR(""), STR(""), err) == STORE_OK;
+    return write_note(engine, key, &body, arena, err);
 }
 
 /* Written when the event comes in: by the time that the resource is read a later event may have

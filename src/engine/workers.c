@@ -21,8 +21,7 @@
 #define WORKERS_MAX 512
 #define AHEAD_SHARE 4        // a claim takes up to 1/4 of the workers' number more than are free
 #define FAILING_PAUSE_MS 500 // between attempts while the store fails
-#define FAILING_MS                                                                                 \
-    3000 // a drain gives up after so much trouble; trouble ends after as much without
+#define FAILING_MS 3000      // of trouble: a drain gives up; without: the trouble is over
 #define SOON_MS 2000
 #define TEND_EVERY_S 1
 #define IDLE_MS 200 // how long the leader sleeps when nothing tells it of new work
@@ -38,7 +37,10 @@ struct engine_workers {
     int sleeping; // on `work`
     bool led;     // a worker leads
     bool waking;  // one of the sleeping, or a new one, is on its way
-    bool stopping, woken;
+    bool stopping, woken, draining;
+    /* When the next row is due, as the last claim told; not known again once a step has ended. */
+    int64_t next_due_ms;
+    bool next_known;
     pthread_t tender; // leads rollouts on
     bool tended;
     /* The store fails (work rests until a claim is durable) or not. Trouble began with the first
@@ -122,6 +124,11 @@ static void run_one(struct engine_workers *w, struct arena *scratch)
     if (!ok)
         store_fails(w, &err);
     w->busy--;
+    w->next_known = false;
+    if (w->draining && !w->queued) { // whoever waits for the end wants to know it
+        w->woken = true;
+        pthread_cond_signal(&w->wake);
+    }
 }
 
 /* Has the store come back? What was lost before is told to nobody any more; a record says that work
@@ -149,6 +156,8 @@ static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
         store_fails(w, &err);
     else if (failing)
         store_works(w);
+    w->next_known = ok && count == 0;
+    w->next_due_ms = next;
     for (size_t i = 0; ok && i < count; i++)
         w->ring[(w->head + w->queued++) % (2 * WORKERS_MAX)] = w->claims[i];
     pthread_mutex_unlock(&w->mutex);
@@ -284,26 +293,10 @@ static bool may_wait(enum state state)
            state == STATE_UNKNOWN || state == STATE_UNDOING;
 }
 
-/* Is what may wait due within a time that a person at a terminal would wait? */
-static bool soon_due(struct engine_workers *w, bool *ret, struct error *err)
-{
-    struct arena arena ARENA_AUTO = {0};
-    struct remediation *rows;
-    size_t count;
-    struct store_filter filter = {.state = -1, .active_only = true, .limit = 1000};
-    int64_t now = clock_wall_ms(w->engine->clock);
-    if (store_list(w->engine->store, &filter, &arena, &rows, &count, err) != STORE_OK)
-        return false;
-    *ret = false;
-    for (size_t i = 0; i < count; i++)
-        *ret = *ret || rows[i].due_ms - now <= SOON_MS;
-    return true;
-}
-
-static bool drained(struct engine_workers *w, bool *ret, struct error *err)
+/* Nobody works: is nothing left but what may wait, and longer than a person at a terminal would? */
+static bool drained(struct engine_workers *w, int64_t next_due_ms, bool *ret, struct error *err)
 {
     int64_t counts[STATE_COUNT], waiting = 0;
-    bool soon = false;
     *ret = false;
     if (store_counts(w->engine->store, counts, err) != STORE_OK)
         return false;
@@ -314,9 +307,8 @@ static bool drained(struct engine_workers *w, bool *ret, struct error *err)
             return true;
         waiting += counts[i];
     }
-    if (waiting && !soon_due(w, &soon, err))
-        return false;
-    *ret = !soon;
+    *ret = !waiting || next_due_ms == INT64_MAX ||
+           next_due_ms - clock_wall_ms(w->engine->clock) > SOON_MS;
     return true;
 }
 
@@ -326,7 +318,9 @@ bool engine_workers_drain(struct engine_workers *w, bool (*stop)(void *ctx), voi
     for (int64_t pause_ms = 1;; pause_ms = pause_ms < 50 ? pause_ms * 2 : 50) {
         bool done = false;
         pthread_mutex_lock(&w->mutex);
-        bool resting = w->busy == 0 && w->queued == 0;
+        w->draining = true;
+        bool resting = w->busy == 0 && w->queued == 0 && w->next_known;
+        int64_t next_due_ms = w->next_due_ms;
         bool lost = w->failing && clock_steady_ms(w->engine->clock) - w->trouble_ms > FAILING_MS;
         if (lost)
             *err = w->failure;
@@ -336,7 +330,7 @@ bool engine_workers_drain(struct engine_workers *w, bool (*stop)(void *ctx), voi
         if (stop && stop(ctx))
             return true;
         if (resting) {
-            if (!drained(w, &done, err))
+            if (!drained(w, next_due_ms, &done, err))
                 return false;
             if (done)
                 return true;

@@ -67,6 +67,16 @@ class TestMode(CloudCase):
         self.assertEnded(rectify.run(harness.create_bucket(bucket)), status)
         return rectify, bucket
 
+    def test_a_run_waits_for_what_is_soon_due_however_many_ask(self):
+        """The first cannot be read at first and is tried again soon; a thousand wait for people."""
+        rectify = self.rectify("s3", assignments=[
+            '{policies: ["*"], accounts: "*", mode: approve, settle: 0s}'])
+        first, others = self.bucket(), [self.bucket() for _ in range(1010)]
+        self.proxy.rule(lambda s: first in s.path, times=1, answer=(500, "no"), delay_s=16)
+        done = rectify.run(*[harness.create_bucket(b) for b in (first, *others)], timeout_s=120)
+        self.assertEqual(done.returncode, EXIT_WAITING, done.stderr)
+        self.assertEqual(rectify.show("r1")["state"], "asking")
+
     def test_without_the_policies_nobody_decides(self):
         """They say who may; a command that does not find them leaves all as it is."""
         rectify, bucket = self.run_mode("approve", EXIT_WAITING)
