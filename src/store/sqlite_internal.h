@@ -114,7 +114,8 @@ sqlite_submit_later(struct sqlite_store *store,
                     void *args, void *(*copy)(const void *args), struct error *err);
 bool sqlite_begin(struct sqlite_store *store, struct error *err);
 enum store_result sqlite_verb_flush(struct store *base, struct error *err);
-/* Leader's thread: whether writes that nobody waited for were rolled back since it was last told. */
+/* Leader's thread: whether writes that nobody waited for were rolled back since it was last told.
+ */
 bool sqlite_tell_lost(struct sqlite_store *store, struct error *err);
 void sqlite_stop_flusher(struct sqlite_store *store);
 void sqlite_restore(struct sqlite_store *store); // memory as of the last commit
