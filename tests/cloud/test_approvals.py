@@ -11,7 +11,7 @@ import time
 import unittest
 
 import harness
-from harness import CloudCase, Daemon, EXIT_FAILED, Postgres
+from harness import CloudCase, Daemon, EXIT_FAILED, OWNER_POLICY, Postgres
 from harness.people import Hook, Jira, Slack
 from harness.postgres import find_bin
 
@@ -19,30 +19,7 @@ TOKEN, SIGNING, JIRA, HUB = "xoxb-canary-a1", "canary-signing-b2", "canary-jira-
 WHSEC = "whsec_" + base64.b64encode(b"w" * 32).decode()
 CANARIES = (TOKEN, SIGNING, JIRA, HUB, WHSEC)
 ALICE, BOB, CAROL, EVE = "U0ALICE", "U0BOB", "U0CAROL", "U0EVE"
-POLICY = """\
-policy: s3-owner
-title: Buckets carry an owner
-severity: high
-resource: {type: AWS::S3::Bucket}
-detect:
-  events: {s3:CreateBucket: event.detail.requestParameters.bucketName}
-  settle: 0s
-decide:
-  read:
-    tagging:
-      call: s3:GetBucketTagging
-      with: {Bucket: "${resource.id}"}
-      absent: {NoSuchTagSet: {TagSet: []}}
-  violation: "!tagging.TagSet.exists(t, t.Key == 'owner')"
-  message: ${resource.id} has no owner
-act:
-  - call: s3:PutBucketTagging
-    with:
-      Bucket: ${resource.id}
-      Tagging: {TagSet: "${tagging.TagSet + [{'Key': 'owner', 'Value': 'nobody'}]}"}
-    undo:
-      - call: s3:DeleteBucketTagging
-        with: {Bucket: "${resource.id}"}
+POLICY = OWNER_POLICY + """\
 guard: {mode: enforce, ask: 'true', approval: {via: [ops, tickets, hook], need: NEED, expires: 1h}}
 """
 PEOPLE = f"""\

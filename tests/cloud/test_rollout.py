@@ -7,34 +7,11 @@ import json
 import signal
 
 import harness
-from harness import ACCOUNT, CloudCase, Daemon
+from harness import ACCOUNT, CloudCase, Daemon, OWNER_POLICY
 from harness.people import Service
 
 ALARM = "errors-of-the-shop"
-POLICY = """\
-policy: s3-owner
-title: Buckets carry an owner
-severity: low
-resource: {type: AWS::S3::Bucket}
-detect:
-  events: {s3:CreateBucket: event.detail.requestParameters.bucketName}
-  settle: 0s
-decide:
-  read:
-    tagging:
-      call: s3:GetBucketTagging
-      with: {Bucket: "${resource.id}"}
-      absent: {NoSuchTagSet: {TagSet: []}}
-  violation: "!tagging.TagSet.exists(t, t.Key == 'owner')"
-  message: ${resource.id} has no owner
-act:
-  - call: s3:PutBucketTagging
-    with:
-      Bucket: ${resource.id}
-      Tagging: {TagSet: "${tagging.TagSet + [{'Key': 'owner', 'Value': 'nobody'}]}"}
-    undo:
-      - call: s3:DeleteBucketTagging
-        with: {Bucket: "${resource.id}"}
+POLICY = OWNER_POLICY + """\
 guard:
   mode: enforce
   limit: {share: 100%}

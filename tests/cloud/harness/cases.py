@@ -18,6 +18,32 @@ POLICIES = {
     "ec2": ROOT / "policies" / "ec2" / "ec2-no-world-open-admin-ports.yaml",
     "kms": ROOT / "policies" / "kms" / "kms-key-rotation.yaml",
 }
+# Without its guard, which each test writes.
+OWNER_POLICY = """\
+policy: s3-owner
+title: Buckets carry an owner
+severity: high
+resource: {type: AWS::S3::Bucket}
+detect:
+  events: {s3:CreateBucket: event.detail.requestParameters.bucketName}
+  settle: 0s
+decide:
+  read:
+    tagging:
+      call: s3:GetBucketTagging
+      with: {Bucket: "${resource.id}"}
+      absent: {NoSuchTagSet: {TagSet: []}}
+  violation: "!tagging.TagSet.exists(t, t.Key == 'owner')"
+  message: ${resource.id} has no owner
+act:
+  - call: s3:PutBucketTagging
+    with:
+      Bucket: ${resource.id}
+      Tagging: {TagSet: "${tagging.TagSet + [{'Key': 'owner', 'Value': 'nobody'}]}"}
+    undo:
+      - call: s3:DeleteBucketTagging
+        with: {Bucket: "${resource.id}"}
+"""
 
 
 class CloudCase(unittest.TestCase):
