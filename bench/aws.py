@@ -25,8 +25,8 @@ import time
 
 from e2e import Lambda, Stub, environment, finish, spawn
 
-GOALS = {"s3": 1.0, "ec2": 5.0, "event": 20.0, "start": 9.0, "tls": 25.0, "bundle": 25.0, "sweep": 0.8,
-         "rss": 20.0}
+GOALS = {"s3": 1.0, "ec2": 5.0, "event": 20.0, "start": 9.0, "tls": 25.0, "bundle": 25.0,
+         "sweep": 0.8, "rss": 20.0}
 SYSTEM_CERTIFICATES = pathlib.Path("/etc/ssl/certs")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each case of the failure model has a row in tests/cases.txt; each test that a row names exists, and
-is run. `NUMBER none WHY` says that there is no test."""
+"""Each case of the failure model has a row in tests/cases.txt; each test that a row names exists,
+and is run. `NUMBER none WHY` says that there is no test."""
 import pathlib
 import re
 import sys

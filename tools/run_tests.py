@@ -39,7 +39,8 @@ PLAIN = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 ALSO = {"asan": ("unit",),
         "tsan": ("net/", "aws/", "store/", "engine/", "http/", "audit/", "replay/")}
 LINT = ("format", "cppcheck", "tidy")
-HOUSE = ["may_use.py", "check_cases.py", "check_links.py", "check_codes.py", "check_headers.py"]
+HOUSE = ["may_use.py", "check_cases.py", "check_links.py", "check_codes.py", "check_headers.py",
+         "check_house.py"]
 
 
 @dataclasses.dataclass

@@ -417,8 +417,8 @@ class TestAttacks(ApprovalCase):
         us = getpass.getuser()
         for name, people, code in (
                 ("nobody knows us", PEOPLE.replace(f"unix:{us}", "unix:another"), "E0031"),
-                ("not for this policy", PEOPLE.replace("approves: ['*']}\n", "approves: ['ec2-*']}\n"),
-                 "E0032"),
+                ("not for this policy",
+                 PEOPLE.replace("approves: ['*']}\n", "approves: ['ec2-*']}\n"), "E0032"),
                 ("we caused it", PEOPLE.replace("dora: {", "dora: {aws: ['*:user/dora'], "),
                  "E0033")):
             with self.subTest(name):

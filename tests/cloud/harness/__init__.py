@@ -13,7 +13,8 @@ from .proxy import Proxy
 from .rectify import Rectify, RECTIFY, ROOT, EXIT_OK, EXIT_FAILED, EXIT_WAITING, EXIT_USAGE
 
 __all__ = ["ACCOUNT", "CloudCase", "Daemon", "EXIT_FAILED", "EXIT_OK", "EXIT_USAGE",
-           "EXIT_WAITING", "Moto", "OWNER_POLICY", "Postgres", "Proxy", "RECTIFY", "REGION", "ROOT", "Rectify",
+           "EXIT_WAITING", "Moto", "OWNER_POLICY", "Postgres", "Proxy", "RECTIFY", "REGION", "ROOT",
+           "Rectify",
            "TOKEN", "UnixConnection", "authorize_ingress", "create_bucket", "create_key",
            "disable_key_rotation", "envelope", "event", "main", "put_bucket_tagging",
            "write_events"]
