@@ -169,7 +169,8 @@ static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
     return until < 1 ? 1 : until < IDLE_MS ? until : IDLE_MS;
 }
 
-static void sleep_until_woken(struct engine_workers *w, int64_t wait_ms)
+/* `whole`: for the whole time, whoever wakes. */
+static void sleep_a_while(struct engine_workers *w, int64_t wait_ms, bool whole)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -179,7 +180,7 @@ static void sleep_until_woken(struct engine_workers *w, int64_t wait_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    while (!w->stopping && !w->woken)
+    while (!w->stopping && (whole || !w->woken))
         if (pthread_cond_timedwait(&w->wake, &w->mutex, &until) != 0)
             break;
 }
@@ -193,12 +194,12 @@ static void lead(struct engine_workers *w)
         int wanted = w->count_max - w->busy + w->count_max / AHEAD_SHARE;
         bool failing = w->failing;
         if (failing)
-            sleep_until_woken(w, FAILING_PAUSE_MS);
+            sleep_a_while(w, FAILING_PAUSE_MS, true);
         pthread_mutex_unlock(&w->mutex);
         int64_t wait_ms = claim_some(w, wanted, failing);
         pthread_mutex_lock(&w->mutex);
         if (wait_ms && !w->failing)
-            sleep_until_woken(w, wait_ms);
+            sleep_a_while(w, wait_ms, false);
     }
     w->led = false;
 }

@@ -309,7 +309,8 @@ struct claim_args {
     int64_t lease_ms, grace_ms;
     struct store_claim *claims;
     int64_t next_due_ms;
-    bool lost; // nothing is claimed: `err` tells of writes that nobody waited for
+    bool lost; // nothing is claimed: `lost_error` tells of writes that nobody waited for
+    struct error lost_error;
 };
 
 static void note_next(struct claim_args *args, int64_t due_ms)
@@ -413,7 +414,7 @@ static enum store_result run_claim(struct sqlite_store *store, void *arg, struct
 {
     struct claim_args *args = arg;
     int64_t now = sql_now(store);
-    if ((args->lost = sqlite_tell_lost(store, err)))
+    if ((args->lost = sqlite_tell_lost(store, &args->lost_error)))
         return STORE_OK; // an error would roll back what others wrote since
     if (!collect_leased(store, args, now, err) || !collect_free(store, args, now, err))
         return STORE_ERROR;
@@ -436,8 +437,10 @@ enum store_result sqlite_verb_claim(struct store *base, size_t count, int64_t le
                               .next_due_ms = INT64_MAX};
     struct sqlite_job job = SQLITE_JOB(run_claim, &args, .writes = true, .err = err);
     enum store_result result = sqlite_submit((struct sqlite_store *)base, &job);
-    if (args.lost)
+    if (args.lost) {
+        *err = args.lost_error;
         return STORE_ERROR;
+    }
     if (result == STORE_OK) {
         *ret_count = args.taken;
         *ret_next_due_ms = args.next_due_ms;

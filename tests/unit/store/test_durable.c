@@ -566,9 +566,10 @@ static void lose_unawaited(struct fixture *f, int out)
     size_t count = 0;
     int64_t next;
     enum store_result got = STORE_OK;
+    err = (struct error){0};
     for (int i = 0; i < 10000 && got == STORE_OK && count == 0; i++, usleep(1000))
         got = store_claim(store, 1, LEASE_MS, GRACE_MS, &claim, &count, &next, &err);
-    if (got != STORE_ERROR)
+    if (got != STORE_ERROR || strcmp(err.code, "S0004") != 0)
         _exit(1);
     limit.rlim_cur = RLIM_INFINITY;
     setrlimit(RLIMIT_FSIZE, &limit);

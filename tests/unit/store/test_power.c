@@ -330,8 +330,10 @@ static void test_power__case_8_a_failed_sync_is_no_success(void **state)
     assert_int_equal(get(store, 1, &f.arena).state, STATE_RECEIVED); // nor is it half done
     size_t count;
     int64_t next;
+    err = (struct error){0};
     assert_int_equal(store_claim(store, 1, LEASE_MS, GRACE_MS, &claim, &count, &next, &err),
                      STORE_ERROR); // the lease went with it
+    assert_string_equal(err.code, "S0004");
     walk(&f, store, claim_one(store));
     power.torn = false;
     power.countdown = 1;
