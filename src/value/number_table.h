@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Written by number_table.py. Row k - NUMBER_POWER_MIN: the 128 leading bits of 10^k, rounded down.
- */
+/* Written by number_table.py. Row k - NUMBER_POWER_MIN: the 128 leading bits of 10^k, rounded down. */
 #define NUMBER_POWER_MIN (-342)
 #define NUMBER_POWER_MAX 324
-static const struct {
-    uint64_t high, low;
-} number_powers[NUMBER_POWER_MAX - NUMBER_POWER_MIN + 1] = {
+static const struct { uint64_t high, low; } number_powers[NUMBER_POWER_MAX - NUMBER_POWER_MIN + 1] = {
     {0xeef453d6923bd65a, 0x113faa2906a13b3f}, // -342
     {0x9558b4661b6565f8, 0x4ac7ca59a424c507}, // -341
     {0xbaaee17fa23ebf76, 0x5d79bcf00d2df649}, // -340
