@@ -16,6 +16,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define WORKERS_MAX 512
@@ -52,6 +53,11 @@ struct engine_workers {
     bool failing;
     int64_t trouble_ms, works_ms; // 0: never
     struct error failure;
+    int failures; // so far
+    /* What the steps under way hold. After trouble the other leases of this process are ended: the
+     * step that failed, or whose writes were lost, is over, and its row would wait for nobody. */
+    struct store_claim held[WORKERS_MAX];
+    bool leases_in_doubt;
     pthread_t threads[WORKERS_MAX];
 };
 
@@ -92,12 +98,14 @@ static void wake_one(struct engine_workers *w)
 /* Under the mutex. Said once, not for each row that meets it. */
 static void store_fails(struct engine_workers *w, const struct error *err)
 {
+    w->leases_in_doubt = true;
     if (w->failing)
         return;
     int64_t now = clock_steady_ms(w->engine->clock);
     if (!w->trouble_ms || now - w->works_ms > FAILING_MS)
         w->trouble_ms = now + 1; // never 0
     w->failing = true;
+    w->failures++;
     w->failure = *err;
     log_line(LOG_ERROR, "the store cannot be read or written, work rests: %s", err->message);
 }
@@ -109,21 +117,32 @@ static void store_works(struct engine_workers *w)
     w->failing = false;
 }
 
+static void let_go(struct engine_workers *w, struct store_claim claim)
+{
+    int at = 0;
+    while (w->held[at].id != claim.id || w->held[at].epoch != claim.epoch)
+        at++;
+    w->held[at] = w->held[--w->busy];
+}
+
 /* Under the mutex: takes one from the ring and walks it. */
 static void run_one(struct engine_workers *w, struct arena *scratch)
 {
     struct store_claim claim = w->ring[w->head];
     struct error err;
+    int failures = w->failures;
     w->head = (w->head + 1) % (2 * WORKERS_MAX);
     w->queued--;
-    w->busy++;
+    w->held[w->busy++] = claim;
     wake_one(w);
     pthread_mutex_unlock(&w->mutex);
     bool ok = engine_step(w->engine, &claim, scratch, &err);
     pthread_mutex_lock(&w->mutex);
     if (!ok)
         store_fails(w, &err);
-    w->busy--;
+    if (w->failures != failures) // its writes may have been lost on the way
+        w->leases_in_doubt = true;
+    let_go(w, claim);
     w->next_known = false;
     if (w->draining && !w->queued) { // whoever waits for the end wants to know it
         w->woken = true;
@@ -140,6 +159,19 @@ static bool store_is_back(struct engine_workers *w, struct error *err)
     return store_record(w->engine->store, STR("store works again"), STR("{}"), err) == STORE_OK;
 }
 
+/* The leader's: the leases that nobody holds any more end, if there may be such. */
+static bool end_leases(struct engine_workers *w, struct error *err)
+{
+    struct store_claim held[WORKERS_MAX];
+    pthread_mutex_lock(&w->mutex);
+    bool in_doubt = w->leases_in_doubt;
+    int count = in_doubt ? w->busy : 0;
+    memcpy(held, w->held, (size_t)count * sizeof *held);
+    w->leases_in_doubt = false; // may be so again before this has ended
+    pthread_mutex_unlock(&w->mutex);
+    return !in_doubt || store_end_leases(w->engine->store, held, (size_t)count, err) == STORE_OK;
+}
+
 /* Claims up to `wanted`. 0: something was due; else how long to sleep, in ms. */
 static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
 {
@@ -147,7 +179,7 @@ static int64_t claim_some(struct engine_workers *w, int wanted, bool failing)
     size_t count = 0;
     int64_t next = INT64_MAX;
     bool ok =
-        (!failing || store_is_back(w, &err)) &&
+        (!failing || store_is_back(w, &err)) && end_leases(w, &err) &&
         store_claim(w->engine->store, (size_t)wanted, fault_ms("RECTIFY_LEASE_MS", ENGINE_LEASE_MS),
                     fault_ms("RECTIFY_GRACE_MS", ENGINE_GRACE_MS), w->claims, &count, &next,
                     &err) == STORE_OK;

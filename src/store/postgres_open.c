@@ -289,6 +289,7 @@ const struct store_backend postgres_backend = {
     .accept = postgres_verb_accept,
     .create = postgres_verb_create,
     .claim = postgres_verb_claim,
+    .end_leases = postgres_verb_end_leases,
     .get = postgres_verb_get,
     .owns = postgres_verb_owns,
     .advance = postgres_verb_advance,

@@ -45,6 +45,9 @@
       "$7::bigint, $8::text, $9::text, $10::text)")                                                \
     X(CLAIM, WRITE,                                                                                \
       "SELECT * FROM claim($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint)")           \
+    X(END_LEASES, WRITE,                                                                           \
+      "UPDATE remediation SET released_ms = clock_ms($1::bigint), lease_end_ms = 0 WHERE active "  \
+      "AND leased_by = $2::bigint AND lease_end_ms > 0 AND id <> ALL ($3::bigint[])")              \
     X(GET, READ, "SELECT " POSTGRES_COLUMNS "WHERE r.id = $1::bigint")                             \
     X(OWNS, READ,                                                                                  \
       "SELECT 1 FROM remediation WHERE id = $2::bigint AND epoch = $3::bigint AND "                \

@@ -194,6 +194,24 @@ enum store_result postgres_verb_claim(struct store *base, size_t count, int64_t 
     return STORE_OK;
 }
 
+enum store_result postgres_verb_end_leases(struct store *base, const struct store_claim *held,
+                                           size_t held_count, struct error *err)
+{
+    struct postgres_store *store = (struct postgres_store *)base;
+    POSTGRES_ARGS_AUTO struct postgres_args args = {0};
+    POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
+    int64_t me;
+    if (!postgres_may_write(store, err) || !take_instance(store, &me, err))
+        return STORE_ERROR;
+    struct postgres_array ids = postgres_array(&args, POSTGRES_INT8);
+    for (size_t i = 0; i < held_count; i++)
+        postgres_push_int8(&ids, held[i].id);
+    postgres_add_int(&args, postgres_host_ms(store));
+    postgres_add_int(&args, me);
+    postgres_add_array(&args, &ids);
+    return postgres_call(store, POSTGRES_END_LEASES, &args, &rows, err) ? STORE_OK : STORE_ERROR;
+}
+
 bool postgres_verb_owns(struct store *base, int64_t id, int64_t epoch)
 {
     struct postgres_store *store = (struct postgres_store *)base;

@@ -448,6 +448,38 @@ enum store_result sqlite_verb_claim(struct store *base, size_t count, int64_t le
     return result;
 }
 
+struct end_args {
+    const struct store_claim *held;
+    size_t held_count;
+};
+
+/* What this process remembers of the leases that end is overwritten when the rows are claimed. */
+static enum store_result run_end_leases(struct sqlite_store *store, void *arg, struct error *err)
+{
+    const struct end_args *args = arg;
+    struct buf held = {.arena = &store->scratch};
+    buf_add_byte(&held, '[');
+    for (size_t i = 0; i < args->held_count; i++) {
+        buf_add_cstr(&held, i ? "," : "");
+        buf_add_int(&held, args->held[i].id);
+    }
+    buf_add_byte(&held, ']');
+    sqlite3_stmt *stmt = sql_get(store, STATEMENT_END_LEASES, err);
+    if (!stmt || !sqlite_begin(store, err))
+        return STORE_ERROR;
+    sqlite3_bind_int64(stmt, 1, sql_now(store));
+    sql_bind(stmt, 2, buf_str(&held));
+    return sql_done(store, stmt, err) ? STORE_OK : STORE_ERROR;
+}
+
+enum store_result sqlite_verb_end_leases(struct store *base, const struct store_claim *held,
+                                         size_t held_count, struct error *err)
+{
+    struct end_args args = {held, held_count};
+    struct sqlite_job job = SQLITE_JOB(run_end_leases, &args, .writes = true, .err = err);
+    return sqlite_submit((struct sqlite_store *)base, &job);
+}
+
 bool sqlite_verb_owns(struct store *base, int64_t id, int64_t epoch)
 {
     struct sqlite_store *store = (struct sqlite_store *)base;

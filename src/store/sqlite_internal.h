@@ -205,6 +205,8 @@ enum store_result sqlite_verb_accept(struct store *, const struct store_event *,
 enum store_result sqlite_verb_create(struct store *, enum remediation_kind,
                                      const struct store_match *, struct str, int64_t *,
                                      struct error *);
+enum store_result sqlite_verb_end_leases(struct store *, const struct store_claim *, size_t,
+                                         struct error *);
 enum store_result sqlite_verb_claim(struct store *, size_t, int64_t, int64_t, struct store_claim *,
                                     size_t *, int64_t *, struct error *);
 bool sqlite_verb_owns(struct store *, int64_t, int64_t);

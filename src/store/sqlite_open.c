@@ -393,6 +393,7 @@ const struct store_backend sqlite_backend = {
     .accept = sqlite_verb_accept,
     .create = sqlite_verb_create,
     .claim = sqlite_verb_claim,
+    .end_leases = sqlite_verb_end_leases,
     .get = sqlite_verb_get,
     .owns = sqlite_verb_owns,
     .advance = sqlite_verb_advance,

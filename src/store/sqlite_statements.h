@@ -59,6 +59,9 @@
               "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 ORDER BY lease_end_ms")               \
     X(CLAIM, "UPDATE remediation SET epoch = ?2, lease_ms = ?3, lease_end_ms = ?4, "               \
              "leased_by = ?5 WHERE id = ?1")                                                       \
+    X(END_LEASES, "UPDATE remediation SET released_ms = ?1, lease_end_ms = 0 "                     \
+                  "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 AND id NOT IN "                   \
+                  "(SELECT value FROM json_each(?2))")                                             \
     X(GET, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "       \
            "WHERE r.id = ?1")                                                                      \
     X(LIST, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "      \

@@ -94,6 +94,12 @@ enum store_result store_claim(struct store *store, size_t count, int64_t lease_m
                                  err);
 }
 
+enum store_result store_end_leases(struct store *store, const struct store_claim *held,
+                                   size_t held_count, struct error *err)
+{
+    return store->backend->end_leases(store, held, held_count, err);
+}
+
 enum store_result store_get(struct store *store, int64_t id, struct arena *arena,
                             struct remediation *ret, struct error *err)
 {

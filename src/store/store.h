@@ -100,6 +100,11 @@ struct store_claim {
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));
+/* The leases of this process end, but for those of `held`: a step that failed, or whose writes were
+ * lost, left its row leased to nobody. What is due is free at once. */
+enum store_result store_end_leases(struct store *store, const struct store_claim *held,
+                                   size_t held_count, struct error *err)
+    __attribute__((warn_unused_result));
 /* The whole remediation. STORE_ABSENT when there is none. */
 enum store_result store_get(struct store *store, int64_t id, struct arena *arena,
                             struct remediation *ret, struct error *err)

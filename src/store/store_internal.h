@@ -23,6 +23,8 @@ struct store_backend {
                                 struct str, int64_t *, struct error *);
     enum store_result (*claim)(struct store *, size_t, int64_t, int64_t, struct store_claim *,
                                size_t *, int64_t *, struct error *);
+    enum store_result (*end_leases)(struct store *, const struct store_claim *, size_t,
+                                    struct error *);
     enum store_result (*get)(struct store *, int64_t, struct arena *, struct remediation *,
                              struct error *);
     bool (*owns)(struct store *, int64_t, int64_t);

@@ -219,6 +219,29 @@ static void test_store__lease_over_is_claimed_again_with_a_new_epoch(void **stat
     must_go(f->store, new, STATE_READING);
 }
 
+static void test_store__leases_end_but_for_those_that_are_held(void **state)
+{
+    struct fixture *f = *state;
+    struct store_claim claims[3], again[3];
+    int64_t next;
+    accept_one(f->store, "e1", "p", BUCKET("a"), T0);
+    accept_one(f->store, "e2", "p", BUCKET("b"), T0);
+    accept_one(f->store, "e3", "p", BUCKET("c"), T0);
+    assert_int_equal(claim_some(f->store, 3, claims, &next), 3);
+    must_go(f->store, claims[1], STATE_CALLING);
+    assert_int_equal(store_end_leases(f->store, claims, 1, &f->err), STORE_OK);
+    assert_int_equal(claim_some(f->store, 3, again, &next), 2); // ours: no grace
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(again[i].id, claims[i + 1].id);
+        assert_true(again[i].epoch > claims[i + 1].epoch);
+        assert_false(store_owns(f->store, claims[i + 1].id, claims[i + 1].epoch));
+    }
+    assert_int_equal(next, T0 + LEASE_MS);
+    must_go(f->store, claims[0], STATE_READING); // still its holder's
+    assert_int_equal(store_end_leases(f->store, NULL, 0, &f->err), STORE_OK);
+    assert_int_equal(claim_some(f->store, 3, again, &next), 3);
+}
+
 static void test_store__transition_is_conditional_and_recorded(void **state)
 {
     struct fixture *f = *state;
@@ -588,6 +611,7 @@ int main(void)
         EACH(test_store__create_refuses_a_second_active_one),
         EACH(test_store__claims_what_is_due_earliest_first),
         EACH(test_store__lease_over_is_claimed_again_with_a_new_epoch),
+        EACH(test_store__leases_end_but_for_those_that_are_held),
         EACH(test_store__transition_is_conditional_and_recorded),
         EACH(test_store__every_leaf_is_canonical_json),
         EACH(test_store__long_body_is_cut_to_its_hash),
