@@ -16,7 +16,7 @@
 #include "store/postgres_statements.h"
 #include "store/store_internal.h"
 
-#define POSTGRES_SCHEMA_VERSION 6
+#define POSTGRES_SCHEMA_VERSION 7
 #define POSTGRES_LINKS_MAX 12      // connections of one process
 #define POSTGRES_ANSWER_MS 35000   // more than the server's own statement_timeout
 #define POSTGRES_CONNECT_MS 10000  // for one attempt to connect
@@ -89,8 +89,9 @@ struct postgres_store {
     bool opened;         // once it worked: from then on a lost connection is waited for
     int64_t retry_at_ms; // steady; not before then is connecting tried again
     int64_t backoff_ms;
-    struct error unreachable; // why the last attempt failed
-    int64_t instance;         // number of this process, 0 = it has not claimed yet
+    struct error unreachable;             // why the last attempt failed
+    int64_t instance;                     // number of this process, 0 = it has not claimed yet
+    char claimed_after[STORE_WHOSE_SIZE]; // the account up to which shares were handed out
 
     pthread_mutex_t sequencer_mutex; // everything in this paragraph
     pthread_cond_t sequencer_wake;

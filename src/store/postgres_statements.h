@@ -44,7 +44,7 @@
       "SELECT * FROM create_one($1::bigint, $2::text, $3::text, $4::text, $5::text, $6::text, "    \
       "$7::bigint, $8::text, $9::text, $10::text)")                                                \
     X(CLAIM, WRITE,                                                                                \
-      "SELECT * FROM claim($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint)")           \
+      "SELECT * FROM claim($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::text)") \
     X(END_LEASES, WRITE,                                                                           \
       "UPDATE remediation SET released_ms = clock_ms($1::bigint), lease_end_ms = 0 WHERE active "  \
       "AND leased_by = $2::bigint AND lease_end_ms > 0 AND id <> ALL ($3::bigint[])")              \

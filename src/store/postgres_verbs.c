@@ -173,13 +173,18 @@ enum store_result postgres_verb_claim(struct store *base, size_t count, int64_t 
     POSTGRES_ARGS_AUTO struct postgres_args args = {0};
     POSTGRES_ROWS_AUTO struct postgres_rows rows = {0};
     int64_t me, host = postgres_host_ms(store);
+    char after[STORE_WHOSE_SIZE];
     if (!postgres_may_write(store, err) || !take_instance(store, &me, err))
         return STORE_ERROR;
+    pthread_mutex_lock(&store->mutex);
+    memcpy(after, store->claimed_after, sizeof after);
+    pthread_mutex_unlock(&store->mutex);
     postgres_add_int(&args, host);
     postgres_add_int(&args, me);
     postgres_add_int(&args, (int64_t)count);
     postgres_add_int(&args, lease_ms);
     postgres_add_int(&args, grace_ms);
+    postgres_add_text(&args, str_from(after));
     if (!postgres_call(store, POSTGRES_CLAIM, &args, &rows, err))
         return STORE_ERROR;
     size_t taken = (size_t)rows.count - 1;
@@ -187,6 +192,10 @@ enum store_result postgres_verb_claim(struct store *base, size_t count, int64_t 
     for (size_t i = 0; i < taken; i++)
         ret[i] =
             (struct store_claim){postgres_int(&rows, (int)i, 0), postgres_int(&rows, (int)i, 1)};
+    pthread_mutex_lock(&store->mutex);
+    snprintf(store->claimed_after, sizeof store->claimed_after, "%.*s",
+             STR_FMT(postgres_str(&rows, (int)taken, 2)));
+    pthread_mutex_unlock(&store->mutex);
     *ret_count = taken;
     *ret_next_due_ms = postgres_is_null(&rows, (int)taken, 1)
                            ? INT64_MAX

@@ -18,7 +18,7 @@
 #include "store/store_internal.h"
 #include "tree/tree.h"
 
-#define SQLITE_SCHEMA_VERSION 7
+#define SQLITE_SCHEMA_VERSION 8
 #define SQLITE_FLUSH_DELAY_MS 20     // how long a write that nobody waits for may stay uncommitted
 #define SQLITE_BATCH_LEAVES_MAX 2000 // leaves in one transaction before it is committed anyway
 
@@ -91,9 +91,11 @@ struct sqlite_store {
     int64_t instance;     // number of this opening; leases of others get grace
     int64_t epoch_given, epoch_floor; // epochs rolled back are not given again
     int64_t purged_ms;
-    struct arena scratch; // of one job
+    struct arena scratch;                 // of one job
+    char claimed_after[STORE_WHOSE_SIZE]; // the account up to which shares were handed out
 
-    struct lease_table leases; // own mutex
+    struct lease_table leases; // own mutex; every lease of this process, changed by the leader
+    bool leases_lost;          // but for those of the last commit, after a roll back
 };
 
 /* ---- sqlite_schema.c ---- */

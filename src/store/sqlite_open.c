@@ -274,7 +274,7 @@ static bool end_leases(struct sqlite_store *store, struct error *err)
     snprintf(sql, sizeof sql,
              "UPDATE remediation SET released_ms = min(lease_end_ms, %" PRId64
              "), lease_end_ms = 0 "
-             "WHERE due_ms IS NOT NULL AND lease_end_ms > 0",
+             "WHERE active = 1 AND lease_end_ms > 0",
              clock_wall_ms(store->clock));
     char instance[96];
     snprintf(instance, sizeof instance, "UPDATE head SET instance = %" PRId64, store->instance);

@@ -135,7 +135,15 @@ static const char notes[] =
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX note_expires ON note(expires_ms) WHERE expires_ms > 0;";
 
+/* What is due, and what is due of an account. Leases are in memory too, and need no index. */
+static const char shares[] =
+    "DROP INDEX remediation_due;"
+    "CREATE INDEX remediation_free ON remediation(due_ms)"
+    " WHERE due_ms IS NOT NULL AND lease_end_ms = 0;"
+    "CREATE INDEX remediation_whose ON remediation(substr(resource, 1, 16), due_ms)"
+    " WHERE due_ms IS NOT NULL AND lease_end_ms = 0;";
+
 const struct sqlite_step sqlite_steps[] = {
-    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks}, {4, 5, permits},
-    {5, 6, votes},     {6, 7, notes},  {0, 0, NULL},
+    {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks},  {4, 5, permits},
+    {5, 6, votes},     {6, 7, notes},  {7, 8, shares}, {0, 0, NULL},
 };

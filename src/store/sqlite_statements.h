@@ -54,13 +54,21 @@
     X(SEQUENCE_DUE, "UPDATE remediation SET sequence = sequence + 1, updated_ms = ?2, "            \
                     "settled_ms = max(settled_ms, ?3), due_ms = ?3 WHERE id = ?1")                 \
     X(FREE, "SELECT id, epoch, state, leased_by, released_ms, due_ms FROM remediation "            \
-            "WHERE due_ms IS NOT NULL AND lease_end_ms = 0 ORDER BY due_ms")                       \
-    X(LEASED, "SELECT id, epoch, due_ms, lease_end_ms FROM remediation "                           \
-              "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 ORDER BY lease_end_ms")               \
+            "INDEXED BY remediation_free WHERE due_ms IS NOT NULL AND lease_end_ms = 0 "           \
+            "ORDER BY due_ms")                                                                     \
+    X(LEASED, "SELECT id, epoch, lease_end_ms FROM remediation INDEXED BY remediation_active "     \
+              "WHERE active = 1 AND lease_end_ms > 0")                                             \
+    X(LEASE_OVER, "SELECT epoch, due_ms FROM remediation WHERE id = ?1 AND lease_end_ms > 0")      \
+    X(WHOSE, "SELECT substr(resource, 1, 16), due_ms FROM remediation INDEXED BY "                 \
+             "remediation_whose WHERE due_ms IS NOT NULL AND lease_end_ms = 0 AND "                \
+             "substr(resource, 1, 16) > ?1 ORDER BY substr(resource, 1, 16), due_ms LIMIT 1")      \
+    X(FREE_OF, "SELECT id, epoch, state, leased_by, released_ms, due_ms FROM remediation "         \
+               "INDEXED BY remediation_whose WHERE due_ms IS NOT NULL AND lease_end_ms = 0 AND "   \
+               "substr(resource, 1, 16) = ?1 AND due_ms <= ?2 ORDER BY due_ms LIMIT ?3")           \
     X(CLAIM, "UPDATE remediation SET epoch = ?2, lease_ms = ?3, lease_end_ms = ?4, "               \
              "leased_by = ?5 WHERE id = ?1")                                                       \
-    X(END_LEASES, "UPDATE remediation SET released_ms = ?1, lease_end_ms = 0 "                     \
-                  "WHERE due_ms IS NOT NULL AND lease_end_ms > 0 AND id NOT IN "                   \
+    X(END_LEASES, "UPDATE remediation INDEXED BY remediation_active SET released_ms = ?1, "        \
+                  "lease_end_ms = 0 WHERE active = 1 AND lease_end_ms > 0 AND id NOT IN "          \
                   "(SELECT value FROM json_each(?2))")                                             \
     X(GET, "SELECT " REMEDIATION_COLUMNS " FROM remediation r JOIN detail d ON d.id = r.id "       \
            "WHERE r.id = ?1")                                                                      \

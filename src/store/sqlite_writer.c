@@ -40,7 +40,8 @@ void sqlite_restore(struct sqlite_store *store)
     store->tree = store->tree_committed;
     memcpy(store->counts, store->counts_committed, sizeof store->counts);
     store->epoch_floor = store->epoch_given;
-    lease_remove_all(&store->leases);
+    lease_remove_all(&store->leases); // those of the last commit: the next claim remembers them
+    store->leases_lost = true;
 }
 
 static void roll_back(struct sqlite_store *store, const struct error *why)

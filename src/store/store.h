@@ -91,12 +91,13 @@ struct store_claim {
     int64_t epoch;
 };
 /* Up to `count` due remediations whose lease is free or over, earliest first; each gets epoch+1, a
- * lease until now + lease_ms. *ret_next_due_ms: when the next one is due (INT64_MAX = none). A row
- * in calling, unknown or undoing whose last lease was another process's is handed out only
- * `grace_ms` after that lease ended, as its signatures may still be good. A file that nobody owned
- * when it was opened proves that process dead: its leases ended then at the latest, it sends
- * nothing any more, and a second of the grace is enough. With :memory: the same. With PostgreSQL
- * nothing proves a process dead: the whole grace counts. */
+ * lease until now + lease_ms. When more are due, half of `count` is taken so, and of the rest every
+ * account gets a share (docs/decisions/0061-shares-of-a-claim.md). *ret_next_due_ms: when the next
+ * one is due (INT64_MAX = none). A row in calling, unknown or undoing whose last lease was another
+ * process's is handed out only `grace_ms` after that lease ended, as its signatures may still be
+ * good. A file that nobody owned when it was opened proves that process dead: its leases ended then
+ * at the latest, it sends nothing any more, and a second of the grace is enough. With :memory: the
+ * same. With PostgreSQL nothing proves a process dead: the whole grace counts. */
 enum store_result store_claim(struct store *store, size_t count, int64_t lease_ms, int64_t grace_ms,
                               struct store_claim *ret, size_t *ret_count, int64_t *ret_next_due_ms,
                               struct error *err) __attribute__((warn_unused_result));

@@ -13,6 +13,10 @@
 #define STORE_DAY_MS 86400000        // window of `reversals`
 #define STORE_RESULTS_MAX 1000       // results of one key that a breaker looks at
 #define STORE_SECRET_SIZE 32         // bytes by which a rollout places resources
+/* Where more is due than is wanted, accounts get shares: the first 16 characters of a resource, up
+ * to here of them looked at for one claim. */
+#define STORE_WHOSE_SIZE 65 // of that, in UTF-8
+#define STORE_WHOSE_VISITS 256
 
 /* One function a verb, as in store.h. */
 struct store_backend {

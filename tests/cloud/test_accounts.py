@@ -122,6 +122,22 @@ class TestAccounts(AccountCase):
         self.assertEnded(rectify.run(record))
         self.assertEqual(self.tags_in(TWO, bucket), {"cost-center": "unassigned"})
 
+    def test_a_flood_in_one_account_does_not_delay_another(self):
+        bucket = self.make(TWO)
+        rectify = self.listed()
+        flood = [create_bucket(f"junk-{i}") for i in range(1000)]
+        for record in flood:
+            record["recipientAccountId"] = ONE
+        last = create_bucket(bucket)
+        last["recipientAccountId"] = TWO
+        self.assertEnded(rectify.run(*flood, last))
+        reads = [s.path for s in self.proxy.seen if s.method == "GET"]
+        mine = [i for i, path in enumerate(reads) if bucket in path]
+        self.assertGreaterEqual(len(reads), 1000)
+        self.assertLess(mine[0], 300)
+        self.assertLess(mine[-1], 700)  # verified too
+        self.assertEqual(self.tags_in(TWO, bucket), {"cost-center": "unassigned"})
+
     def test_doctor_tries_each_role(self):
         rectify = self.listed()
         lines = {l["check"]: l for l in rectify.json("doctor")}
