@@ -185,7 +185,8 @@ struct decide_inputs {
     struct value exemptions;
 };
 
-/* What a held repair waits for, so that it is woken when that comes. */
+/* What a held repair waits for, so that it is woken when that comes. For a step of the rollout it
+ * waits with WAIT_ROLLOUT + decide_next_step(). */
 enum decide_wait { WAIT_TIME, WAIT_PERMIT, WAIT_ROLLOUT };
 
 #define DECIDE_REASONS_MAX 24
@@ -233,6 +234,9 @@ struct value decide_decision_value(const struct decide_decision *decision, struc
 /* The keys under which the plan is counted, PERMITS_MAX at most; returns how many. */
 size_t decide_permits(const struct decide_subject *subject, struct value plan, bool by_hand,
                       struct arena *arena, struct permit ret[PERMITS_MAX]);
+/* The next step of a running rollout (its first is 0) that may reach the resource; 0 = nobody
+ * knows: look again at any change. */
+int decide_next_step(const struct decide_subject *subject, const struct decide_guards *guards);
 /* Sets `block`, `block_key` and `block_ms`. */
 void decide_block(const struct permit *permits, const struct key_meter *meters, size_t count,
                   int64_t now_ms, struct arena *arena, struct decide_guards *guards);

@@ -152,6 +152,20 @@ void decide_gather_cohort(const struct decide_subject *subject, const struct dec
     }
 }
 
+int decide_next_step(const struct decide_subject *subject, const struct decide_guards *guards)
+{
+    const struct policy_rollout *steps = &subject->policy->rollout;
+    if (guards->rollout != ROLLOUT_RUNNING)
+        return 0;
+    for (int i = guards->stage + 1; i < (int)steps->stage_count; i++) {
+        const struct policy_stage *s = &steps->stages[i];
+        if (s->kind == STAGE_SEATS || (s->kind == STAGE_SHARE && guards->place < s->number) ||
+            subject->assignment->account_step == i + 1)
+            return i;
+    }
+    return 0;
+}
+
 /* ---- the guards ---- */
 
 void decide_guard_permits(struct deciding *d)

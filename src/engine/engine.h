@@ -36,7 +36,8 @@ struct engine {
     const struct seal_keys *seal; // what is kept of a resource is sealed with it; NULL: in clear
     int64_t deadline_ms; // steady clock: no call of ours is waited for longer; 0 = none. Only where
                          // one thread works (engine_work(), engine_work_tasks())
-    struct str region;   // where what rectify.yaml names no region for is looked for; may be empty
+    bool leases_in_doubt; // engine_work() failed
+    struct str region;    // where what rectify.yaml names no region for is looked for; may be empty
 };
 
 /* ---- rules: the policies in use, replaced as a whole while others work ---- */

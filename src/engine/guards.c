@@ -68,6 +68,7 @@ bool step_gather_guards(struct step *s, struct value plan, struct decide_guards 
                        ? NULL
                        : arena_printf(s->arena, "%s", reason),
     };
+    s->rollout_step = decide_next_step(&s->subject, ret);
     decide_block(s->permits, g.meters, s->permit_count, s->subject.now_ms, s->arena, ret);
     return true;
 }
@@ -93,6 +94,8 @@ static int64_t hold_pause(const struct step *s, const struct decide_decision *d,
     int64_t most = soon ? HOLD_PERMIT_MAX_MS : HOLD_LONG_MAX_MS;
     if (d->wait == WAIT_TIME)
         return pause;
+    if (d->wait == WAIT_ROLLOUT && s->rollout_step) // it is woken in time
+        pause = most;
     while (times-- > 0 && pause < most)
         pause *= 2;
     if (pause > most && d->hold_ms < most)
@@ -103,11 +106,12 @@ static int64_t hold_pause(const struct step *s, const struct decide_decision *d,
 bool step_hold(struct step *s, const struct decide_decision *d, struct value record)
 {
     int times = d->wait == WAIT_TIME ? 0 : step_count(s, "held");
+    int later = d->wait == WAIT_ROLLOUT ? s->rollout_step : 0;
     const char *reason = d->reason ? d->reason : "";
     if (d->wait != WAIT_TIME)
         step_set_count(s, "held", times + 1);
     return step_to(s, &(struct step_change){.to = STATE_HELD,
-                                            .step = (int)d->wait,
+                                            .step = (int)d->wait + later,
                                             .wait_ms = hold_pause(s, d, times),
                                             .reason = reason,
                                             .record = record});

@@ -32,6 +32,7 @@ struct step {
     const char *page;  // what people have to know, told with the next transition; NULL = nothing
     struct permit permits[PERMITS_MAX]; // that its intent will hold
     size_t permit_count;
+    int rollout_step; // the next that may reach it, as its guards were gathered; 0 = any change may
     bool entered_reading; // in this walk: what is read now is newer than all events of `r`
     struct error *err;
 };

@@ -39,11 +39,10 @@ static int64_t wait_for(const struct engine *engine, int64_t next_due_ms)
     return wait_ms < 1 ? 1 : wait_ms;
 }
 
-bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
+static bool work(struct engine *engine, struct engine_worked *ret, struct error *err)
 {
     struct arena scratch ARENA_AUTO = {0};
     int64_t ignored;
-    *ret = (struct engine_worked){.next_due_ms = INT64_MAX};
     if (!engine_tend(engine, 0, &ignored, err))
         return false;
     while (!engine_is_late(engine)) {
@@ -65,6 +64,17 @@ bool engine_work(struct engine *engine, struct engine_worked *ret, struct error 
         nanosleep(&(struct timespec){wait_ms / 1000, wait_ms % 1000 * 1000000}, NULL);
     }
     return store_flush(engine->store, err) == STORE_OK;
+}
+
+/* After a failure nobody holds what was leased, and it would wait for its lease's end. */
+bool engine_work(struct engine *engine, struct engine_worked *ret, struct error *err)
+{
+    *ret = (struct engine_worked){.next_due_ms = INT64_MAX};
+    if (engine->leases_in_doubt && store_end_leases(engine->store, NULL, 0, err) != STORE_OK)
+        return false;
+    bool ok = work(engine, ret, err);
+    engine->leases_in_doubt = !ok;
+    return ok;
 }
 
 bool engine_work_tasks(struct engine *engine, struct engine_house *house, size_t *ret_count,

@@ -12,8 +12,8 @@
 #include "postgres_notes.inc"
 #include "postgres_outbox.inc"
 #include "postgres_permits.inc"
-#include "postgres_shares.inc"
 #include "postgres_tasks.inc"
+#include "postgres_turns.inc"
 #include "postgres_votes.inc"
 #include "postgres_schema.inc" // postgres_schema: the text of postgres_schema.sql
 #include "tree/tree.h"
@@ -109,7 +109,7 @@ static bool is_missing(const struct error *err)
 /* What leads from each version to the next; 0 is nothing at all. */
 static const char *const steps[POSTGRES_SCHEMA_VERSION] = {
     postgres_schema, postgres_outbox, postgres_tasks, postgres_permits,
-    postgres_votes,  postgres_notes,  postgres_shares};
+    postgres_votes,  postgres_notes,  postgres_turns};
 
 /* Makes the tables, or brings those of an older version here, in one transaction. */
 static bool make_schema(struct postgres_store *store, struct postgres_link *link, struct error *err)

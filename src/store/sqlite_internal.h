@@ -156,8 +156,6 @@ bool sqlite_take_permits(struct sqlite_store *store, int64_t id, const struct pe
 /* And one that waits for a permit of the policy becomes due. */
 bool sqlite_give_permits(struct sqlite_store *store, int64_t id, struct str policy, int64_t now,
                          struct error *err);
-bool sqlite_wake_policy(struct sqlite_store *store, struct str policy, int64_t now,
-                        struct error *err);
 bool sqlite_count_outcome(struct sqlite_store *store, int64_t id, enum store_outcome outcome,
                           int64_t now, struct error *err);
 bool sqlite_slow_calls(struct sqlite_store *store, int64_t id, int64_t until_ms, struct error *err);

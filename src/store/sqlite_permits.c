@@ -6,8 +6,6 @@
  *                                                                 └► trips the breaker, or not */
 #include "store/sqlite_internal.h"
 
-#define WAKE_SPREAD_MS 2000 // all that is held of a policy becomes due within this time
-
 static bool load_breaker(struct sqlite_store *store, struct str key, struct breaker_state *ret,
                          int64_t *ret_results_after, struct error *err)
 {
@@ -121,14 +119,6 @@ bool sqlite_give_permits(struct sqlite_store *store, int64_t id, struct str poli
     if (!stmt || !sql_done(store, stmt, err))
         return false;
     stmt = sql_with(store, STATEMENT_WAKE_ONE, err, "ti", policy, now);
-    return stmt && sql_done(store, stmt, err);
-}
-
-bool sqlite_wake_policy(struct sqlite_store *store, struct str policy, int64_t now,
-                        struct error *err)
-{
-    sqlite3_stmt *stmt =
-        sql_with(store, STATEMENT_WAKE_POLICY, err, "tii", policy, now, (int64_t)WAKE_SPREAD_MS);
     return stmt && sql_done(store, stmt, err);
 }
 

@@ -3,6 +3,8 @@
  * and what was found. Leader's thread inside the run_ functions. */
 #include "store/sqlite_internal.h"
 
+#define WAKE_SPREAD_MS 2000 // all that is held of a policy becomes due within this time
+
 static void read_rollout(sqlite3_stmt *stmt, struct arena *arena, struct sqlite_rollout *ret)
 {
     bool paused = sqlite3_column_int(stmt, 3), done = sqlite3_column_int(stmt, 4);
@@ -295,6 +297,16 @@ static enum store_result begin(struct sqlite_store *store, const struct store_ro
                : STORE_ERROR;
 }
 
+/* What waits for any change of the rollout, or for a step of it that is reached. */
+static bool wake(struct sqlite_store *store, struct str policy, const struct sqlite_rollout *r,
+                 int64_t now, struct error *err)
+{
+    sqlite3_stmt *stmt =
+        sql_with(store, STATEMENT_WAKE_POLICY, err, "tiiiit", policy, now, (int64_t)WAKE_SPREAD_MS,
+                 (int64_t)r->rollout.stage, (int64_t)r->done, r->rollout.hash);
+    return stmt && sql_done(store, stmt, err);
+}
+
 static enum store_result go_on(struct sqlite_store *store, const struct store_rollout_change *c,
                                struct sqlite_rollout *r, int64_t now, struct error *err)
 {
@@ -317,7 +329,7 @@ static enum store_result go_on(struct sqlite_store *store, const struct store_ro
                         : r->done ? "finish"
                                   : "promote",
                         &r->rollout, now, err) &&
-                   sqlite_wake_policy(store, c->policy, now, err)
+                   wake(store, c->policy, r, now, err)
                ? STORE_OK
                : STORE_ERROR;
 }

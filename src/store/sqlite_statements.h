@@ -102,7 +102,8 @@
                 "WHERE lease_end_ms = 0 AND due_ms > ?2 AND state = 'held' AND step = 1 AND "      \
                 "policy = ?1 ORDER BY due_ms LIMIT 1)")                                            \
     X(WAKE_POLICY, "UPDATE remediation SET due_ms = ?2 + (id * 7919) % ?3 WHERE "                  \
-                   "due_ms > ?2 AND state = 'held' AND step > 0 AND policy = ?1")                  \
+                   "due_ms > ?2 AND state = 'held' AND step > 0 AND policy = ?1 AND "              \
+                   "(step <= 2 + ?4 OR ?5 OR policy_hash <> ?6)")                                  \
     X(BEGUN, "INSERT INTO begun(key, minute, count) VALUES (?1, ?2, 1) "                           \
              "ON CONFLICT DO UPDATE SET count = count + 1")                                        \
     X(BEGUN_SUM, "SELECT coalesce(sum(count), 0) FROM begun WHERE key = ?1 AND minute >= ?2")      \

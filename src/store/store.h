@@ -303,8 +303,10 @@ struct store_rollout_change {
     struct str by, reason; // by "rectify" when by itself
 };
 /* STORE_ABSENT when a policy that is none (promote, finish, resume) has no row. Recorded, and what
- * is held of the policy becomes due. An intent's outcome changes it too: a good one counts for its
- * stage, the first bad one of a running rollout pauses it and, with `undo`, makes a rollback of
+ * waits for it becomes due: of the held rows, whose step says what they wait for, those with 2 (any
+ * change of it) and with 2 + N (its step N is reached, counted from 0; all, where the policy was
+ * changed since or the rollout is done). An intent's outcome changes it too: a good one counts for
+ * its stage, the first bad one of a running rollout pauses it and, with `undo`, makes a rollback of
  * each repair that the stage has healed. */
 enum store_result store_rollout_set(struct store *store, const struct store_rollout_change *change,
                                     struct error *err) __attribute__((warn_unused_result));

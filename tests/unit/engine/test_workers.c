@@ -74,24 +74,32 @@ static void last_long(void *ctx, struct sim *sim, bool write, bool before)
     usleep(800000);
 }
 
+/* Some buckets are broken, and all has settled; the store is bad. */
+static void begin_bad(struct world *w, enum failing how, int fails_at, int buckets,
+                      struct store_backend *backend)
+{
+    world_init(w, 7, ENFORCE);
+    for (int i = 0; i < buckets; i++)
+        send_event(w, i);
+    w->sim.wall_ms += 61000;
+    bad.real = w->store->backend;
+    *backend = *bad.real;
+    backend->advance = bad_advance;
+    backend->claim = bad_claim;
+    w->store->backend = backend;
+    bad.how = how;
+    bad.count = 0;
+    bad.fails_at = fails_at;
+}
+
 static void heal_although(enum failing how, int fails_at, int buckets, int threads)
 {
     struct world w;
     struct error err;
-    world_init(&w, 7, ENFORCE);
-    for (int i = 0; i < buckets; i++)
-        send_event(&w, i);
-    w.sim.wall_ms += 61000; // all has settled
-    bad.real = w.store->backend;
-    struct store_backend backend = *bad.real;
-    backend.advance = bad_advance;
-    backend.claim = bad_claim;
-    w.store->backend = &backend;
+    struct store_backend backend;
+    begin_bad(&w, how, fails_at, buckets, &backend);
     if (threads > 1)
         w.sim.on_call = last_long;
-    bad.how = how;
-    bad.count = 0;
-    bad.fails_at = fails_at;
     struct pace pace = {&w.sim, clock_steady_ms(clock_system()), w.sim.steady_ms, w.sim.wall_ms};
     struct engine_workers *workers = engine_workers_start(&w.engine, threads, &err);
     assert_non_null(workers);
@@ -129,12 +137,35 @@ static void test_engine__a_step_that_met_the_loss_of_its_writes_goes_on_too(void
     assert_true(bad.waited > 0);
 }
 
+/* As a function does, which is called again. */
+static void test_engine__one_thread_goes_on_after_a_failure_too(void **state)
+{
+    (void)state;
+    for (int at = 1; at <= 3; at++) {
+        struct world w;
+        struct error err;
+        struct engine_worked worked;
+        struct store_backend backend;
+        begin_bad(&w, FAILS, at, 1, &backend);
+        int failures = 0;
+        for (int i = 0; i < 20 && world_get(&w, 1).state != STATE_HEALED; i++) {
+            failures += !engine_work(&w.engine, &worked, &err);
+            w.sim.wall_ms += 1000;
+            w.sim.steady_ms += 1000;
+        }
+        assert_int_equal(failures, 1);
+        assert_int_equal(world_get(&w, 1).state, STATE_HEALED);
+        world_finish(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engine__a_step_that_failed_goes_on_before_its_lease_is_over),
         cmocka_unit_test(test_engine__what_was_lost_is_done_again_before_its_lease_is_over),
         cmocka_unit_test(test_engine__a_step_that_met_the_loss_of_its_writes_goes_on_too),
+        cmocka_unit_test(test_engine__one_thread_goes_on_after_a_failure_too),
     };
     return world_run_tests(tests, sizeof tests / sizeof *tests);
 }

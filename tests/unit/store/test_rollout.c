@@ -302,6 +302,56 @@ static void test_rollout__a_promotion_wakes_what_waits_for_it(void **state)
     assert_int_equal(get(f->store, b.id, &f->arena).due_ms, T0 + HOUR); // waits for a time
 }
 
+static struct store_claim hold(struct fixture *f, const char *resource, int step)
+{
+    struct store_claim claim = begin(f, resource);
+    struct store_transition t = move_to(f->store, claim, STATE_HELD);
+    t.due_ms = f->time.now + HOUR;
+    t.keep_lease = false;
+    t.step = step;
+    assert_int_equal(go(f->store, &t), STORE_OK);
+    return claim;
+}
+
+static bool is_woken(struct fixture *f, struct store_claim claim)
+{
+    return get(f->store, claim.id, &f->arena).due_ms < f->time.now + HOUR;
+}
+
+static void test_rollout__a_promotion_wakes_only_what_it_reaches(void **state)
+{
+    struct fixture *f = *state;
+    set(f, ROLLOUT_BEGIN, "00ff", 0); // the hash of begin()'s rows
+    struct store_claim any = hold(f, BUCKET("a"), 2), second = hold(f, BUCKET("b"), 2 + 1),
+                       third = hold(f, BUCKET("c"), 2 + 2);
+    set(f, ROLLOUT_PROMOTE, "00ff", 0);
+    assert_true(is_woken(f, any));
+    assert_true(is_woken(f, second));
+    assert_false(is_woken(f, third));
+    set(f, ROLLOUT_RESUME, "00ff", 0);
+    assert_false(is_woken(f, third));
+    set(f, ROLLOUT_PROMOTE, "00ff", 1);
+    assert_true(is_woken(f, third));
+}
+
+static void test_rollout__what_was_held_before_the_policy_changed_is_woken(void **state)
+{
+    struct fixture *f = *state;
+    set(f, ROLLOUT_BEGIN, "h2", 0);
+    struct store_claim late = hold(f, BUCKET("a"), 2 + 9);
+    set(f, ROLLOUT_PROMOTE, "h2", 0);
+    assert_true(is_woken(f, late));
+}
+
+static void test_rollout__the_end_wakes_all(void **state)
+{
+    struct fixture *f = *state;
+    set(f, ROLLOUT_BEGIN, "00ff", 0);
+    struct store_claim late = hold(f, BUCKET("a"), 2 + 9);
+    set(f, ROLLOUT_FINISH, "00ff", 0);
+    assert_true(is_woken(f, late));
+}
+
 /* ---- what exists, what was found ---- */
 
 static void test_rollout__counts_of_all_places_add_up(void **state)
@@ -383,6 +433,9 @@ int main(void)
         EACH(test_rollout__one_bad_end_pauses_and_takes_the_stage_back),
         EACH(test_rollout__without_undo_a_bad_end_only_pauses),
         EACH(test_rollout__a_promotion_wakes_what_waits_for_it),
+        EACH(test_rollout__a_promotion_wakes_only_what_it_reaches),
+        EACH(test_rollout__what_was_held_before_the_policy_changed_is_woken),
+        EACH(test_rollout__the_end_wakes_all),
         EACH(test_rollout__counts_of_all_places_add_up),
         EACH(test_rollout__violations_are_counted_by_day),
         EACH(test_rollout__all_policies_that_have_a_state_are_listed),

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Version 7: where more is due than is wanted, every account has a share. Whose a resource is say
--- its first 16 characters (aws/123456789012).
+-- Version 7: whose turn it is. Where more is due than is wanted, every account has a share; a step
+-- of a rollout wakes what it may reach. Whose a resource is say its first 16 characters
+-- (aws/123456789012).
 
 CREATE INDEX remediation_whose ON remediation (left(resource, 16) COLLATE "C", due_ms, id)
     WHERE active;
@@ -99,6 +100,16 @@ BEGIN
          ORDER BY r.due_ms, r.id LIMIT 1)) AS next);
     RETURN NEXT;
 END $$;
+
+-- What a held row waits for says its step: a time (0), a permit (1), any change of the rollout (2),
+-- or one of its steps, which begin with 0 (2 + step). The latter under the policy as it is.
+CREATE OR REPLACE FUNCTION wake_policy(now_ms bigint, of_policy text) RETURNS void LANGUAGE sql AS $$
+    UPDATE remediation SET due_ms = now_ms + (id * 7919) % 2000 WHERE id IN (
+        SELECT r.id FROM remediation r JOIN rollout o USING (policy) WHERE r.active
+            AND r.due_ms > now_ms AND r.state = 'held' AND r.step > 0 AND r.policy = of_policy
+            AND (r.step <= 2 + o.stage OR o.done OR r.policy_hash <> o.hash)
+            FOR UPDATE OF r SKIP LOCKED)
+$$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA rectify FROM PUBLIC;
 -- Who works already goes on.
