@@ -5,12 +5,16 @@ cannot be assumed is not touched with anybody else's credentials; an organisatio
 when it cannot be had; the daemon scans on schedule and reloads under load."""
 import json
 import os
+import re
 import signal
+import time
+import unittest
 import urllib.parse
 import uuid
 
 import harness
-from harness import CloudCase, Daemon, EXIT_FAILED, create_bucket
+from harness import CloudCase, Daemon, EXIT_FAILED, Postgres, create_bucket
+from harness.postgres import find_bin
 
 ONE, TWO = "111122223333", "444455556666"
 ROLES = "roles: {read: reader, act: actor, external_id: xyz-1}"
@@ -298,6 +302,46 @@ assignments: [{{policies: "*", accounts: "*", mode: {mode}, settle: 0s}}]
             self.assertNotIn("WARNING: ThreadSanitizer", daemon.text())
         finally:
             daemon.stop()
+
+
+@unittest.skipUnless(find_bin(), "PostgreSQL's server is not installed (Debian: postgresql-15)")
+class TestDaemonsOfOneStore(AccountCase):
+    def setUp(self):
+        super().setUp()
+        self.postgres = Postgres(durable=False).start()
+        self.addCleanup(self.postgres.stop)
+
+    def daemon(self, name):
+        rectify = self.rectify(self.path, name=name, env={"RECTIFY_STORE": self.postgres.url})
+        self.config(rectify, f"""
+accounts: {{"{harness.ACCOUNT}": {{env: test}}}}
+regions: [us-east-1]
+assignments: [{{policies: "*", accounts: "*", mode: observe}}]
+""")
+        daemon = Daemon(rectify)
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        return daemon
+
+    def lists(self):
+        return [s for s in self.proxy.seen if s.method == "GET" and re.fullmatch(r"/(\?.*)?", s.path)]
+
+    def test_each_scan_is_one_daemons_and_goes_on_when_that_dies(self):
+        bucket = self.bucket()
+        self.path = self.home / "soon.yaml"
+        self.path.write_text(SOON)
+        daemons = [self.daemon(name) for name in ("one", "two", "three")]
+        time.sleep(1)
+        self.proxy.clear()
+        time.sleep(10)
+        self.assertIn(len(self.lists()), (4, 5, 6))  # every two seconds, not three times
+        daemons[0].stop(signal.SIGKILL)
+        daemons[1].stop(signal.SIGKILL)
+        self.proxy.clear()
+        rectify = daemons[2].rectify
+        self.assertTrue(rectify.wait_for(lambda: len(self.lists()) >= 3, 30))
+        self.assertTrue(rectify.wait_for(
+            lambda: {r["state"] for r in rectify.of(bucket)} == {"observed"}))
+        self.assertEqual(daemons[2].stop(), 0)
 
 
 if __name__ == "__main__":
