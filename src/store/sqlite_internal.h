@@ -80,8 +80,10 @@ struct sqlite_store {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct sqlite_job *unanswered; // has run, waits for the commit
     bool in_transaction;
-    bool early; // somebody was answered before the commit
-    bool lost;  // such a write was rolled back, and nobody has been told
+    bool early;       // somebody was answered before the commit
+    bool lost;        // such a write was rolled back, and nobody has been told
+    bool leases_lost; // those of the last commit are not in `leases`, after a roll back
+    char claimed_after[STORE_WHOSE_SIZE]; // the account up to which shares were handed out
     struct error lost_error;
     struct tree tree, tree_committed;
     struct sha256 root_committed;
@@ -91,11 +93,9 @@ struct sqlite_store {
     int64_t instance;     // number of this opening; leases of others get grace
     int64_t epoch_given, epoch_floor; // epochs rolled back are not given again
     int64_t purged_ms;
-    struct arena scratch;                 // of one job
-    char claimed_after[STORE_WHOSE_SIZE]; // the account up to which shares were handed out
+    struct arena scratch; // of one job
 
     struct lease_table leases; // own mutex; every lease of this process, changed by the leader
-    bool leases_lost;          // but for those of the last commit, after a roll back
 };
 
 /* ---- sqlite_schema.c ---- */
