@@ -86,12 +86,12 @@ struct postgres_store {
     struct postgres_link *idle;
     int links, links_max;
     bool connecting;
-    bool opened;         // once it worked: from then on a lost connection is waited for
-    int64_t retry_at_ms; // steady; not before then is connecting tried again
-    int64_t backoff_ms;
-    struct error unreachable;             // why the last attempt failed
-    int64_t instance;                     // number of this process, 0 = it has not claimed yet
+    bool opened; // once it worked: from then on a lost connection is waited for
     char claimed_after[STORE_WHOSE_SIZE]; // the account up to which shares were handed out
+    int64_t retry_at_ms;                  // steady; not before then is connecting tried again
+    int64_t backoff_ms;
+    struct error unreachable; // why the last attempt failed
+    int64_t instance;         // number of this process, 0 = it has not claimed yet
 
     pthread_mutex_t sequencer_mutex; // everything in this paragraph
     pthread_cond_t sequencer_wake;

@@ -323,7 +323,8 @@ assignments: [{{policies: "*", accounts: "*", mode: observe}}]
         return daemon
 
     def lists(self):
-        return [s for s in self.proxy.seen if s.method == "GET" and re.fullmatch(r"/(\?.*)?", s.path)]
+        return [seen for seen in self.proxy.seen
+                if seen.method == "GET" and re.fullmatch(r"/(\?.*)?", seen.path)]
 
     def test_each_scan_is_one_daemons_and_goes_on_when_that_dies(self):
         bucket = self.bucket()
