@@ -49,7 +49,7 @@ bool act_gate_open(const struct act_gate *gate, char *reason, size_t size)
         return false;
     }
     if (gate->owns && !gate->owns(gate->owns_ctx)) {
-        snprintf(reason, size, "another worker has taken over");
+        snprintf(reason, size, "another worker has taken over, or the store cannot be asked");
         return false;
     }
     return !gate->allows || gate->allows(gate->owns_ctx, reason, size);

@@ -7,7 +7,6 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
-#include <stdbool.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +33,7 @@ static bool arena_add_block(struct arena *arena, size_t need)
     if (size > SIZE_MAX - sizeof(struct arena_block))
         return false;
     struct arena_block *block = malloc(sizeof *block + size);
+    arena->exhausted = arena->exhausted || !block;
     if (!block)
         return false;
     block->older = arena->blocks;
@@ -158,6 +158,7 @@ void arena_reset(struct arena *arena)
     arena->next = kept ? kept->data : NULL;
     arena->end = kept ? kept->data + kept->size : NULL;
     arena->used = 0;
+    arena->exhausted = false;
 }
 
 void arena_wipe(struct arena *arena)
@@ -170,4 +171,5 @@ void arena_wipe(struct arena *arena)
 void arena_finish(struct arena *arena)
 {
     arena_rewind(arena, (struct arena_mark){0});
+    arena->exhausted = false;
 }

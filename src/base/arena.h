@@ -7,10 +7,12 @@
  * thread at a time. A zeroed `struct arena` is a valid empty arena.
  *
  * arena_alloc() returns NULL when memory or the arena's own bound (`size_max`, 0 = none) runs out;
- * the item being worked on then fails, the process does not. */
+ * the item being worked on then fails, the process does not. Whoever cannot check each allocation
+ * looks at `exhausted` before it believes the result. */
 #ifndef RECTIFY_BASE_ARENA_H
 #define RECTIFY_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_block;
@@ -20,6 +22,7 @@ struct arena {
     struct arena_block *blocks; // newest first
     size_t used;                // bytes handed out since init or reset
     size_t size_max;            // bound on `used`, 0 = none
+    bool exhausted;             // there was no memory for it, since init, reset or finish
 };
 
 /* Zeroed memory, aligned for any type, for `size` bytes (size 0 gives a valid unique pointer). */

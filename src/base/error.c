@@ -80,12 +80,12 @@ void error_place(struct error *err, const char *file, struct str source, size_t 
 
 void error_list_add(struct error_list *list, const struct error *err)
 {
+    static struct error not_kept = {.code = "P0199", .message = "out of memory"};
     if (list->count < ERROR_LIST_MAX) {
         struct error *copy = ARENA_NEW(list->arena, struct error);
-        if (!copy)
-            return;
-        *copy = *err;
-        list->items[list->count] = copy;
+        if (copy)
+            *copy = *err;
+        list->items[list->count] = copy ? copy : &not_kept;
     }
     list->count++;
 }

@@ -47,7 +47,7 @@ struct error_list {
     struct error *items[ERROR_LIST_MAX];
     size_t count;
 };
-/* Appends a copy of `err`. */
+/* Appends a copy of `err`; without memory for it, P0199. */
 void error_list_add(struct error_list *list, const struct error *err);
 
 /* rustc-like, several lines, caret under wide characters correct:

@@ -21,7 +21,10 @@ int cli_fail(const struct error *err)
     else
         error_print(&out, err);
     struct str text = buf_str(&out);
-    fprintf(stderr, "%.*s", STR_FMT(text));
+    if (text.ptr)
+        fprintf(stderr, "%.*s", STR_FMT(text));
+    else // no memory to make it readable with
+        fprintf(stderr, "error[%s]: %s\n", err->code ? err->code : "?", err->message);
     return CLI_FAILED;
 }
 

@@ -89,8 +89,13 @@ bool detect_may_match(const struct detector *detector, struct str text)
 struct detect_scratch *detect_scratch_create(const struct detector *detector)
 {
     struct detect_scratch *scratch = calloc(1, sizeof *scratch);
-    if (scratch)
-        scratch->patterns = pattern_scratch_create(detector->patterns);
+    if (!scratch)
+        return NULL;
+    scratch->patterns = pattern_scratch_create(detector->patterns);
+    if (!scratch->patterns) {
+        free(scratch);
+        return NULL;
+    }
     return scratch;
 }
 

@@ -55,7 +55,8 @@ void step_set_count(struct step *step, const char *what, int n)
     step_set_detail(step, DETAIL_COUNTS, value_finish_map(&out));
 }
 
-/* Nothing is written without what belongs to it: an empty text would mean "unchanged". */
+/* Nothing is written without what belongs to it: an empty text would mean "unchanged", and what a
+ * step could not remember for want of memory would be forgotten. */
 static bool write_texts(struct step *s, const struct step_change *c, struct store_transition *t)
 {
     struct buf detail = {.arena = s->arena}, record = {.arena = s->arena};
@@ -65,7 +66,7 @@ static bool write_texts(struct step *s, const struct step_change *c, struct stor
         json_write(&record, c->record, JSON_CANONICAL);
     t->detail = buf_str(&detail);
     t->record = buf_str(&record);
-    return t->detail.ptr && t->record.ptr && s->r.detail.kind == VALUE_MAP;
+    return t->detail.ptr && t->record.ptr && s->r.detail.kind == VALUE_MAP && !s->arena->exhausted;
 }
 
 static struct store_transition transition(const struct step *s, const struct step_change *c)

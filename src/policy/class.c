@@ -126,18 +126,12 @@ static enum call_class class_of_verb(struct str name)
     return CLASS_DESTRUCTIVE;
 }
 
-enum call_class policy_call_class(const struct aws_operation *op, struct arena *arena)
+static enum call_class class_by_levels(const char *levels, struct str name, struct str http)
 {
-    struct str service = aws_operation_service(op), name = aws_operation_name(op);
-    const char *text = arena_printf(arena, "%.*s:%.*s", STR_FMT(service), STR_FMT(name));
-    for (size_t i = 0; text && i < sizeof reviewed / sizeof *reviewed; i++)
-        if (strcmp(text, reviewed[i].operation) == 0)
-            return reviewed[i].class;
-    struct str levels = text ? policy_iam_levels(str_from(text), arena) : (struct str){0};
-    if (levels.len == 0)
+    if (levels[0] == '\0')
         return CLASS_DESTRUCTIVE;
-    bool tags = str_is(levels, "T"), rights = str_find(levels, STR("P")) != SIZE_MAX;
-    bool changes = rights || tags || str_find(levels, STR("W")) != SIZE_MAX;
+    bool tags = strcmp(levels, "T") == 0, rights = strchr(levels, 'P') != NULL;
+    bool changes = rights || tags || strchr(levels, 'W') != NULL;
     bool tagging = tags && !str_starts(name, STR("Delete")) && !str_starts(name, STR("Untag")) &&
                    !str_starts(name, STR("Remove"));
     if (tagging)
@@ -147,7 +141,24 @@ enum call_class policy_call_class(const struct aws_operation *op, struct arena *
     enum call_class class = class_of_verb(name);
     if (rights && class == CLASS_ADDITIVE) // gives access
         class = CLASS_OVERWRITE;
-    if (str_starts(aws_operation_http(op, arena), STR("DELETE ")))
+    if (str_starts(http, STR("DELETE ")))
         class = stricter(class, CLASS_DELETE);
     return class;
+}
+
+bool policy_call_class(const struct aws_operation *op, struct arena *arena, enum call_class *ret)
+{
+    struct str service = aws_operation_service(op), name = aws_operation_name(op);
+    const char *text = arena_printf(arena, "%.*s:%.*s", STR_FMT(service), STR_FMT(name));
+    char levels[POLICY_IAM_LEVELS_SIZE];
+    for (size_t i = 0; text && i < sizeof reviewed / sizeof *reviewed; i++)
+        if (strcmp(text, reviewed[i].operation) == 0) {
+            *ret = reviewed[i].class;
+            return true;
+        }
+    struct str http = aws_operation_http(op, arena);
+    if (!text || !http.ptr || !policy_iam_levels(str_from(text), levels))
+        return false;
+    *ret = class_by_levels(levels, name, http);
+    return true;
 }

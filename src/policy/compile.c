@@ -500,8 +500,8 @@ static void compile_detect(struct builder *b, const struct yaml *root)
 
 static void classify(struct builder *b, struct policy_call *call)
 {
-    if (call->operation)
-        call->class = policy_call_class(call->operation, b->arena);
+    if (call->operation && !policy_call_class(call->operation, b->arena, &call->class))
+        b->ok = false; // memory
 }
 
 static void compile_undo(struct builder *b, const struct yaml *node, struct policy_step *step)

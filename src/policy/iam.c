@@ -6,11 +6,12 @@
 
 #include <zlib.h>
 
-#define ACTIONS_MAX 4
+#define ACTIONS_MAX (POLICY_IAM_LEVELS_SIZE - 1)
 #define RESOURCES_MAX 16
 
-/* A section, unpacked, behind a line break; empty when there is none of that title. */
-static struct str section_of(struct str title, struct arena *arena)
+/* A section, unpacked, behind a line break; empty when there is none of that title. False: memory.
+ */
+static bool section_of(struct str title, struct arena *arena, struct str *ret)
 {
     size_t low = 0, high = policy_iam_count;
     while (low < high) {
@@ -20,26 +21,31 @@ static struct str section_of(struct str title, struct arena *arena)
         else
             high = middle;
     }
+    *ret = (struct str){0};
     if (low == policy_iam_count || !str_is(title, policy_iam[low].title))
-        return (struct str){0};
+        return true;
     const struct policy_iam_section *s = &policy_iam[low];
     char *text = arena_alloc_raw(arena, s->size + 1, 1);
     uLongf got = s->size;
     if (!text || uncompress((Bytef *)text + 1, &got, s->bytes, s->packed) != Z_OK)
-        return (struct str){0};
+        return false;
     text[0] = '\n';
-    return (struct str){text, s->size + 1};
+    *ret = (struct str){text, s->size + 1};
+    return true;
 }
 
-/* The rest of the line that begins with `start`, or empty. */
-static struct str line_of(struct str text, const char *start)
+/* The rest of the line that begins with `mark`, `name` and a space, or empty. False: memory. */
+static bool line_of(struct str text, char mark, struct str name, struct arena *arena,
+                    struct str *ret)
 {
-    struct str head = str_from(start);
-    size_t at = start ? str_find(text, head) : SIZE_MAX;
-    if (at == SIZE_MAX)
-        return (struct str){0};
-    struct str rest = str_sub(text, at + head.len, SIZE_MAX);
-    return str_cut(&rest, '\n');
+    const char *start = arena_printf(arena, "\n%c%.*s ", mark, STR_FMT(name));
+    size_t at = start ? str_find(text, str_from(start)) : SIZE_MAX;
+    *ret = (struct str){0};
+    if (at != SIZE_MAX) {
+        struct str rest = str_sub(text, at + strlen(start), SIZE_MAX);
+        *ret = str_cut(&rest, '\n');
+    }
+    return start != NULL;
 }
 
 /* The spelling, the resource types and the level of an action in a section, or an empty name. IAM
@@ -65,46 +71,59 @@ static struct action find_action(struct str section, struct str name)
     return (struct action){0};
 }
 
-/* All actions of an operation; 0 when one of them is not known. */
-static size_t find_actions(struct str operation, struct arena *arena, struct str *ret_prefix,
-                           struct action ret[ACTIONS_MAX])
+/* All actions of an operation; none when one of them is not known. */
+struct actions {
+    struct str prefix;
+    struct action items[ACTIONS_MAX];
+    size_t count;
+};
+
+/* False: memory. */
+static bool find_actions(struct str operation, struct arena *arena, struct actions *ret)
 {
-    struct str name = operation, service = str_cut(&name, ':');
-    struct str head = section_of((struct str){"", 0}, arena);
-    struct str other = line_of(head, arena_printf(arena, "\n>%.*s ", STR_FMT(service)));
-    struct str prefix = other.len ? other : service, section = section_of(prefix, arena);
-    struct str needed = line_of(head, arena_printf(arena, "\n+%.*s ", STR_FMT(operation)));
-    size_t count = 0;
+    struct str name = operation, service = str_cut(&name, ':'), head, other, section, needed;
+    *ret = (struct actions){0};
+    if (!section_of((struct str){"", 0}, arena, &head) ||
+        !line_of(head, '>', service, arena, &other) ||
+        !line_of(head, '+', operation, arena, &needed))
+        return false;
+    ret->prefix = other.len ? other : service;
+    if (!section_of(ret->prefix, arena, &section))
+        return false;
     needed = needed.len ? needed : name;
-    while (needed.len && count < ACTIONS_MAX) {
-        ret[count] = find_action(section, str_cut(&needed, ' '));
-        if (ret[count++].name.len == 0)
-            return 0;
+    while (needed.len && ret->count < ACTIONS_MAX) {
+        struct action found = find_action(section, str_cut(&needed, ' '));
+        if (found.name.len == 0) {
+            ret->count = 0;
+            break;
+        }
+        ret->items[ret->count++] = found;
     }
-    *ret_prefix = prefix;
-    return count;
+    return true;
 }
 
 bool policy_iam_actions(struct str operation, struct arena *arena, struct str **ret,
                         size_t *ret_count, struct error *err)
 {
     struct arena scratch ARENA_AUTO = {0};
-    struct action found[ACTIONS_MAX];
-    struct str prefix;
+    struct actions found;
     struct str *actions = ARENA_ARRAY(arena, struct str, ACTIONS_MAX);
-    size_t count = find_actions(operation, &scratch, &prefix, found);
-    if (!actions)
+    if (!actions || !find_actions(operation, &scratch, &found))
         return error_set(err, "J0001", "out of memory");
-    if (count == 0) {
+    if (found.count == 0) {
         error_set(err, "J0002", "nothing is known of the IAM action that `%.*s` needs",
                   STR_FMT(operation));
         return error_hint(err, "grant it by hand and leave the policy out of --policies");
     }
-    for (size_t i = 0; i < count; i++)
-        actions[i] =
-            str_from(arena_printf(arena, "%.*s:%.*s", STR_FMT(prefix), STR_FMT(found[i].name)));
+    for (size_t i = 0; i < found.count; i++) {
+        const char *text =
+            arena_printf(arena, "%.*s:%.*s", STR_FMT(found.prefix), STR_FMT(found.items[i].name));
+        if (!text)
+            return error_set(err, "J0001", "out of memory");
+        actions[i] = str_from(text);
+    }
     *ret = actions;
-    *ret_count = count;
+    *ret_count = found.count;
     return true;
 }
 
@@ -112,34 +131,39 @@ bool policy_iam_resources(struct str action, struct arena *arena, struct str **r
                           size_t *ret_count)
 {
     struct arena scratch ARENA_AUTO = {0};
-    struct str name = action, prefix = str_cut(&name, ':');
-    struct str section = section_of(prefix, &scratch), types = find_action(section, name).types;
+    struct str name = action, prefix = str_cut(&name, ':'), section;
     struct str *arns = ARENA_ARRAY(arena, struct str, RESOURCES_MAX);
+    if (!arns || !section_of(prefix, &scratch, &section))
+        return false;
+    struct str types = find_action(section, name).types;
     size_t count = 0;
     if (str_is(types, "-"))
         types.len = 0;
-    while (arns && types.len && count < RESOURCES_MAX) {
-        struct str type = str_cut(&types, ',');
-        struct str arn = line_of(section, arena_printf(&scratch, "\n=%.*s ", STR_FMT(type)));
+    while (types.len && count < RESOURCES_MAX) {
+        struct str arn;
+        if (!line_of(section, '=', str_cut(&types, ','), &scratch, &arn))
+            return false;
         if (arn.len == 0) { // a type without a format: any resource
             count = 0;
             break;
         }
-        arns[count++] = str_copy(arena, arn);
+        arns[count] = str_copy(arena, arn);
+        if (!arns[count++].ptr)
+            return false;
     }
     *ret = arns;
     *ret_count = count;
-    return arns != NULL;
+    return true;
 }
 
-struct str policy_iam_levels(struct str operation, struct arena *arena)
+bool policy_iam_levels(struct str operation, char ret[POLICY_IAM_LEVELS_SIZE])
 {
     struct arena scratch ARENA_AUTO = {0};
-    struct action found[ACTIONS_MAX];
-    struct str prefix;
-    char levels[ACTIONS_MAX];
-    size_t count = find_actions(operation, &scratch, &prefix, found);
-    for (size_t i = 0; i < count; i++)
-        levels[i] = found[i].level;
-    return str_copy(arena, (struct str){levels, count});
+    struct actions found;
+    if (!find_actions(operation, &scratch, &found))
+        return false;
+    for (size_t i = 0; i < found.count; i++)
+        ret[i] = found.items[i].level;
+    ret[found.count] = '\0';
+    return true;
 }

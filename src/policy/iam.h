@@ -19,7 +19,9 @@ bool policy_iam_actions(struct str operation, struct arena *arena, struct str **
 bool policy_iam_resources(struct str action, struct arena *arena, struct str **ret,
                           size_t *ret_count) __attribute__((warn_unused_result));
 /* The access levels of all actions that an operation needs, "W" or "RW" (R read, L list, W write, T
- * tagging, P permissions management); empty: not known. */
-struct str policy_iam_levels(struct str operation, struct arena *arena);
+ * tagging, P permissions management); empty: not known. False: memory. */
+#define POLICY_IAM_LEVELS_SIZE 5
+bool policy_iam_levels(struct str operation, char ret[POLICY_IAM_LEVELS_SIZE])
+    __attribute__((warn_unused_result));
 
 #endif

@@ -354,8 +354,10 @@ struct value policy_schema(bool config, struct arena *arena);
 /* May this operation be used under `read`? Only what AWS's own SecurityAudit policy lets a reviewer
  * do and returns no credentials. */
 bool policy_read_allowed(struct str service, struct str operation);
-/* What kind of change a call of it makes; what nothing is known of is destructive. */
-enum call_class policy_call_class(const struct aws_operation *op, struct arena *arena);
+/* What kind of change a call of it makes; what nothing is known of is destructive. False: memory.
+ */
+bool policy_call_class(const struct aws_operation *op, struct arena *arena, enum call_class *ret)
+    __attribute__((warn_unused_result));
 /* The EventBridge pattern for successful calls of an operation ("s3:CreateBucket"). */
 bool policy_event_pattern(struct str operation_name, struct arena *arena, struct str *ret,
                           struct error *err) __attribute__((warn_unused_result));

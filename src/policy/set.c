@@ -207,6 +207,11 @@ struct policy_set *policy_set_load(const struct policy_options *options, struct 
         error_list_add(errors, &err);
         ok = false;
     }
+    if (!ok && errors->count == 0) { // every other failure says why
+        struct error err;
+        error_set(&err, "P0199", "out of memory");
+        error_list_add(errors, &err);
+    }
     if (!ok) {
         policy_set_destroy(set);
         return NULL;
