@@ -6,6 +6,17 @@
  *                                                                 └► trips the breaker, or not */
 #include "store/sqlite_internal.h"
 
+/* The breaker in the first columns of a row; zeroed where they are NULL. */
+static struct breaker_state read_breaker(sqlite3_stmt *stmt)
+{
+    return (struct breaker_state){.opened_ms = sqlite3_column_int64(stmt, 0),
+                                  .open_for_ms = sqlite3_column_int64(stmt, 1),
+                                  .tripped_ms = sqlite3_column_int64(stmt, 2),
+                                  .probes_good = sqlite3_column_int(stmt, 3),
+                                  .probes_bad = sqlite3_column_int(stmt, 4),
+                                  .slow_until_ms = sqlite3_column_int64(stmt, 5)};
+}
+
 static bool load_breaker(struct sqlite_store *store, struct str key, struct breaker_state *ret,
                          int64_t *ret_results_after, struct error *err)
 {
@@ -16,12 +27,7 @@ static bool load_breaker(struct sqlite_store *store, struct str key, struct brea
     if (!stmt || !sql_row(store, stmt, &row, err))
         return false;
     if (row) {
-        *ret = (struct breaker_state){.opened_ms = sqlite3_column_int64(stmt, 0),
-                                      .open_for_ms = sqlite3_column_int64(stmt, 1),
-                                      .tripped_ms = sqlite3_column_int64(stmt, 2),
-                                      .probes_good = sqlite3_column_int(stmt, 3),
-                                      .probes_bad = sqlite3_column_int(stmt, 4),
-                                      .slow_until_ms = sqlite3_column_int64(stmt, 5)};
+        *ret = read_breaker(stmt);
         *ret_results_after = sqlite3_column_int64(stmt, 6);
     }
     sqlite3_reset(stmt);
@@ -52,24 +58,15 @@ static bool tell_breaker(struct sqlite_store *store, struct str key, struct str 
 bool sqlite_load_meter(struct sqlite_store *store, const struct permit *permit, int64_t now,
                        struct key_meter *ret, struct error *err)
 {
-    int64_t ignored;
-    *ret = (struct key_meter){0};
-    if (!load_breaker(store, permit->key, &ret->breaker, &ignored, err))
-        return false;
-    sqlite3_stmt *stmt = sql_with(store, STATEMENT_PERMITS, err, "t", permit->key);
+    int64_t since = permit->per_hour_max ? (now - STORE_HOUR_MS) / 60000 : 0; // 0 = not asked
+    sqlite3_stmt *stmt = sql_with(store, STATEMENT_METER, err, "ti", permit->key, since);
     bool row;
     if (!stmt || !sql_row(store, stmt, &row, err))
         return false;
-    ret->at_once = sqlite3_column_int(stmt, 0);
-    ret->probes = sqlite3_column_int(stmt, 1);
-    sqlite3_reset(stmt);
-    if (permit->per_hour_max == 0)
-        return true;
-    stmt =
-        sql_with(store, STATEMENT_BEGUN_SUM, err, "ti", permit->key, (now - STORE_HOUR_MS) / 60000);
-    if (!stmt || !sql_row(store, stmt, &row, err))
-        return false;
-    ret->per_hour = sqlite3_column_int(stmt, 0);
+    *ret = (struct key_meter){.breaker = read_breaker(stmt),
+                              .at_once = sqlite3_column_int(stmt, 6),
+                              .probes = sqlite3_column_int(stmt, 7),
+                              .per_hour = sqlite3_column_int(stmt, 8)};
     sqlite3_reset(stmt);
     return true;
 }
@@ -202,21 +199,21 @@ static bool is_call(const struct permit *p)
     return str_starts(p->key, STR(CALL_KEY_PREFIX));
 }
 
-/* One result under one key, and what it does to the breaker. */
-static bool count_result(struct sqlite_store *store, const struct held_permit *h,
+/* Does what came of a repair count under a key? Refusals are the calls' only. */
+static bool counts_under(const struct permit *p, enum store_outcome outcome)
+{
+    return p->rule.open_ms > 0 && (outcome != OUTCOME_REFUSED || is_call(p));
+}
+
+/* What a result under one key, which is written already, does to its breaker. */
+static bool judge_result(struct sqlite_store *store, const struct held_permit *h,
                          enum store_outcome outcome, int64_t now, struct error *err)
 {
     const struct permit *p = &h->permit;
     bool bad = outcome != OUTCOME_GOOD, trips = false, changed = false, at_once = false;
     struct breaker_state b;
     int64_t after;
-    if (p->rule.open_ms == 0 || (outcome == OUTCOME_REFUSED && !is_call(p)))
-        return true;
-    sqlite3_stmt *stmt =
-        sql_with(store, STATEMENT_RESULT, err, "ttii", p->key, p->unit, now, (int64_t)bad);
-    if (!stmt || !sql_done(store, stmt, err))
-        return false;
-    if (!bad && !h->probe)
+    if (!counts_under(p, outcome) || (!bad && !h->probe))
         return true;
     if (!load_breaker(store, p->key, &b, &after, err))
         return false;
@@ -249,10 +246,13 @@ bool sqlite_count_outcome(struct sqlite_store *store, int64_t id, enum store_out
     size_t count;
     if (outcome == OUTCOME_NONE)
         return true;
-    if (!load_held(store, id, held, &count, err))
+    sqlite3_stmt *stmt =
+        sql_with(store, STATEMENT_RESULT_EACH, err, "iiii", id, now,
+                 (int64_t)(outcome != OUTCOME_GOOD), (int64_t)(outcome != OUTCOME_REFUSED));
+    if (!stmt || !sql_done(store, stmt, err) || !load_held(store, id, held, &count, err))
         return false;
     for (size_t i = 0; i < count; i++)
-        if (!count_result(store, &held[i], outcome, now, err))
+        if (!judge_result(store, &held[i], outcome, now, err))
             return false;
     return true;
 }

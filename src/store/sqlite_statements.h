@@ -94,7 +94,11 @@
     X(PERMIT, "INSERT INTO permit(remediation, key, unit, probe, in_a_row, percent, share_of, "    \
               "window_ms, open_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO "    \
               "NOTHING")                                                                           \
-    X(PERMITS, "SELECT count(*), coalesce(sum(probe), 0) FROM permit WHERE key = ?1")              \
+    X(METER, "SELECT opened_ms, open_for_ms, tripped_ms, probes_good, probes_bad, slow_until_ms, " \
+             "at_once, probes, CASE WHEN ?2 THEN (SELECT coalesce(sum(count), 0) FROM begun "      \
+             "WHERE begun.key = ?1 AND minute >= ?2) END FROM (SELECT count(*) at_once, "          \
+             "coalesce(sum(probe), 0) probes FROM permit WHERE key = ?1) LEFT JOIN breaker b "     \
+             "ON b.key = ?1")                                                                      \
     X(PERMITS_OF, "SELECT key, unit, probe, in_a_row, percent, share_of, window_ms, open_ms "      \
                   "FROM permit WHERE remediation = ?1")                                            \
     X(PERMITS_GIVE, "DELETE FROM permit WHERE remediation = ?1")                                   \
@@ -106,7 +110,6 @@
                    "(step <= 2 + ?4 OR ?5 OR policy_hash <> ?6)")                                  \
     X(BEGUN, "INSERT INTO begun(key, minute, count) VALUES (?1, ?2, 1) "                           \
              "ON CONFLICT DO UPDATE SET count = count + 1")                                        \
-    X(BEGUN_SUM, "SELECT coalesce(sum(count), 0) FROM begun WHERE key = ?1 AND minute >= ?2")      \
     X(BREAKER, "SELECT opened_ms, open_for_ms, tripped_ms, probes_good, probes_bad, "              \
                "slow_until_ms, results_after FROM breaker WHERE key = ?1")                         \
     X(BREAKER_SET, "INSERT INTO breaker(key, opened_ms, open_for_ms, tripped_ms, probes_good, "    \
@@ -116,7 +119,9 @@
                    "open_for_ms = ?3, tripped_ms = ?4, probes_good = ?5, probes_bad = ?6, "        \
                    "slow_until_ms = ?7, results_after = CASE WHEN ?8 THEN "                        \
                    "excluded.results_after ELSE results_after END")                                \
-    X(RESULT, "INSERT INTO result(key, unit, at_ms, bad) VALUES (?1, ?2, ?3, ?4)")                 \
+    X(RESULT_EACH, "INSERT INTO result(key, unit, at_ms, bad) SELECT key, unit, ?2, ?3 "           \
+                   "FROM permit WHERE remediation = ?1 AND open_ms > 0 AND "                       \
+                   "(?4 OR key GLOB '" CALL_KEY_PREFIX "*')")                                      \
     X(RESULTS, "SELECT unit, bad FROM result WHERE key = ?1 AND sequence > ?2 "                    \
                "AND at_ms >= ?3 ORDER BY sequence DESC LIMIT ?4")                                  \
     X(RECORD_OF, "SELECT coalesce(sum(bad), 0), count(*) FROM (SELECT bad FROM result WHERE "      \
