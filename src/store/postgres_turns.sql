@@ -6,6 +6,10 @@
 CREATE INDEX remediation_whose ON remediation (left(resource, 16) COLLATE "C", due_ms, id)
     WHERE active;
 
+-- What waits for a permit; give_permits() wakes the first.
+CREATE INDEX remediation_waits ON remediation (policy, due_ms, id)
+    WHERE active AND state = 'held' AND step = 1;
+
 -- The next account after `after`, by name, and when its first is due; `after` = '': the first.
 CREATE FUNCTION next_whose(after text, OUT whose text, OUT due bigint) LANGUAGE sql STABLE AS $$
     SELECT left(r.resource, 16), r.due_ms FROM remediation r

@@ -135,13 +135,18 @@ static const char notes[] =
     " STRICT, WITHOUT ROWID;"
     "CREATE INDEX note_expires ON note(expires_ms) WHERE expires_ms > 0;";
 
-/* What is due, and what is due of an account. Leases are in memory too, and need no index. */
+/* What is due, and what is due of an account (leases are in memory too, and need no index); what
+ * waits for a permit, and the few of a cohort that are counted or looked for. */
 static const char shares[] =
     "DROP INDEX remediation_due;"
     "CREATE INDEX remediation_free ON remediation(due_ms)"
     " WHERE due_ms IS NOT NULL AND lease_end_ms = 0;"
     "CREATE INDEX remediation_whose ON remediation(substr(resource, 1, 16), due_ms)"
-    " WHERE due_ms IS NOT NULL AND lease_end_ms = 0;";
+    " WHERE due_ms IS NOT NULL AND lease_end_ms = 0;"
+    "CREATE INDEX remediation_waits ON remediation(policy, due_ms)"
+    " WHERE state = 'held' AND step = 1;"
+    "CREATE INDEX cohort_seat ON cohort(policy) WHERE seat;"
+    "CREATE INDEX cohort_refused ON cohort(policy, account, stage) WHERE outcome = 'refused';";
 
 const struct sqlite_step sqlite_steps[] = {
     {0, 2, version_2}, {2, 3, outbox}, {3, 4, tasks},  {4, 5, permits},

@@ -127,8 +127,8 @@
     X(RECORD_OF, "SELECT coalesce(sum(bad), 0), count(*) FROM (SELECT bad FROM result WHERE "      \
                  "key = ?1 ORDER BY sequence DESC LIMIT 20)")                                      \
     X(ROLLOUT, "SELECT hash, secret, stage, paused, done, undo, since_ms, good, waived_ms, "       \
-               "by_whom, reason, (SELECT count(*) FROM cohort c WHERE c.policy = r.policy "        \
-               "AND c.seat), policy FROM rollout r WHERE policy = ?1")                             \
+               "by_whom, reason, (SELECT count(*) FROM cohort c INDEXED BY cohort_seat WHERE "     \
+               "c.policy = r.policy AND c.seat), policy FROM rollout r WHERE policy = ?1")         \
     X(ROLLOUTS, "SELECT hash, secret, stage, paused, done, undo, since_ms, good, waived_ms, "      \
                 "by_whom, reason, (SELECT count(*) FROM cohort c WHERE c.policy = r.policy "       \
                 "AND c.seat), policy FROM rollout r ORDER BY policy")                              \
@@ -149,8 +149,8 @@
     X(SEAT_FREE, "DELETE FROM cohort WHERE policy = ?1 AND resource = ?2 AND remediation = ?3 "    \
                  "AND outcome IS NULL")                                                            \
     X(SEATS_FREE, "DELETE FROM cohort WHERE policy = ?1")                                          \
-    X(REFUSED_HERE, "SELECT 1 FROM cohort WHERE policy = ?1 AND account = ?2 AND stage = ?3 "      \
-                    "AND outcome = 'refused' LIMIT 1")                                             \
+    X(REFUSED_HERE, "SELECT 1 FROM cohort INDEXED BY cohort_refused WHERE policy = ?1 AND "        \
+                    "account = ?2 AND stage = ?3 AND outcome = 'refused' LIMIT 1")                 \
     X(STAGE_HEALED, "SELECT r.id, r.resource, r.region, r.policy_hash FROM cohort c "              \
                     "JOIN remediation r ON r.id = c.remediation WHERE c.policy = ?1 AND "          \
                     "c.stage = ?2 AND c.outcome = 'good'")                                         \
