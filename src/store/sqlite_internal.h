@@ -233,7 +233,9 @@ bool sqlite_load_approval(struct sqlite_store *store, int64_t id, struct sqlite_
 /* Writes into the lock file that the log is to be at least one leaf longer than it is now: what is
  * consumed has its leaf in the same commit. */
 bool sqlite_anchor(struct sqlite_store *store, struct error *err);
-bool sqlite_write_lock(struct sqlite_store *store, uint64_t anchor, struct error *err);
+bool sqlite_set_anchor(struct sqlite_store *store, uint64_t anchor, struct error *err);
+#define SQLITE_OWNER_FORMAT "%10ld\n" // of the lock file's first line, a pid; always as long
+#define SQLITE_OWNER_SIZE 11
 enum store_result sqlite_verb_approval(struct store *, int64_t, struct arena *,
                                        struct store_approval *, struct error *);
 enum store_result sqlite_verb_guards(struct store *, const struct store_guard_query *,

@@ -56,6 +56,17 @@ static bool owned_by_another(struct sqlite_store *store, struct error *err)
                       "ask that process (rectify's commands do so through its socket), or stop it");
 }
 
+/* Who owns it is for people, and need not outlive the power; what stands behind it is not touched.
+ * False: there is no line of that length yet. */
+static bool write_owner(const struct sqlite_store *store)
+{
+    char old[SQLITE_OWNER_SIZE] = {0}, owner[32];
+    int len = snprintf(owner, sizeof owner, SQLITE_OWNER_FORMAT, (long)getpid());
+    return pread(store->lock_fd, old, sizeof old, 0) == SQLITE_OWNER_SIZE &&
+           memchr(old, '\n', sizeof old) == old + sizeof old - 1 && len == SQLITE_OWNER_SIZE &&
+           pwrite(store->lock_fd, owner, SQLITE_OWNER_SIZE, 0) == SQLITE_OWNER_SIZE;
+}
+
 static bool open_lock(struct sqlite_store *store, struct error *err)
 {
     char name[4096];
@@ -72,7 +83,7 @@ static bool open_lock(struct sqlite_store *store, struct error *err)
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return owned_by_another(store, err);
     read_lock(store, &ignored, &store->anchor);
-    return sqlite_write_lock(store, store->anchor, err);
+    return write_owner(store) || sqlite_set_anchor(store, store->anchor, err);
 }
 
 /* ---- the connection ---- */
@@ -99,12 +110,8 @@ static bool query_number(struct sqlite_store *store, const char *sql, int64_t *r
     return ok;
 }
 
-/* Before SQLite's first use: its own counting of memory takes a global mutex at each allocation. */
-static void configure_sqlite(void)
-{
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-}
-
+/* What opening itself writes need not wait for the disk: it is there with the first that does, or
+ * done again by the next to open. From end_leases() on every commit waits (synchronous = FULL). */
 static bool open_connection(struct sqlite_store *store, bool in_memory, struct error *err)
 {
     if (!in_memory) { // made by us, so that nobody else may read it
@@ -114,8 +121,6 @@ static bool open_connection(struct sqlite_store *store, bool in_memory, struct e
                              "cannot open %s: %s", store->path, strerror(errno));
         close(fd);
     }
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, configure_sqlite);
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK) {
@@ -130,7 +135,7 @@ static bool open_connection(struct sqlite_store *store, bool in_memory, struct e
     return exec(store,
                 "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;"
                 "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-                "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;"
+                "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2000;"
                 "PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY",
                 err);
 }
@@ -280,7 +285,7 @@ static bool end_leases(struct sqlite_store *store, struct error *err)
     snprintf(instance, sizeof instance, "UPDATE head SET instance = %" PRId64, store->instance);
     return exec(store, "BEGIN IMMEDIATE", err) && exec(store, sql, err) &&
            exec(store, instance, err) && exec(store, "UPDATE channel SET free_ms = 0", err) &&
-           exec(store, "COMMIT", err);
+           exec(store, "COMMIT; PRAGMA synchronous = FULL", err);
 }
 
 /* An older copy of the file came back: what was approved in it may have been carried out since. */
@@ -294,7 +299,7 @@ static bool void_if_restored(struct sqlite_store *store, struct error *err)
                 "BEGIN IMMEDIATE; UPDATE remediation SET due_ms = 0 WHERE state = 'asking';"
                 "UPDATE approval SET consumed = 1; COMMIT",
                 err) &&
-           sqlite_write_lock(store, store->tree.size, err);
+           sqlite_set_anchor(store, store->tree.size, err);
 }
 
 static bool load(struct sqlite_store *store, struct error *err)

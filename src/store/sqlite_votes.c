@@ -343,10 +343,12 @@ enum store_result sqlite_verb_see_policies(struct store *base,
 
 /* ---- the anchor ---- */
 
-bool sqlite_write_lock(struct sqlite_store *store, uint64_t anchor, struct error *err)
+bool sqlite_set_anchor(struct sqlite_store *store, uint64_t anchor, struct error *err)
 {
     char text[64];
-    int len = snprintf(text, sizeof text, "%ld\n%" PRIu64 "\n", (long)getpid(), anchor);
+    int len =
+        snprintf(text, sizeof text, SQLITE_OWNER_FORMAT "%" PRIu64 "\n", (long)getpid(), anchor);
+    store->anchor = anchor;
     if (pwrite(store->lock_fd, text, (size_t)len, 0) == len &&
         ftruncate(store->lock_fd, len) == 0 && fdatasync(store->lock_fd) == 0)
         return true;
@@ -358,6 +360,5 @@ bool sqlite_anchor(struct sqlite_store *store, struct error *err)
     uint64_t size = store->tree.size + 1; // the leaf of what consumes it comes with the same commit
     if (store->lock_fd < 0 || size <= store->anchor) // in memory no copy can come back
         return true;
-    store->anchor = size;
-    return sqlite_write_lock(store, store->anchor, err);
+    return sqlite_set_anchor(store, size, err);
 }

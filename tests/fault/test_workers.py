@@ -226,6 +226,33 @@ class TestWorkers(CloudCase):
         self.assert_healed_once(desk, buckets)
         self.assertEnded(desk.command("audit", "verify"))
 
+    def test_the_switch_thrown_while_the_database_is_gone_holds_when_it_is_back(self):
+        buckets = [self.bucket({"n": str(i)}) for i in range(20)]
+        workers = self.fleet()
+        desk = self.worker_home("desk")
+        self.proxy.rule(lambda seen: seen.changes, delay_s=0.2)  # so that some is left to do
+        fed = threading.Event()
+        feeder = threading.Thread(target=self.feed, args=(workers, buckets, 0.01, fed), daemon=True)
+        feeder.start()
+        desk.wait_for(self.proxy.changes)
+        self.postgres.halt(signal.SIGQUIT)
+        switches = [worker.rectify.state / "STOP" for worker in workers]
+        for switch in switches:
+            switch.write_text("")
+        time.sleep(1)  # what was past its gate
+        before = len(self.proxy.changes())
+        self.postgres.serve()
+        feeder.join(60 * SLOWER)
+        time.sleep(2)
+        left = self.postgres.number("SELECT count(*) FROM remediation WHERE active")
+        self.assertGreater(left, 0, "nothing was left to do")
+        self.assertEqual(len(self.proxy.changes()), before)
+        for switch in switches:
+            switch.unlink()
+        self.wait_for_the_end(desk, 60)
+        self.assert_healed_once(desk, buckets)
+        self.assertEnded(desk.command("audit", "verify"))
+
     def test_start_without_a_server_loads_no_library_for_it(self):
         desk = self.worker_home("desk")
         seen = {"LD_DEBUG": "files"}

@@ -336,6 +336,30 @@ static void test_store__one_process_owns_the_file(void **state)
     store_close(open_or_fail(f->path, &f->time.clock));
 }
 
+/* The lock file says who owns the store and how long its log has to be; the latter outlives every
+ * owner, however the line of the one before was written. */
+static void test_store__how_long_the_log_was_outlives_the_owner(void **state)
+{
+    static const char *const before[] = {"1234567\n12\n", "1\n12\n", "   1234567\n12\n"};
+    struct fixture *f = *state;
+    char path[310];
+    struct store *store = open_or_fail(f->path, &f->time.clock);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(store_record(store, STR("k"), STR("{}"), &f->err), STORE_OK);
+    store_close(store);
+    snprintf(path, sizeof path, "%s.lock", f->path);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        char want[64], got[64] = {0};
+        int fd = open(path, O_RDWR | O_TRUNC | O_CLOEXEC);
+        assert_true(write(fd, before[i], strlen(before[i])) > 0);
+        store_close(open_or_fail(f->path, &f->time.clock));
+        assert_true(pread(fd, got, sizeof got - 1, 0) > 0);
+        close(fd);
+        snprintf(want, sizeof want, SQLITE_OWNER_FORMAT "12\n", (long)getpid());
+        assert_string_equal(got, want);
+    }
+}
+
 static void test_store__nobody_else_reads_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -612,6 +636,7 @@ int main(void)
         EACH(test_store__grace_of_nothing_is_nothing),
         EACH(test_store__killed_under_load_everything_adds_up),
         EACH(test_store__one_process_owns_the_file),
+        EACH(test_store__how_long_the_log_was_outlives_the_owner),
         EACH(test_store__nobody_else_reads_the_file),
         EACH(test_store__missing_folder_and_foreign_files),
         EACH(test_store__newer_schema_is_left_alone),
