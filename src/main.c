@@ -377,9 +377,8 @@ static void keep_memory_to_ourselves(void)
 #endif
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    keep_memory_to_ourselves();
     struct cli_options options = {.args = (const char *const *)argv};
     int words;
     if (argc < 2 && getenv("AWS_LAMBDA_RUNTIME_API"))
@@ -415,4 +414,10 @@ int main(int argc, char **argv)
         return CLI_OK;
     }
     return command->run(&options);
+}
+
+int main(int argc, char **argv)
+{
+    keep_memory_to_ourselves();
+    return cli_end(run(argc, argv));
 }

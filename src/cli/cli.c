@@ -194,11 +194,25 @@ bool cli_id(const struct cli_options *options, int64_t *ret)
     return options->arg_count > 0 && remediation_id_parse(str_from(options->args[0]), ret);
 }
 
+static bool output_lost; // there was no memory for some of it
+
 void cli_print(struct buf *text)
 {
     struct str s = buf_str(text);
+    output_lost = output_lost || !s.ptr;
     if (s.len)
         fwrite(s.ptr, 1, s.len, stdout);
+}
+
+int cli_end(int code)
+{
+    struct error err;
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if ((written && !output_lost) || (code != CLI_OK && code != CLI_WAITING && !output_lost))
+        return code;
+    error_set(&err, "L0023", "%s",
+              written ? "out of memory for the output" : "the output cannot be written in full");
+    return cli_fail(&err);
 }
 
 void cli_print_json(struct arena *arena, struct value v)

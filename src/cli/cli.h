@@ -89,7 +89,10 @@ bool cli_load_keys(struct str path, struct aws_models *models, struct aws_caller
 struct str cli_session(char ret[CLI_SESSION_SIZE]);
 /* "r12" of the first argument. */
 bool cli_id(const struct cli_options *options, int64_t *ret);
-/* Writes to stdout; a value as JSON with a newline. */
+/* The exit code of a command that would end with `code`: CLI_FAILED where a part of its output was
+ * not written (L0023). */
+int cli_end(int code);
+/* Writes to stdout; a value as JSON with a newline. What cannot be written is cli_end()'s. */
 void cli_print(struct buf *text);
 void cli_print_json(struct arena *arena, struct value v);
 

@@ -33,6 +33,16 @@ class TestCompletion(ShellCase):
         self.assertEqual(self.complete("rectify generate terraform --ro"), [])
         self.assertEqual(self.complete("rectify aws kms:GetKeyRot"), ["kms:GetKeyRotationStatus"])
 
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for words in (["explain", "startsWith"], ["config", "--defaults"], ["schema", "policy"],
+                      ["completion", "bash"], ["help"], ["generate", "iam", "--policies", POLICIES,
+                                                         "--account", "123456789012"]):
+            with self.subTest(words), open("/dev/full", "w") as full:
+                done = subprocess.run([RECTIFY, *words], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, check=False)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("L0023", done.stderr)
+
     def test_a_familys_name_alone_shows_its_commands(self):
         done = self.rectify("generate", status=64)
         for name in ("generate iam", "generate cloudformation", "generate terraform"):
