@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "store/postgres_internal.h"
+#include "store/postgres_schema.inc" // version 1
 #include "tree/tree.h"
 
 struct fixture {
@@ -808,6 +809,52 @@ static void test_postgres__newer_and_foreign_schemas_are_left_alone(void **state
                      1);
 }
 
+/* The tables of version 1 and what stood in them: a repair at work, an open breaker, a result. */
+static void make_version_1(void)
+{
+    backend_fresh("");
+    backend_sql("CREATE SCHEMA rectify");
+    backend_sql(postgres_schema);
+    backend_sql(
+        "INSERT INTO remediation (kind, state, step, created_ms, updated_ms, settled_ms, "
+        "due_ms, holds, policy, policy_hash, resource, region) VALUES ('repair', "
+        "'verifying', 1, 1, 1, 1, 1, 3, 'p', '00', '" BUCKET(
+            "a") "', 'eu-west-1');"
+                 "INSERT INTO detail (id, json) VALUES (1, '{}');"
+                 "INSERT INTO lock VALUES ('" BUCKET(
+                     "a") "', 1, false);"
+                          "INSERT INTO permit VALUES (1, 'p');"
+                          "INSERT INTO begun SELECT 'p', now_ms FROM clock_ms(0) now_ms;"
+                          "INSERT INTO policy SELECT 'p', now_ms, 60000, now_ms, 0 FROM "
+                          "clock_ms(0) now_ms;"
+                          "INSERT INTO result (policy, resource, at_ms, bad) SELECT 'p', '" BUCKET(
+                              "a") "', "
+                                   "now_ms, true FROM clock_ms(0) now_ms");
+}
+
+static void test_postgres__older_schema_is_brought_here(void **state)
+{
+    struct fixture *f = *state;
+    struct store_guards guards;
+    struct permit permit = permit_of("policy p", "u");
+    permit.per_hour_max = -1;
+    struct store_guard_query query = {STR("p"), STR("00"), STR(BUCKET("a")), &permit, 1};
+    make_version_1();
+    struct store *store = open_or_fail(backend_url(""), &f->time.clock);
+    assert_int_equal(store_guards(store, &query, &f->arena, &guards, &f->err), STORE_OK);
+    assert_int_equal(guards.locked_by, 1);
+    assert_int_equal(guards.meters[0].at_once, 1);
+    assert_int_equal(guards.meters[0].per_hour, 1);
+    assert_int_equal(guards.meters[0].breaker.open_for_ms, 60000);
+    assert_int_equal(guards.rollout.state, ROLLOUT_NONE);
+    must_go(store, claim_one(store), STATE_HEALED); // what it held under version 1 is given back
+    assert_int_equal(store_guards(store, &query, &f->arena, &guards, &f->err), STORE_OK);
+    assert_int_equal(guards.locked_by, 0);
+    assert_int_equal(guards.meters[0].at_once, 0);
+    store_close(store);
+    store_close(open_or_fail(backend_url(""), &f->time.clock)); // and it is done once
+}
+
 static void test_postgres__damaged_log_is_refused_but_can_be_looked_at(void **state)
 {
     static const char *const damage[] = {"DELETE FROM record WHERE position = 2",
@@ -899,6 +946,7 @@ int main(void)
         WITH(test_postgres__read_only_server_says_so, setup_empty),
         WITH(test_postgres__full_server_leaves_us_what_we_have, setup),
         WITH(test_postgres__newer_and_foreign_schemas_are_left_alone, setup_empty),
+        WITH(test_postgres__older_schema_is_brought_here, setup_empty),
         WITH(test_postgres__damaged_log_is_refused_but_can_be_looked_at, setup_empty),
         WITH(test_postgres__all_is_there_after_closing, setup_empty),
         WITH(test_postgres__nul_in_a_text_becomes_visible, setup),
