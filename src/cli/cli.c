@@ -208,11 +208,12 @@ int cli_end(int code)
 {
     struct error err;
     bool written = fflush(stdout) == 0 && !ferror(stdout);
-    if ((written && !output_lost) || (code != CLI_OK && code != CLI_WAITING && !output_lost))
+    if (written && !output_lost)
         return code;
     error_set(&err, "L0023", "%s",
               written ? "out of memory for the output" : "the output cannot be written in full");
-    return cli_fail(&err);
+    cli_fail(&err);
+    return code == CLI_OK || code == CLI_WAITING ? CLI_FAILED : code;
 }
 
 void cli_print_json(struct arena *arena, struct value v)

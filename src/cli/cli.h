@@ -89,8 +89,8 @@ bool cli_load_keys(struct str path, struct aws_models *models, struct aws_caller
 struct str cli_session(char ret[CLI_SESSION_SIZE]);
 /* "r12" of the first argument. */
 bool cli_id(const struct cli_options *options, int64_t *ret);
-/* The exit code of a command that would end with `code`: CLI_FAILED where a part of its output was
- * not written (L0023). */
+/* The exit code of a command that ends with `code`. Where a part of its output was not written,
+ * that is told (L0023), and what would have been success is CLI_FAILED. */
 int cli_end(int code);
 /* Writes to stdout; a value as JSON with a newline. What cannot be written is cli_end()'s. */
 void cli_print(struct buf *text);

@@ -233,6 +233,7 @@ bool sqlite_load_approval(struct sqlite_store *store, int64_t id, struct sqlite_
 /* Writes into the lock file that the log is to be at least one leaf longer than it is now: what is
  * consumed has its leaf in the same commit. */
 bool sqlite_anchor(struct sqlite_store *store, struct error *err);
+/* Writes the whole lock file, and waits for the disk. */
 bool sqlite_set_anchor(struct sqlite_store *store, uint64_t anchor, struct error *err);
 #define SQLITE_OWNER_FORMAT "%10ld\n" // of the lock file's first line, a pid; always as long
 #define SQLITE_OWNER_SIZE 11

@@ -199,7 +199,8 @@ static bool is_call(const struct permit *p)
     return str_starts(p->key, STR(CALL_KEY_PREFIX));
 }
 
-/* Does what came of a repair count under a key? Refusals are the calls' only. */
+/* Does what came of a repair count under a key? Refusals are the calls' only. RESULT_EACH writes
+ * results by the same rule. */
 static bool counts_under(const struct permit *p, enum store_outcome outcome)
 {
     return p->rule.open_ms > 0 && (outcome != OUTCOME_REFUSED || is_call(p));

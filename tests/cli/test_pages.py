@@ -42,6 +42,12 @@ class TestCompletion(ShellCase):
                                       text=True, check=False)
                 self.assertEqual(done.returncode, 1, done.stderr)
                 self.assertIn("L0023", done.stderr)
+        with open("/dev/full", "w") as full:  # as grep does: 1 would mean that nothing matched
+            done = subprocess.run([RECTIFY, "match", "--pattern", '{"a": [1]}'], stdout=full,
+                                  input='{"a": 1}\n', stderr=subprocess.PIPE, text=True,
+                                  check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("L0023", done.stderr)
 
     def test_a_familys_name_alone_shows_its_commands(self):
         done = self.rectify("generate", status=64)

@@ -809,27 +809,23 @@ static void test_postgres__newer_and_foreign_schemas_are_left_alone(void **state
                      1);
 }
 
+#define OLD_BUCKET BUCKET("a")
 /* The tables of version 1 and what stood in them: a repair at work, an open breaker, a result. */
 static void make_version_1(void)
 {
     backend_fresh("");
     backend_sql("CREATE SCHEMA rectify");
     backend_sql(postgres_schema);
-    backend_sql(
-        "INSERT INTO remediation (kind, state, step, created_ms, updated_ms, settled_ms, "
-        "due_ms, holds, policy, policy_hash, resource, region) VALUES ('repair', "
-        "'verifying', 1, 1, 1, 1, 1, 3, 'p', '00', '" BUCKET(
-            "a") "', 'eu-west-1');"
-                 "INSERT INTO detail (id, json) VALUES (1, '{}');"
-                 "INSERT INTO lock VALUES ('" BUCKET(
-                     "a") "', 1, false);"
-                          "INSERT INTO permit VALUES (1, 'p');"
-                          "INSERT INTO begun SELECT 'p', now_ms FROM clock_ms(0) now_ms;"
-                          "INSERT INTO policy SELECT 'p', now_ms, 60000, now_ms, 0 FROM "
-                          "clock_ms(0) now_ms;"
-                          "INSERT INTO result (policy, resource, at_ms, bad) SELECT 'p', '" BUCKET(
-                              "a") "', "
-                                   "now_ms, true FROM clock_ms(0) now_ms");
+    backend_sql("INSERT INTO remediation (kind, state, step, created_ms, updated_ms, settled_ms, "
+                "due_ms, holds, policy, policy_hash, resource, region) VALUES ('repair', "
+                "'verifying', 1, 1, 1, 1, 1, 3, 'p', '00', '" OLD_BUCKET "', 'eu-west-1');"
+                "INSERT INTO detail (id, json) VALUES (1, '{}');"
+                "INSERT INTO lock VALUES ('" OLD_BUCKET "', 1, false);"
+                "INSERT INTO permit VALUES (1, 'p');"
+                "INSERT INTO begun SELECT 'p', now FROM clock_ms(0) now;"
+                "INSERT INTO policy SELECT 'p', now, 60000, now, 0 FROM clock_ms(0) now;"
+                "INSERT INTO result (policy, resource, at_ms, bad) SELECT 'p', '" OLD_BUCKET "', "
+                "now, true FROM clock_ms(0) now");
 }
 
 static void test_postgres__older_schema_is_brought_here(void **state)
@@ -838,7 +834,7 @@ static void test_postgres__older_schema_is_brought_here(void **state)
     struct store_guards guards;
     struct permit permit = permit_of("policy p", "u");
     permit.per_hour_max = -1;
-    struct store_guard_query query = {STR("p"), STR("00"), STR(BUCKET("a")), &permit, 1};
+    struct store_guard_query query = {STR("p"), STR("00"), STR(OLD_BUCKET), &permit, 1};
     make_version_1();
     struct store *store = open_or_fail(backend_url(""), &f->time.clock);
     assert_int_equal(store_guards(store, &query, &f->arena, &guards, &f->err), STORE_OK);
