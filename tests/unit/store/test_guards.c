@@ -224,6 +224,8 @@ static void test_store__a_refusal_counts_for_the_call_only(void **state)
     }
     assert_int_equal(breaker_of(f, "p").opened_ms, 0);
     assert_int_equal(breaker_of(f, "call 1 eu s3:Put").opened_ms, T0);
+    end_one(f, "p", BUCKET("d"), STATE_NEEDS_PERSON, OUTCOME_BAD);
+    assert_int_equal(breaker_of(f, "p").opened_ms, 0); // nor is it a result that later ones join
 }
 
 /* Case 32: what could not be taken back opens the breaker of its call at once. */
