@@ -593,6 +593,36 @@ static bool compile_postings(struct compiler *c)
     return true;
 }
 
+/* The tag of the one rule that consists of this one condition, or NONE. */
+static uint32_t only_tag(const struct compiler *c, uint32_t id)
+{
+    if (c->uses[id] != 1 || !is_waited(&c->conditions[id]))
+        return NONE;
+    const struct rule *rule = &c->set->rules[c->conditions[id].waiting.first];
+    return rule->needs == c->set->condition_count && rule->link == NONE ? rule->tag : NONE;
+}
+
+static uint32_t outcome_of(const struct compiler *c, const struct atom *atom)
+{
+    if (atom->conditions.end - atom->conditions.first != 1 ||
+        atom->excludes.first < atom->excludes.end)
+        return OUTCOME_MANY;
+    uint32_t posting = c->set->postings[atom->conditions.first];
+    uint32_t tag = only_tag(c, posting & ~CONDITION_WAITED);
+    return tag == NONE ? posting : tag | OUTCOME_TAG;
+}
+
+static bool compile_outcomes(struct compiler *c)
+{
+    uint32_t *outcomes = compiler_array(c, c->set->atom_count, sizeof *outcomes);
+    if (!outcomes)
+        return false;
+    for (uint32_t i = 0; i < c->set->atom_count; i++)
+        outcomes[i] = outcome_of(c, &c->atoms[i]);
+    c->set->outcomes = outcomes;
+    return true;
+}
+
 static bool compile_atoms(struct compiler *c)
 {
     const struct pattern_builder *b = c->builder;
@@ -667,7 +697,7 @@ static bool compile_all(struct compiler *c)
 {
     return compile_fields(c) && compile_atoms(c) && order_conditions(c) && compile_conditions(c) &&
            compile_tags(c) && compile_costs(c) && compile_rules(c) && compile_postings(c) &&
-           index_paths(c) && index_fields(c);
+           compile_outcomes(c) && index_paths(c) && index_fields(c);
 }
 
 struct pattern_set *pattern_builder_finish(struct pattern_builder *b, struct error *err)

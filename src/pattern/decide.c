@@ -3,12 +3,6 @@
  * came true; those made of what is true by default have lists of their own. */
 #include "pattern/pattern_internal.h"
 
-static void set_tag(struct pattern_scratch *s, uint32_t tag)
-{
-    s->result[tag / 64] |= (uint64_t)1 << tag % 64;
-    s->summary[tag / 4096] |= (uint64_t)1 << tag / 64 % 64;
-}
-
 /* Some leaf passes an anything-but unless all of them failed. */
 static bool but_holds(const struct pattern_scratch *s, uint32_t atom,
                       const struct field_state *state)

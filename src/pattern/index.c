@@ -474,19 +474,38 @@ static bool index_folds(struct compiler *c, const struct field_atoms *atoms, str
     return true;
 }
 
-static bool index_range_kind(struct compiler *c, const struct field_atoms *atoms,
-                             struct ranges *ret)
+static uint32_t count_of(const struct field_atoms *atoms, enum atom_kind kind)
 {
-    struct span span = atoms->spans[ATOM_RANGE];
-    uint32_t count = span.end - span.first;
-    struct sorted_range *list = compiler_temp(c, count, sizeof *list);
+    return atoms->spans[kind].end - atoms->spans[kind].first;
+}
+
+/* Behind the others of the list, of which there are `count`; returns how many there are then. */
+static uint32_t add_ranges(struct compiler *c, const struct field_atoms *atoms, enum atom_kind kind,
+                           struct sorted_range *list, uint32_t count)
+{
+    for (uint32_t i = atoms->spans[kind].first; i < atoms->spans[kind].end; i++) {
+        struct sorted_range *range = &list[count++];
+        range->atom = atoms->by_kind[i];
+        const char *ends = c->atoms[range->atom].operand.ptr;
+        memcpy(&range->range.low, ends, sizeof range->range.low);
+        memcpy(&range->range.high, ends + (kind == ATOM_RANGE ? sizeof range->range.low : 0),
+               sizeof range->range.high);
+    }
+    return count;
+}
+
+static bool index_numbers(struct compiler *c, const struct field_atoms *atoms, struct indexes *ret)
+{
+    uint32_t numbers = count_of(atoms, ATOM_NUMBER), ranges = count_of(atoms, ATOM_RANGE);
+    struct sorted_range *list = compiler_temp(c, (size_t)numbers + ranges, sizeof *list);
     if (!list)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
-        list[i].atom = atoms->by_kind[span.first + i];
-        memcpy(&list[i].range, c->atoms[list[i].atom].operand.ptr, sizeof list[i].range);
-    }
-    return count == 0 || index_ranges(c, list, count, ret);
+    uint32_t count = add_ranges(c, atoms, ATOM_RANGE, list, 0);
+    if (numbers + ranges <= RANGE_FAN)
+        count = add_ranges(c, atoms, ATOM_NUMBER, list, count);
+    else if (!index_table(c, atoms, ATOM_NUMBER, &ret->numbers))
+        return false;
+    return count == 0 || index_ranges(c, list, count, &ret->ranges);
 }
 
 static bool index_wildcard_kind(struct compiler *c, const struct field_atoms *atoms,
@@ -598,15 +617,14 @@ static bool index_field(struct compiler *c, const struct field_atoms *atoms, str
         return true;
     struct indexes *in = compiler_array(c, 1, sizeof *in);
     field->indexes = in;
-    return in && index_table(c, atoms, ATOM_NUMBER, &in->numbers) &&
+    return in && index_numbers(c, atoms, in) &&
            index_table(c, atoms, ATOM_NUMBER_TEXT, &in->number_texts) &&
            index_table(c, atoms, ATOM_IP, &in->addresses) && index_blocks(c, atoms, in->blocks) &&
            index_affix_kind(c, atoms, ATOM_PREFIX, &in->prefixes) &&
            index_affix_kind(c, atoms, ATOM_SUFFIX, &in->suffixes) &&
            index_affix_kind(c, atoms, ATOM_FOLD_PREFIX, &in->fold_prefixes) &&
            index_affix_kind(c, atoms, ATOM_FOLD_SUFFIX, &in->fold_suffixes) &&
-           index_folds(c, atoms, &in->folds) && index_range_kind(c, atoms, &in->ranges) &&
-           index_wildcard_kind(c, atoms, &in->wildcards);
+           index_folds(c, atoms, &in->folds) && index_wildcard_kind(c, atoms, &in->wildcards);
 }
 
 bool index_fields(struct compiler *c)

@@ -22,11 +22,10 @@ static void exclude(struct pattern_scratch *s, uint32_t but)
     s->fields[s->set->atoms[but].field].failed = true;
 }
 
-static void fire(struct pattern_scratch *s, uint32_t id)
+/* Of an atom from which several things follow. */
+static __attribute__((noinline)) void fire_many(struct pattern_scratch *s, const struct atom *atom)
 {
-    const struct pattern_set *set = s->set;
-    const struct atom *atom = &set->atoms[id];
-    const uint32_t *postings = set->postings, epoch = s->epoch;
+    const uint32_t *postings = s->set->postings, epoch = s->epoch;
     uint32_t *stamps = s->stamps, *fired = s->fired, count = s->fired_count;
     for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++) {
         uint32_t condition = postings[i] & ~CONDITION_WAITED;
@@ -36,17 +35,29 @@ static void fire(struct pattern_scratch *s, uint32_t id)
     }
     s->fired_count = count;
     for (uint32_t i = atom->excludes.first; i < atom->excludes.end; i++)
-        exclude(s, set->postings[i]);
+        exclude(s, postings[i]);
 }
 
-/* Would fire() change nothing any more? */
-static bool is_settled(const struct pattern_scratch *s, uint32_t id)
+static inline void fire(struct pattern_scratch *s, uint32_t id)
 {
-    const struct atom *atom = &s->set->atoms[id];
-    for (uint32_t i = atom->conditions.first; i < atom->conditions.end; i++)
-        if (s->stamps[s->set->postings[i] & ~CONDITION_WAITED] != s->epoch)
-            return false;
-    return atom->excludes.first == atom->excludes.end;
+    uint32_t outcome = s->set->outcomes[id], condition = outcome & ~CONDITION_WAITED;
+    if (__builtin_expect((outcome & OUTCOME_TAG) != 0, 0)) {
+        if (outcome == OUTCOME_MANY)
+            fire_many(s, &s->set->atoms[id]);
+        else
+            set_tag(s, outcome & ~OUTCOME_TAG);
+        return;
+    }
+    s->fired[s->fired_count] = condition;
+    s->fired_count += (s->stamps[condition] != s->epoch) & (condition != outcome);
+    s->stamps[condition] = s->epoch;
+}
+
+/* Does nothing follow from an atom's being true of other leaves as well? */
+static bool fires_once(const struct pattern_set *set, uint32_t id)
+{
+    struct span excludes = set->atoms[id].excludes;
+    return set->outcomes[id] != OUTCOME_MANY || excludes.first == excludes.end;
 }
 
 /* ---- strings ---- */
@@ -321,56 +332,63 @@ static bool is_exact(struct number_leaf *number)
     return number->exact == EXACT;
 }
 
-/* Range `at` begins at or below the number. */
-static inline void try_range(struct pattern_scratch *s, const struct ranges *ranges, uint32_t at,
-                             struct number_leaf *number)
+/* One bit each of up to RANGE_FAN values: is it at least `key`? */
+static inline uint32_t at_least(const uint64_t *values, uint32_t count, uint64_t key)
 {
-    if (ranges->high[at] >= number->key && !is_settled(s, ranges->atoms[at]) && is_exact(number))
-        fire(s, ranges->atoms[at]);
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bits |= (uint32_t)(values[i] >= key) << i;
+    return bits;
 }
 
-/* Tries the ranges of group `group` of level `level` among the first `limit` (level 0: a range). */
+/* Up to RANGE_FAN ranges, all at once. */
+static void evaluate_few_ranges(struct pattern_scratch *s, struct field_state *state,
+                                const struct ranges *ranges, struct number_leaf *number)
+{
+    uint32_t bits = at_least(ranges->high, ranges->count, number->key) & ~(uint32_t)state->settled;
+    bits &= ~at_least(ranges->low, ranges->count, number->key + 1);
+    for (; bits && is_exact(number); bits &= bits - 1) {
+        uint32_t atom = ranges->atoms[__builtin_ctz(bits)];
+        fire(s, atom);
+        if (fires_once(s->set, atom))
+            state->settled |= (uint16_t)(bits & -bits);
+    }
+}
+
+/* Those of one group of level `level` (0: of ranges) that are among the first `limit`, which begin
+ * at or below the number. */
 static void visit_ranges(struct pattern_scratch *s, const struct ranges *ranges, uint32_t level,
                          uint32_t group, uint32_t limit, struct number_leaf *number)
 {
-    if (level == 0) {
-        try_range(s, ranges, group, number);
-        return;
-    }
-    if (ranges->greatest[level - 1][group] < number->key)
-        return;
-    uint64_t width = 1;
-    for (uint32_t i = 1; i < level; i++)
-        width *= RANGE_FAN;
-    for (uint64_t child = (uint64_t)group * RANGE_FAN;
-         child < ((uint64_t)group + 1) * RANGE_FAN && child * width < limit; child++)
-        visit_ranges(s, ranges, level - 1, (uint32_t)child, limit, number);
+    const uint64_t *values = level ? ranges->greatest[level - 1] : ranges->high;
+    uint32_t first = group * RANGE_FAN, count = ((limit - 1) >> level * RANGE_FAN_BITS) + 1 - first;
+    uint32_t bits = at_least(values + first, count < RANGE_FAN ? count : RANGE_FAN, number->key);
+    for (; bits && level; bits &= bits - 1)
+        visit_ranges(s, ranges, level - 1, first + (uint32_t)__builtin_ctz(bits), limit, number);
+    for (; bits && is_exact(number); bits &= bits - 1)
+        fire(s, ranges->atoms[first + (uint32_t)__builtin_ctz(bits)]);
 }
 
 static void evaluate_ranges(struct pattern_scratch *s, const struct ranges *ranges,
                             struct number_leaf *number)
 {
-    if (ranges->count <= RANGE_FAN) {
-        for (uint32_t i = 0; i < ranges->count && ranges->low[i] <= number->key; i++)
-            try_range(s, ranges, i, number);
-        return;
-    }
     uint32_t low = 0, high = ranges->count;
     while (low < high) {
-        uint32_t middle = (low + high) / 2;
+        uint32_t middle = low + (high - low) / 2;
         if (ranges->low[middle] <= number->key)
             low = middle + 1;
         else
             high = middle;
     }
     if (low)
-        visit_ranges(s, ranges, ranges->levels, 0, low, number);
+        visit_ranges(s, ranges, ranges->levels - 1, 0, low, number);
 }
 
 static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
-                                                      const struct indexes *in, unsigned needs,
-                                                      struct str text)
+                                                      const struct leaf *leaf, unsigned needs)
 {
+    const struct indexes *in = s->set->fields[leaf->field].indexes;
+    struct str text = {leaf->ptr, leaf->len};
     if (needs & NEEDS_NUMBER_TEXT) {
         uint32_t atom = table_get(&in->number_texts, text.ptr, text.len);
         if (atom != NONE)
@@ -379,52 +397,47 @@ static __attribute__((noinline)) void evaluate_number(struct pattern_scratch *s,
     if (!(needs & NEEDS_NUMBER))
         return;
     struct number_leaf number = {.exact = UNKNOWN};
-    size_t readable = (size_t)(s->scan.text.ptr + s->scan.text.len - text.ptr);
-    number.value = number_parse_parts(text, readable, &number.parts);
+    number.value = number_parse_parts(text, leaf->point, &number.parts);
     number.key = ordered_double(number.value);
     if (in->numbers.count) {
         uint32_t atom = table_get(&in->numbers, (const char *)&number.key, sizeof number.key);
         if (atom != NONE && is_exact(&number))
             fire(s, atom);
     }
-    evaluate_ranges(s, &in->ranges, &number);
+    if (in->ranges.count <= RANGE_FAN)
+        evaluate_few_ranges(s, &s->fields[leaf->field], &in->ranges, &number);
+    else
+        evaluate_ranges(s, &in->ranges, &number);
 }
 
-static inline void evaluate(struct pattern_scratch *s, const struct field *field, unsigned needs,
-                            enum leaf_kind kind, struct str text)
+/* ---- leaves ---- */
+
+static inline void evaluate(struct pattern_scratch *s, const struct leaf *leaf, unsigned needs)
 {
-    if (kind == LEAF_STRING)
-        evaluate_string(s, field, needs, text);
-    else if (kind == LEAF_NUMBER && needs & (NEEDS_NUMBER | NEEDS_NUMBER_TEXT))
-        evaluate_number(s, field->indexes, needs, text);
+    if (leaf->kind == LEAF_STRING)
+        evaluate_string(s, &s->set->fields[leaf->field], needs, (struct str){leaf->ptr, leaf->len});
+    else if (leaf->kind == LEAF_NUMBER && needs & (NEEDS_NUMBER | NEEDS_NUMBER_TEXT))
+        evaluate_number(s, leaf, needs);
 }
 
-void leaf_evaluate(struct pattern_scratch *s, uint32_t id, enum leaf_kind kind, struct str text,
-                   bool in_array)
+void leaf_evaluate_all(struct pattern_scratch *s)
 {
-    const struct field *field = &s->set->fields[id];
-    struct field_state *state = &s->fields[id];
-    s->leaf = s->leaf_count;
-    if (state->epoch != s->epoch) {
-        *state = (struct field_state){.epoch = s->epoch, .first = s->leaf};
-        s->field_seen[s->field_seen_count++] = id;
-        s->unseen--;
-        if (field->kinds[0] != NONE)
+    for (s->leaf = 0; s->leaf < s->leaf_count; s->leaf++) {
+        const struct leaf *leaf = &s->leaves[s->leaf];
+        const struct field *field = &s->set->fields[leaf->field];
+        struct field_state *state = &s->fields[leaf->field];
+        if (state->first == s->leaf && field->kinds[0] != NONE)
             fire(s, field->kinds[0]);
+        if (leaf->element)
+            state->in_array = s->in_array = true;
+        if (leaf->kind > LEAF_NUMBER && field->kinds[leaf->kind] != NONE)
+            fire(s, field->kinds[leaf->kind]);
+        evaluate(s, leaf, field->needs);
     }
-    state->leaves++;
-    if (in_array) {
-        state->in_array = true;
-        s->in_array = true;
-    }
-    if (kind > LEAF_NUMBER && field->kinds[kind] != NONE)
-        fire(s, field->kinds[kind]);
-    evaluate(s, field, field->needs, kind, text);
 }
 
 void leaf_evaluate_late(struct pattern_scratch *s, uint32_t id, unsigned needs)
 {
-    const struct field *field = &s->set->fields[id];
     struct field_state *state = &s->fields[id];
     struct span span = {0, 1};
     if (state->leaves > 1)
@@ -432,8 +445,7 @@ void leaf_evaluate_late(struct pattern_scratch *s, uint32_t id, unsigned needs)
     state->late |= (uint8_t)needs;
     for (uint32_t i = span.first; i < span.end; i++) {
         s->leaf = state->leaves > 1 ? s->leaf_order[i] : state->first;
-        const struct leaf *leaf = &s->leaves[s->leaf];
-        evaluate(s, field, needs, (enum leaf_kind)leaf->kind, (struct str){leaf->ptr, leaf->len});
+        evaluate(s, &s->leaves[s->leaf], needs);
     }
 }
 

@@ -110,6 +110,7 @@ bool pattern_match(const struct pattern_set *set, struct str event,
     start(s, event);
     if (!read_event(s, options, err))
         return false;
+    leaf_evaluate_all(s);
     bool ok = decide_rules(s, err);
     size_t count = collect_tags(s);
     if (!ok)

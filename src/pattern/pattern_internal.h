@@ -5,8 +5,8 @@
  *   build.c    leaves ─► fields, atoms, conditions, each distinct one once (the builder)
  *   compile.c  builder ─► pattern_set: postings, path tree, one index a field
  *   match.c    one event: scanned,
- *   walk.c     ... walked along the path tree; what is found goes to
- *   leaf.c     which atoms of a field a value makes true; these make conditions true
+ *   walk.c     ... walked along the path tree: what is found are its leaves
+ *   leaf.c     which atoms of its field each makes true; these make conditions true
  *   decide.c   conditions ─► rules ─► tags
  *   arrays.c   ... where elements of arrays must agree
  *
@@ -145,8 +145,10 @@ struct affixes {
     uint32_t count;
 };
 
-/* One value's ranges: sorted by low end, with the greatest high end of each group of RANGE_FAN. */
-#define RANGE_FAN 16
+/* One value's ranges: sorted by low end, with the greatest high end of each group of RANGE_FAN.
+ * Where they are that few together, the field's numbers are among them, as ranges of one point. */
+#define RANGE_FAN_BITS 4
+#define RANGE_FAN (1u << RANGE_FAN_BITS)
 #define RANGE_LEVELS 8
 struct ranges {
     const uint64_t *low, *high;
@@ -260,6 +262,11 @@ struct condition {
 #define CONDITION_SPECIAL ((uint32_t)1 << 31)
 #define CONDITION_WAITED ((uint32_t)1 << 31)
 
+/* What follows from an atom that is true, where it is one thing: a condition, as in the postings;
+ * or with this bit the tag of a rule that has no other condition than that. */
+#define OUTCOME_TAG ((uint32_t)1 << 30)
+#define OUTCOME_MANY NONE // see struct atom
+
 /* A rule waits for its rarest condition, and needs another that is found at once and seldom true,
  * if it has one: rules that differ in these are told apart without a branch. The rest is a chain,
  * from the condition that most rules have to the rarest; rules share the beginnings of their chains
@@ -332,6 +339,7 @@ struct pattern_set {
     const struct condition *conditions;
     const struct rule *rules;
     const struct link *links;
+    const uint32_t *outcomes; // by atom
     const uint32_t *postings, *atom_lists;
     const struct word *words;
     const struct span *word_spans;
@@ -351,6 +359,7 @@ struct leaf {
     uint32_t field;
     uint32_t element; // innermost element of an array around it, 0 = none
     uint8_t kind;
+    uint8_t point; // of a number: json_plain_number()
 };
 /* An object or array inside an array. Its leaves are [first, end) of the event's. */
 struct element {
@@ -364,10 +373,11 @@ struct array {
 };
 struct field_state {
     uint32_t epoch, leaves;
-    uint32_t first;        // leaf
-    bool in_array, failed; // some leaf is in an array; some BUT atom failed
-    uint8_t late;          // what of the field's `late` was looked up
-    uint8_t asked;         // how often a condition of the only leaf was worked out by itself
+    uint32_t first;                // leaf
+    bool in_array : 1, failed : 1; // some leaf is in an array; some BUT atom failed
+    uint8_t asked : 6; // how often a condition of the only leaf was worked out by itself
+    uint8_t late;      // what of the field's `late` was looked up
+    uint16_t settled;  // which of its few ranges need no second look
 };
 #define STAMP_FALSE 1u
 #define LATE_ASKS_MAX 8 // then the indexes are asked
@@ -387,7 +397,7 @@ struct pattern_scratch {
     uint32_t block_count;
     uint32_t epoch; // even
     uint32_t leaf_count, element_count, array_count, fired_count, unseen;
-    uint32_t leaf; // that is being looked up
+    uint32_t leaf; // that is being evaluated
     size_t text_used;
     bool in_array;
     /* the fastest that this machine has, or the portable ones: pattern_scratch_use_portable() */
@@ -430,6 +440,12 @@ struct key_slot {
 
 /* For tests that compare: from now on no instructions that only some machines have. */
 void pattern_scratch_use_portable(struct pattern_scratch *scratch);
+
+static inline void set_tag(struct pattern_scratch *s, uint32_t tag)
+{
+    s->result[tag / 64] |= (uint64_t)1 << tag % 64;
+    s->summary[tag / 4096] |= (uint64_t)1 << tag / 64 % 64;
+}
 
 /* Table look-up; `s` may end where readable memory ends. */
 uint64_t table_hash_long(const char *ptr, size_t len);
@@ -496,9 +512,8 @@ bool table_init(struct arena *arena, struct table *table, size_t count)
     __attribute__((warn_unused_result));
 void table_add(struct table *table, struct str key, uint32_t value);
 
-/* leaf.c: marks what a leaf of `field`, just found, makes true. It is number scratch.leaf_count. */
-void leaf_evaluate(struct pattern_scratch *scratch, uint32_t field, enum leaf_kind kind,
-                   struct str text, bool in_array);
+/* leaf.c: marks what the event's leaves make true. */
+void leaf_evaluate_all(struct pattern_scratch *scratch);
 /* The same for what is late, or a part of it, and all leaves of the field, which has some. */
 void leaf_evaluate_late(struct pattern_scratch *scratch, uint32_t field, unsigned needs);
 /* Slow path: is this one atom true of this one leaf? Not for ABSENT. */

@@ -101,10 +101,11 @@ static __attribute__((noinline)) size_t odd_number(struct walker *w, size_t at)
     return end;
 }
 
-INLINE bool skip_number(struct walker *w, struct cursor *c)
+INLINE bool skip_number(struct walker *w, struct cursor *c, unsigned *ret_point)
 {
     size_t end = token_end(c);
-    if (__builtin_expect(json_is_plain_number(w->text, c->at, end), 1)) {
+    *ret_point = json_plain_number(w->text, c->at, end);
+    if (__builtin_expect(*ret_point != 0, 1)) {
         c->at = end;
         c->end++;
         return true;
@@ -163,7 +164,8 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
         if (first == '"') {
             skip_string(c);
         } else if (starts_number(first)) {
-            if (!skip_number(w, c))
+            unsigned point;
+            if (!skip_number(w, c, &point))
                 return error;
         } else if (first == '{' || first == '[') {
             if (depth == LIMIT_JSON_DEPTH)
@@ -319,23 +321,28 @@ static bool is_new_key(struct walker *w, uint32_t object, struct str key)
 #define APART static __attribute__((noinline))
 
 INLINE void add_leaf(struct walker *w, const struct frame *frame, const struct node *node,
-                     enum leaf_kind kind, struct str text)
+                     enum leaf_kind kind, struct str text, unsigned point)
 {
     struct pattern_scratch *s = w->s;
     uint32_t field = node->field, element = frame->element;
     if (field == NONE)
         return;
-    s->leaves[s->leaf_count] =
-        (struct leaf){text.ptr, (uint32_t)text.len, field, element, (uint8_t)kind};
-    leaf_evaluate(s, field, kind, text, element != 0);
-    s->leaf_count++;
+    struct field_state *state = &s->fields[field];
+    if (state->epoch != s->epoch) {
+        *state = (struct field_state){.epoch = s->epoch, .first = s->leaf_count};
+        s->field_seen[s->field_seen_count++] = field;
+        s->unseen--;
+    }
+    state->leaves++;
+    s->leaves[s->leaf_count++] =
+        (struct leaf){text.ptr, (uint32_t)text.len, field, element, (uint8_t)kind, (uint8_t)point};
 }
 
 /* The string whose content is [start, end). */
 APART void add_string(struct walker *w, const struct frame *frame, const struct node *node,
                       size_t start, size_t end)
 {
-    add_leaf(w, frame, node, LEAF_STRING, content(w, start, end));
+    add_leaf(w, frame, node, LEAF_STRING, content(w, start, end), 0);
 }
 
 /* The number or literal that begins with `first` at the place, below `node` (or NULL) of `frame`;
@@ -346,14 +353,15 @@ APART struct place read_word(struct walker *w, struct place place, const struct 
     struct cursor here = {w->text.ptr, place.at, place.end}, *c = &here;
     char first = c->p[c->at];
     bool number = starts_number(first);
-    if (number ? !skip_number(w, c) : !skip_literal(w, c))
+    unsigned point = 0;
+    if (number ? !skip_number(w, c, &point) : !skip_literal(w, c))
         return (struct place){0};
     enum leaf_kind kind = number         ? LEAF_NUMBER
                           : first == 't' ? LEAF_TRUE
                           : first == 'f' ? LEAF_FALSE
                                          : LEAF_NULL;
     if (node)
-        add_leaf(w, frame, node, kind, (struct str){c->p + place.at, c->at - place.at});
+        add_leaf(w, frame, node, kind, (struct str){c->p + place.at, c->at - place.at}, point);
     return (struct place){c->at, c->end};
 }
 

@@ -178,8 +178,8 @@ static enum json_scan_error finish(struct json_scan *scan, bool in_string,
     return error;
 }
 
-/* Blocks of the text, the last one padded with spaces. */
-#define SCAN_BLOCKS(scan_block)                                                                    \
+/* Blocks of the text; `scan_tail` is for what is left behind the last whole one. */
+#define SCAN_BLOCKS(scan_block, scan_tail)                                                         \
     struct state state = {.low_half = SIZE_MAX};                                                   \
     struct carry carry = {0};                                                                      \
     scan->has_escapes = false;                                                                     \
@@ -193,14 +193,17 @@ static enum json_scan_error finish(struct json_scan *scan, bool in_string,
     const size_t len = scan->text.len;                                                             \
     for (; at + BLOCK <= len && !state.error; at += BLOCK)                                         \
         out = scan_block(scan, bytes + at, at, &carry, &state, out);                               \
-    if (at < len && !state.error) {                                                                \
-        unsigned char last[BLOCK];                                                                 \
-        memset(last, ' ', sizeof last);                                                            \
-        memcpy(last, bytes + at, len - at);                                                        \
-        out = scan_block(scan, last, at, &carry, &state, out);                                     \
-    }                                                                                              \
+    if (at < len && !state.error)                                                                  \
+        out = scan_tail(scan, bytes + at, at, &carry, &state, out);                                \
     scan->end_count = (size_t)(out - scan->ends);                                                  \
     return finish(scan, carry.in_string != 0, &state, ret_at)
+
+/* A block of which the text has `left` bytes; the rest is padded with spaces. */
+INLINE void pad_block(unsigned char block[BLOCK], const unsigned char *p, size_t left)
+{
+    memset(block, ' ', BLOCK);
+    memcpy(block, p, left);
+}
 
 static inline struct masks masks_plain(const unsigned char *p)
 {
@@ -226,9 +229,17 @@ INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, siz
     return add_ends(out, ends_of(m.quotes, m.marks, inside, carry), (uint32_t)base);
 }
 
+INLINE uint32_t *tail_plain(struct json_scan *scan, const unsigned char *p, size_t base,
+                            struct carry *carry, struct state *state, uint32_t *out)
+{
+    unsigned char block[BLOCK];
+    pad_block(block, p, scan->text.len - base);
+    return block_plain(scan, block, base, carry, state, out);
+}
+
 enum json_scan_error json_scan_plain(struct json_scan *scan, size_t *ret_at)
 {
-    SCAN_BLOCKS(block_plain);
+    SCAN_BLOCKS(block_plain, tail_plain);
 }
 
 #if defined(__x86_64__)
@@ -289,9 +300,19 @@ block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct c
     return add_ends(out, ends_of(quotes, mark, inside, carry), (uint32_t)base);
 }
 
+static AVX2 __attribute__((noinline)) uint32_t *tail_avx2(struct json_scan *scan,
+                                                          const unsigned char *p, size_t base,
+                                                          struct carry *carry, struct state *state,
+                                                          uint32_t *out)
+{
+    unsigned char block[BLOCK] __attribute__((uninitialized));
+    pad_block(block, p, scan->text.len - base);
+    return block_avx2(scan, block, base, carry, state, out);
+}
+
 AVX2 enum json_scan_error json_scan_avx2(struct json_scan *scan, size_t *ret_at)
 {
-    SCAN_BLOCKS(block_avx2);
+    SCAN_BLOCKS(block_avx2, tail_avx2);
 }
 
 /* ---- AVX-512 ---- */
@@ -306,11 +327,11 @@ struct constants {
     __m512i quote, backslash, space, marks, numbers;
 };
 
-static AVX512 __attribute__((noinline)) uint64_t
-check_rare_avx512(struct json_scan *scan, const unsigned char *p, uint64_t quotes, size_t base,
-                  uint64_t in_string, struct state *state)
+static AVX512 __attribute__((noinline)) uint64_t check_rare_avx512(struct json_scan *scan,
+                                                                   __m512i v, uint64_t quotes,
+                                                                   size_t base, uint64_t in_string,
+                                                                   struct state *state)
 {
-    __m512i v = _mm512_loadu_si512(p);
     struct masks m = {
         .quotes = quotes,
         .backslashes = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')),
@@ -340,10 +361,9 @@ add_ends_avx512(uint32_t *out, uint64_t bits, uint32_t base, __m512i numbers)
 #define KEEP(vector) __asm__("" : "+v"(vector))
 
 static inline AVX512 __attribute__((always_inline)) uint32_t *
-block_avx512(struct json_scan *scan, const unsigned char *p, size_t base, struct carry *carry,
+block_avx512(struct json_scan *scan, __m512i v, size_t base, struct carry *carry,
              struct state *state, uint32_t *out, const struct constants *k)
 {
-    __m512i v = _mm512_loadu_si512(p);
     uint64_t quotes = _mm512_cmpeq_epi8_mask(v, k->quote);
     uint64_t mark =
         _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(k->marks, v), _mm512_or_si512(v, k->space));
@@ -351,9 +371,16 @@ block_avx512(struct json_scan *scan, const unsigned char *p, size_t base, struct
     __mmask64 common =
         _mm512_mask_cmpge_epi8_mask(_mm512_cmpneq_epi8_mask(v, k->backslash), v, k->space);
     if (__builtin_expect(!_kortestc_mask64_u8(common, common) || state->escape_carry, 0))
-        quotes = check_rare_avx512(scan, p, quotes, base, carry->in_string, state);
+        quotes = check_rare_avx512(scan, v, quotes, base, carry->in_string, state);
     uint64_t inside = prefix_xor_clmul(quotes) ^ carry->in_string;
     return add_ends_avx512(out, ends_of(quotes, mark, inside, carry), (uint32_t)base, k->numbers);
+}
+
+/* The `left` bytes at `p`, of which there are less than a block, and spaces. */
+static inline AVX512 __attribute__((always_inline)) __m512i load_tail(const unsigned char *p,
+                                                                      size_t left, __m512i spaces)
+{
+    return _mm512_mask_loadu_epi8(spaces, ((uint64_t)1 << left) - 1, p);
 }
 
 AVX512 enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret_at)
@@ -375,8 +402,11 @@ AVX512 enum json_scan_error json_scan_avx512(struct json_scan *scan, size_t *ret
     KEEP(k.marks);
     KEEP(k.numbers);
 #define BLOCK_AVX512(scan, p, base, carry, state, out)                                             \
-    block_avx512(scan, p, base, carry, state, out, &k)
-    SCAN_BLOCKS(BLOCK_AVX512);
+    block_avx512(scan, _mm512_loadu_si512(p), base, carry, state, out, &k)
+#define TAIL_AVX512(scan, p, base, carry, state, out)                                              \
+    block_avx512(scan, load_tail(p, (scan)->text.len - (base), k.space), base, carry, state, out,  \
+                 &k)
+    SCAN_BLOCKS(BLOCK_AVX512, TAIL_AVX512);
 }
 
 /* ---- the choice ---- */

@@ -136,14 +136,17 @@ static inline uint32_t json_no_digits(const char *p)
 #endif
 }
 
+#define JSON_PLAIN_MAX 31       // bytes of the longest plain number
+#define JSON_PLAIN_READABLE 40u // bytes from its first that belong to the text
+
 /* Is [at, end), whose first byte is a digit or minus, surely a number? Settles those without an
- * exponent of up to 31 bytes, unless they stand at the end of the text: where it says no, ask
- * json_number_end(). */
-static inline bool json_is_plain_number(struct str text, size_t at, size_t end)
+ * exponent of up to JSON_PLAIN_MAX bytes, unless they stand at the end of the text. Returns how
+ * many bytes stand before the point, or all if there is none; or 0: ask json_number_end(). */
+static inline unsigned json_plain_number(struct str text, size_t at, size_t end)
 {
     size_t len = end - at;
-    if (len > 31 || at + 32 > text.len)
-        return false;
+    if (len > JSON_PLAIN_MAX || at + JSON_PLAIN_READABLE > text.len)
+        return 0;
     const char *p = text.ptr + at;
     /* What is no digit: a minus in front, which is taken away, and one point between digits. */
     uint32_t stop = (uint32_t)1 << len, others = json_no_digits(p) & (stop - 1);
@@ -151,8 +154,10 @@ static inline bool json_is_plain_number(struct str text, size_t at, size_t end)
     others &= ~(uint32_t)1;
     uint32_t whole = (uint32_t)__builtin_ctz(others | stop); // where the digits before it end
     if ((others & (others - 1)) != 0 || whole <= first || (p[first] == '0' && whole != first + 1))
-        return false;
-    return others == 0 || (p[whole] == '.' && whole + 1 < len);
+        return 0;
+    if (others != 0 && (p[whole] != '.' || whole + 1 == len))
+        return 0;
+    return whole;
 }
 
 /* Behind the literal (true, false, null) that starts at `at`, or 0. */

@@ -79,9 +79,7 @@ static int64_t take_exponent(struct str text, size_t at)
     return down ? -exponent : exponent;
 }
 
-#define SHORT_TEXT 31      // bytes of the longest text that read_short() takes
-#define SHORT_DIGITS 19    // always fit 64 bits
-#define SHORT_READABLE 40u // bytes that it may read
+#define SHORT_DIGITS 19 // always fit 64 bits
 
 /* The number of `count` (1 to 8) digits at `p`; eight bytes can be read there. */
 static inline uint64_t few_digits(const char *p, unsigned count)
@@ -107,8 +105,8 @@ static inline uint64_t run_of_digits(const char *p, unsigned count)
            few_digits(p + count - 8, 8);
 }
 
-/* Without an exponent, of at most 31 bytes and 19 digits: both runs of digits at once. */
-static inline bool read_short(struct str text, size_t readable, struct number_parts *ret)
+/* Of a plain number of at most 19 digits both runs of digits at once. */
+static inline bool read_plain(struct str text, unsigned point, struct number_parts *ret)
 {
     static const uint64_t powers[SHORT_DIGITS + 1] = {1,
                                                       10,
@@ -130,16 +128,10 @@ static inline bool read_short(struct str text, size_t readable, struct number_pa
                                                       100000000000000000,
                                                       1000000000000000000,
                                                       10000000000000000000u};
-    if (text.len > SHORT_TEXT || readable < SHORT_READABLE)
-        return false;
     const char *p = text.ptr;
-    unsigned len = (unsigned)text.len;
-    uint32_t stop = (uint32_t)1 << len, others = json_no_digits(p) & (stop - 1);
-    unsigned negative = others & 1;
-    others &= ~(uint32_t)1;
-    unsigned point = (unsigned)__builtin_ctz(others | stop), whole = point - negative;
+    unsigned len = (unsigned)text.len, negative = *p == '-', whole = point - negative;
     unsigned fraction = point < len ? len - point - 1 : 0;
-    if ((others & (others - 1)) || (others && p[point] != '.') || whole + fraction > SHORT_DIGITS)
+    if (whole + fraction > SHORT_DIGITS)
         return false;
     *ret = (struct number_parts){
         .digits = run_of_digits(p + negative, whole) * powers[fraction] +
@@ -260,9 +252,9 @@ static double from_parts(struct str text, const struct number_parts *parts)
     return d;
 }
 
-double number_parse_parts(struct str text, size_t readable, struct number_parts *ret)
+double number_parse_parts(struct str text, unsigned point, struct number_parts *ret)
 {
-    if (!read_short(text, readable, ret))
+    if (!point || !read_plain(text, point, ret))
         *ret = take_apart(text);
     double d = from_parts(text, ret);
     return ret->negative ? -d : d;
@@ -271,7 +263,7 @@ double number_parse_parts(struct str text, size_t readable, struct number_parts 
 double number_parse(struct str text)
 {
     struct number_parts parts;
-    return number_parse_parts(text, text.len, &parts);
+    return number_parse_parts(text, 0, &parts);
 }
 
 static struct number_decimal trim_zeros(uint64_t digits, int64_t exponent)

@@ -23,14 +23,14 @@ struct number_decimal {
 double number_parse(struct str text);
 
 /* The same for one who will ask number_is_shortest() about the text: `ret` saves reading it twice.
- * `readable`: how many bytes may be read from text.ptr, at least text.len; with 40 it is fast. At
- * most 19 digits; `more`: others but zeros were left out. */
+ * `point`: what json_plain_number() says of it, with which it is fast, or 0. At most 19 digits;
+ * `more`: others but zeros were left out. */
 struct number_parts {
     uint64_t digits;
     int64_t exponent;
     bool negative, more;
 };
-double number_parse_parts(struct str text, size_t readable, struct number_parts *ret);
+double number_parse_parts(struct str text, unsigned point, struct number_parts *ret);
 bool number_parts_are_shortest(const struct number_parts *parts, double d);
 
 /* Of a finite double's magnitude. */
