@@ -213,28 +213,52 @@ static struct place skip_container(struct walker *w, struct place place, unsigne
 
 /* ---- keys ---- */
 
+#define NAME_SHORT 32
+
+/* The middle of a name of at most NAME_SHORT bytes whose ends and length are equal. */
+INLINE bool same_middle(const char *a, const char *b, size_t len)
+{
+    return len <= 16 ||
+           (load8(a + 8) == load8(b + 8) && load8(a + len - 16) == load8(b + len - 16));
+}
+
 INLINE bool is_name(const struct child *child, struct str name, uint64_t head, uint64_t tail)
 {
     return child->head == head && child->tail == tail && child->len == name.len &&
-           (name.len <= 16 || memcmp(child->name + 8, name.ptr + 8, name.len - 16) == 0);
+           same_middle(child->name, name.ptr, name.len);
 }
 
-/* The child of this name, whose bit some child has. */
-static __attribute__((noinline)) const struct node *find_child(const struct node *node,
-                                                               struct str name, unsigned bit)
+/* `child`: the first of its name's bit. For a name that is long, or one of many. */
+static __attribute__((noinline)) const struct node *
+find_child_slowly(const struct node *node, struct str name, const struct child *child)
 {
-    uint64_t before = ((uint64_t)1 << bit) - 1, head, tail;
     if (node->table) {
         uint32_t at = table_get(node->table, name.ptr, name.len);
         return at == NONE ? NULL : node->children[at].node;
     }
+    while (!str_eq((struct str){child->name, child->len}, name)) {
+        if (!child->next)
+            return NULL;
+        child = node->children + child->next;
+    }
+    return child->node;
+}
+
+/* The child of this name, whose bit some child has. Calls nothing but at its end, so that it needs
+ * no stack. */
+static __attribute__((noinline)) const struct node *find_child(const struct node *node,
+                                                               struct str name, unsigned bit)
+{
+    uint64_t before = ((uint64_t)1 << bit) - 1, head, tail;
+    const struct child *child = node->children + __builtin_popcountll(node->names & before);
+    if (__builtin_expect(node->table != NULL || name.len > NAME_SHORT, 0))
+        return find_child_slowly(node, name, child);
     if (__builtin_expect(name.len >= 8, 1)) {
         head = load8(name.ptr);
         tail = load8(name.ptr + name.len - 8);
     } else {
         head = tail = load_short(name.ptr, name.len);
     }
-    const struct child *child = node->children + __builtin_popcountll(node->names & before);
     while (!is_name(child, name, head, tail)) {
         if (!child->next)
             return NULL;
