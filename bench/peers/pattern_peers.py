@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The matcher beside aws event-ruler on the same rules and events, in one run.
+"""The matcher beside aws event-ruler and quamina on the same rules and events, in one run.
 
     bench/peers/pattern_peers.py [--bench FILE] [--shared DIR] [ROW...]
 
-Matches are counted on both sides and compared: event-ruler's rules disturb each other, so a
-count that differs is shown, not hidden. Both are measured in the processor time of their thread.
-quamina is left out: the module proxy refuses it."""
+Matches are counted on all sides and compared: event-ruler's rules disturb each other, so a count
+that differs is shown, not hidden. quamina's language is smaller: of how many rules it was given
+stands beside its figure where these are not all. Each is measured in the processor time of its
+thread. Peers come from Maven Central and the Go module proxy when this runs, never by the build."""
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,8 +35,33 @@ def classpath(work):
     return file.read_text().strip()
 
 
+def build_quamina(work):
+    for name in ("go.mod", "main.go"):
+        shutil.copy(HERE / "quamina" / name, work)
+    env = dict(os.environ, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOWORK="off")
+    subprocess.run(["go", "mod", "tidy"], cwd=work, env=env, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["go", "build", "-o", "quamina", "."], cwd=work, env=env, check=True)
+    return work / "quamina"
+
+
 def one_core(command):
     return ["taskset", "-c", "0"] + command
+
+
+def cell(own, peer):
+    """A peer's figure beside ours, how many times that is, and what was not the same work."""
+    if not peer or not peer["rules"] and not peer.get("given_up"):
+        return "cannot say it"
+    if peer.get("given_up"):
+        return "gave up after a minute of adding rules"
+    text = f"{peer['ns']:.0f} ns {peer['ns'] / own['ns']:.1f}x"
+    if peer["rules"] < own["rules"]:
+        return text + f" with {peer['rules']} of {own['rules']} rules"
+    return text + ("" if own["matches"] == peer["matches"] else f" ({peer['matches']} matches)")
+
+
+def is_ahead(own, peer):
+    return not peer or peer.get("given_up") or not peer["rules"] or own["ns"] < peer["ns"]
 
 
 def main():
@@ -54,25 +81,21 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         subprocess.run([bench, "--export", folder, options.shared, *rows], check=True)
-        path = classpath(work)
+        path, quamina = classpath(work), build_quamina(work)
         ours = {r["row"]: r for r in lines(one_core([bench, "--json", options.shared, *rows]))}
-        theirs = {r["row"]: r for r in lines(one_core(
+        ruler = {r["row"]: r for r in lines(one_core(
             ["java", "-XX:+UseSerialGC", "-Xmx3g", "-cp", path,
              str(HERE / "pattern" / "Ruler.java"), folder]))}
-    print(f"{'row':34} {'rectify':>10} {'event-ruler':>12} {'times':>7} {'matches':>10} "
-          "compile, rules/s")
+        quamina = {r["row"]: r for r in lines(one_core([str(quamina), folder]))}
+    print(f"{'row':30} {'rectify':>9} {'matches':>9}  {'rules/s':>8} {'event-ruler':40} quamina")
     behind = 0
-    for row, peer in theirs.items():
-        own = ours[row]
-        if peer.get("given_up"):
-            print(f"{row:34} {own['ns']:8.0f}ns    given up: its rules took over a minute to add")
-            continue
-        same = "" if own["matches"] == peer["matches"] else f" (event-ruler {peer['matches']})"
-        behind += own["ns"] >= peer["ns"]
-        print(f"{row:34} {own['ns']:8.0f}ns {peer['ns']:10.0f}ns {peer['ns'] / own['ns']:6.1f}x "
-              f"{own['matches']:10}{same} {own['rules'] / own['compile_s']:.0f} against "
-              f"{peer['rules'] / peer['compile_s']:.0f}")
-    print(f"{len(theirs) - behind} rows ahead, {behind} behind")
+    for row in ruler:
+        own, peers = ours[row], (ruler[row], quamina.get(row))
+        behind += not all(is_ahead(own, peer) for peer in peers)
+        print(f"{row:30} {own['ns']:6.0f} ns {own['matches']:9}  "
+              f"{own['rules'] / own['compile_s']:8.0f} {cell(own, peers[0]):40} "
+              f"{cell(own, peers[1])}")
+    print(f"{len(ruler) - behind} rows ahead of both, {behind} behind")
     return 0
 
 
