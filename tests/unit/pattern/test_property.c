@@ -228,6 +228,8 @@ static void put_event_object(struct buf *out, unsigned depth, bool arrays)
             PICK("x", "y", "x", "y", "z", "x.y", "\\u0078", "", ".x", "y."));
         put_event_value(out, depth + 1, arrays);
     }
+    if (depth == 0 && below(2)) // numbers are read differently where the text ends soon
+        put(out, "%s\"long\":\"%060d\"", fields ? "," : "", 0);
     buf_add_byte(out, '}');
 }
 
