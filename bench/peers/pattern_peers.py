@@ -77,6 +77,10 @@ def main():
     if not bench:
         print("pattern_peers: build first (./dev bench pattern)", file=sys.stderr)
         return 64
+    missing = [program for program in ("java", "mvn", "go") if not shutil.which(program)]
+    if missing:
+        print(f"skipped: needs {' and '.join(missing)}")
+        return 0
     rows = options.rows or ROWS
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
