@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See json_scan.h. Both paths differ only in how they turn 64 bytes into bit masks; what is made of
+/* See json_scan.h. The paths differ only in how they turn 64 bytes into bit masks; what is made of
  * the masks is one function, inlined into each. Finding escaped bytes with a carry across blocks
  * follows Langdale and Lemire, "Parsing gigabytes of JSON per second" (2019), section 3.1.1. */
 #include "value/json_scan.h"
@@ -16,11 +16,10 @@
 /* One bit a byte of a block. */
 struct masks {
     uint64_t quotes, backslashes, controls, high; // high: not ASCII
-    uint64_t marks;                               // , : [ ] { }
 };
 
-/* Marks by their low four bits. A byte is one if, with bit 5 set, it is the entry of its own low
- * bits; that takes two control characters for marks, which no walker does. */
+/* Marks (, : [ ] { }) by their low four bits. A byte is one if, with bit 5 set, it is the entry of
+ * its own low bits; that takes two control characters for marks, which no walker does. */
 #define MARKS 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0
 
 /* What each block hands to the next: in registers, so no function that is called gets its address.
@@ -205,28 +204,65 @@ INLINE void pad_block(unsigned char block[BLOCK], const unsigned char *p, size_t
     memcpy(block, p, left);
 }
 
-static inline struct masks masks_plain(const unsigned char *p)
+/* ---- portable: sixteen bytes at a time, by what vectors every machine and compiler has ---- */
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef int8_t signed16 __attribute__((vector_size(16))); // of comparisons: all ones or zero each
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+static inline bytes16 load16(const unsigned char *p)
 {
-    static const unsigned char marks[16] = {MARKS};
-    struct masks m = {0};
-    for (unsigned i = 0; i < BLOCK; i++) {
-        m.quotes |= (uint64_t)(p[i] == '"') << i;
-        m.backslashes |= (uint64_t)(p[i] == '\\') << i;
-        m.controls |= (uint64_t)(p[i] < 0x20) << i;
-        m.high |= (uint64_t)(p[i] >= 0x80) << i;
-        m.marks |= (uint64_t)(marks[p[i] & 15] == (p[i] | 0x20)) << i;
+    bytes16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* One bit a byte: each has one of its own among eight, which are summed up by a product. */
+static inline uint64_t gather(signed16 is)
+{
+    const bytes16 places = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint64_t each = UINT64_MAX / 255; // a one in every byte
+    words2 words = (words2)((bytes16)is & places);
+    return words[0] * each >> 56 | words[1] * each >> 56 << 8;
+}
+
+static inline signed16 marks_plain(bytes16 v)
+{
+    v |= 0x20;
+    return (v == ',') | (v == ':') | (v == '{') | (v == '}');
+}
+
+static __attribute__((noinline)) uint64_t check_rare_plain(struct json_scan *scan,
+                                                           const unsigned char *p, uint64_t quotes,
+                                                           size_t base, uint64_t in_string,
+                                                           struct state *state)
+{
+    struct masks m = {.quotes = quotes};
+    for (unsigned i = 0; i < BLOCK; i += 16) {
+        bytes16 v = load16(p + i);
+        m.backslashes |= gather(v == '\\') << i;
+        m.controls |= gather(v < ' ') << i;
+        m.high |= gather((signed16)v < 0) << i;
     }
-    return m;
+    return check_rare(scan, m, base, in_string, state);
 }
 
 INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, size_t base,
                              struct carry *carry, struct state *state, uint32_t *out)
 {
-    struct masks m = masks_plain(p);
-    if ((m.backslashes | m.controls | m.high | state->escape_carry) != 0)
-        m.quotes = check_rare(scan, m, base, carry->in_string, state);
-    uint64_t inside = prefix_xor(m.quotes) ^ carry->in_string;
-    return add_ends(out, ends_of(m.quotes, m.marks, inside, carry), (uint32_t)base);
+    uint64_t quotes = 0, marks = 0;
+    signed16 rare = {0};
+    for (unsigned i = 0; i < BLOCK; i += 16) {
+        bytes16 v = load16(p + i);
+        quotes |= gather(v == '"') << i;
+        marks |= gather(marks_plain(v)) << i;
+        rare |= (v == '\\') | ((signed16)v < ' '); // controls, and what is not ASCII
+    }
+    words2 any = (words2)rare;
+    if (__builtin_expect((any[0] | any[1] | state->escape_carry) != 0, 0))
+        quotes = check_rare_plain(scan, p, quotes, base, carry->in_string, state);
+    uint64_t inside = prefix_xor(quotes) ^ carry->in_string;
+    return add_ends(out, ends_of(quotes, marks, inside, carry), (uint32_t)base);
 }
 
 INLINE uint32_t *tail_plain(struct json_scan *scan, const unsigned char *p, size_t base,
