@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the checks share: the project's root and its files."""
+"""What the checks share: the project's root and its files; what those share that ask others."""
+import os
 import pathlib
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,6 +26,17 @@ def files(*patterns):
 
 def text(path):
     return (ROOT / path).read_text(encoding="utf-8", errors="replace")
+
+
+def build_go(source, work):
+    """The Go program of the folder `source`, built in the folder `work` with the modules that its
+    go.mod names, which come from the module proxy; its path."""
+    for name in ("go.mod", "main.go"):
+        shutil.copy(source / name, work)
+    env = dict(os.environ, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOWORK="off")
+    subprocess.run(["go", "mod", "tidy"], cwd=work, env=env, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["go", "build", "-o", "program", "."], cwd=work, env=env, check=True)
+    return work / "program"
 
 
 def finish(what, count, findings):

@@ -8,7 +8,6 @@ cel-go is the Go module of bench/peers/cel-go; it is fetched from the Go module 
 temporary folder when this runs, never by the build. Lua 5.4 is measured by cel_bench itself."""
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -17,6 +16,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from project import build_go  # noqa: E402
 
 
 def find_bench():
@@ -32,15 +33,6 @@ def lines(command, **more):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def build_peer(work):
-    for name in ("go.mod", "main.go"):
-        shutil.copy(HERE / "cel-go" / name, work)
-    env = dict(os.environ, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOWORK="off")
-    subprocess.run(["go", "mod", "tidy"], cwd=work, env=env, check=True, stderr=subprocess.DEVNULL)
-    subprocess.run(["go", "build", "-o", "peer", "."], cwd=work, env=env, check=True)
-    return work / "peer"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bench", type=pathlib.Path, default=find_bench())
@@ -53,7 +45,7 @@ def main():
     rows = subprocess.run([str(options.bench), "--export"], check=True, stdout=subprocess.PIPE,
                           text=True).stdout
     with tempfile.TemporaryDirectory(prefix="rectify-cel-go-") as work:
-        peer = build_peer(pathlib.Path(work))
+        peer = build_go(HERE / "cel-go", pathlib.Path(work))
         wanted = [line for line in rows.splitlines()
                   if not options.rows or json.loads(line)["row"] in options.rows]
         print(f"{'row':10} {'rectify':>10} {'Lua 5.4':>10} {'cel-go':>10}   times cel-go")

@@ -268,7 +268,7 @@ INLINE uint32_t *block_plain(struct json_scan *scan, const unsigned char *p, siz
 INLINE uint32_t *tail_plain(struct json_scan *scan, const unsigned char *p, size_t base,
                             struct carry *carry, struct state *state, uint32_t *out)
 {
-    unsigned char block[BLOCK];
+    unsigned char block[BLOCK] __attribute__((uninitialized));
     pad_block(block, p, scan->text.len - base);
     return block_plain(scan, block, base, carry, state, out);
 }
@@ -336,10 +336,9 @@ block_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct c
     return add_ends(out, ends_of(quotes, mark, inside, carry), (uint32_t)base);
 }
 
-static AVX2 __attribute__((noinline)) uint32_t *tail_avx2(struct json_scan *scan,
-                                                          const unsigned char *p, size_t base,
-                                                          struct carry *carry, struct state *state,
-                                                          uint32_t *out)
+static inline AVX2 __attribute__((always_inline)) uint32_t *
+tail_avx2(struct json_scan *scan, const unsigned char *p, size_t base, struct carry *carry,
+          struct state *state, uint32_t *out)
 {
     unsigned char block[BLOCK] __attribute__((uninitialized));
     pad_block(block, p, scan->text.len - base);

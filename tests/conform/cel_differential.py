@@ -11,7 +11,6 @@ tests/conform/cel_oracle, fetched from the Go module proxy into a temporary fold
 import argparse
 import collections
 import json
-import os
 import pathlib
 import random
 import re
@@ -22,6 +21,9 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from project import build_go  # noqa: E402
+
 TEMPLATES = json.loads((HERE / "cel_oracle" / "templates.json").read_text())
 KINDS = "iudsbblmoStDYLXXf"  # how often an expression of a kind is asked for
 ANY = {"X": "1", "L": "[1]", "f": "'x'", "n": "1"}  # where templates end that only refer on
@@ -156,15 +158,6 @@ def compare(mode, ours, oracle, count, seed):
     return unknown
 
 
-def build_oracle(work):
-    for name in ("go.mod", "main.go"):
-        shutil.copy(HERE / "cel_oracle" / name, work)
-    env = dict(os.environ, GOFLAGS="-mod=mod", GOTOOLCHAIN="local", GOWORK="off")
-    subprocess.run(["go", "mod", "tidy"], cwd=work, env=env, check=True, stderr=subprocess.DEVNULL)
-    subprocess.run(["go", "build", "-o", "oracle", "."], cwd=work, env=env, check=True)
-    return work / "oracle"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=5000)
@@ -177,7 +170,7 @@ def main():
         print("skipped: needs cel_answer (./dev build makes it) and Go")
         return 0
     with tempfile.TemporaryDirectory(prefix="rectify-cel-oracle-") as work:
-        oracle = build_oracle(pathlib.Path(work))
+        oracle = build_go(HERE / "cel_oracle", pathlib.Path(work))
         modes = options.modes or ["right", "wrong", "unchecked", "slips", "noise"]
         unknown = sum(compare(mode, options.answer, oracle, options.count, options.seed)
                       for mode in modes)

@@ -712,7 +712,7 @@ static void test_pattern_arrays__entangled_events_are_refused(void **state)
         buf_add_cstr(&event, "]");
     }
     buf_add_cstr(&event, "}");
-    const char *texts[] = {buf_str(&pattern).ptr, "{\"a\":{\"f00\":[1]}}"};
+    const char *texts[] = {buf_str(&pattern).ptr, "{\"a\":{\"f00\":[{\"exists\":true}]}}"};
     struct fixture f = fixture_compile(texts, 2);
     assert_false(fixture_match(&f, buf_str(&event), NULL));
     assert_string_equal(f.err.code, "G0207");

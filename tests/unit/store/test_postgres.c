@@ -606,28 +606,9 @@ static void make_role(const char *name)
     backend_sql(text);
 }
 
-static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **state)
+/* A remediation's whole way: read, asked about, approved, meant, healed. */
+static void heal_with_everything(struct fixture *f, struct store *store)
 {
-    static const char *const forbidden[] = {
-        "UPDATE record SET text = ''",
-        "DELETE FROM record",
-        "TRUNCATE record",
-        "DELETE FROM head",
-        "DROP TABLE leaf",
-        "DELETE FROM remediation",
-        "DELETE FROM approval",
-        "UPDATE meta SET version = 2",
-        "ALTER TABLE record ADD COLUMN x int",
-        "CREATE TABLE rectify.x (y int)",
-        "CREATE OR REPLACE FUNCTION rectify.clock_ms(host_ms bigint) RETURNS bigint LANGUAGE sql "
-        "AS 'SELECT 0::bigint'"};
-    struct fixture *f = *state;
-    make_role("worker");
-    assert_null(store_open(backend_url("worker"), &f->time.clock, &f->err));
-    assert_string_equal(f->err.code, "S0002");
-    assert_non_null(strstr(f->err.hint, "grant_worker"));
-    backend_sql("SELECT grant_worker('worker')");
-    struct store *store = open_or_fail(backend_url("worker"), &f->time.clock);
     accept_one(store, "e1", "p", BUCKET("a"), T0);
     accept_one(store, "e1", "p", BUCKET("a"), T0);
     struct store_claim claim = claim_one(store);
@@ -669,6 +650,11 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     t.throttled_ms = 5;
     t.request_id = STR("R");
     assert_int_equal(go(store, &t), STORE_OK);
+}
+
+/* What goes on beside: messages, tasks, our own calls' events, breakers. */
+static void serve_everything(struct fixture *f, struct store *store)
+{
     struct arena arena ARENA_AUTO = {0};
     struct store_sending sending;
     assert_int_equal(store_take_notices(store, LEASE_MS, &arena, &sending, &f->err), STORE_OK);
@@ -687,6 +673,32 @@ static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **s
     struct store_event ours = {STR("e3"), STR("n"), &match, 1, STR("R")};
     assert_int_equal(store_accept(store, &ours, 1, NULL, &f->err), STORE_OK);
     assert_int_equal(store_breaker_set(store, STR("p"), 1000, STR("x"), &f->err), STORE_OK);
+}
+
+static void test_postgres__worker_role_works_and_cannot_rewrite_history(void **state)
+{
+    static const char *const forbidden[] = {
+        "UPDATE record SET text = ''",
+        "DELETE FROM record",
+        "TRUNCATE record",
+        "DELETE FROM head",
+        "DROP TABLE leaf",
+        "DELETE FROM remediation",
+        "DELETE FROM approval",
+        "UPDATE meta SET version = 2",
+        "ALTER TABLE record ADD COLUMN x int",
+        "CREATE TABLE rectify.x (y int)",
+        "CREATE OR REPLACE FUNCTION rectify.clock_ms(host_ms bigint) RETURNS bigint LANGUAGE sql "
+        "AS 'SELECT 0::bigint'"};
+    struct fixture *f = *state;
+    make_role("worker");
+    assert_null(store_open(backend_url("worker"), &f->time.clock, &f->err));
+    assert_string_equal(f->err.code, "S0002");
+    assert_non_null(strstr(f->err.hint, "grant_worker"));
+    backend_sql("SELECT grant_worker('worker')");
+    struct store *store = open_or_fail(backend_url("worker"), &f->time.clock);
+    heal_with_everything(f, store);
+    serve_everything(f, store);
     backend_sql("SET ROLE worker; SELECT purge(1, 1)");
     verify_log(f, store);
     assert_true(log_size(store) >= 8);
